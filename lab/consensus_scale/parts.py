@@ -20,7 +20,6 @@ from fedpact.chain.bindings.structs import terms_struct
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
-from fedpact.consensus.votes import pack_scores
 from fedpact.content.delivery import public_key
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
@@ -35,6 +34,7 @@ from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.requester.terms import MarketTerms
+from fedpact.types.scores import pack_scores
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")

@@ -25,7 +25,6 @@ from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_
 from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.judgement import judge
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.votes import pack_scores
 from fedpact.content.delivery import Deliveries, Point, withheld
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, committee_key, key_hash, seal
@@ -43,7 +42,7 @@ from fedpact.requester.slices import slice_key
 from fedpact.types.cid import Cid
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import Earned, Join, Start, Terms
-from fedpact.types.scores import MAX_SCORE, lane
+from fedpact.types.scores import MAX_SCORE, lane, pack_scores
 from fedpact.types.specification import Specification
 from tests.support.second import People, deployed_second, signed
 

@@ -18,7 +18,6 @@ from fedpact.consensus.sums import (
     seal_record,
     sum_groups,
 )
-from fedpact.consensus.votes import pack_scores
 from fedpact.exchange.messages import Ballot, Board, Kind, Message
 from fedpact.learning.summed import Integers, group_model, member_integers
 from fedpact.learning.training import LocalTraining
@@ -27,6 +26,7 @@ from fedpact.privacy.secure_sum.collecting import open_sum
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.types.cid import Cid
+from fedpact.types.scores import pack_scores
 from tests.support.second_committee import PAYMENT, SecondCommittee, SecondMarket
 from tests.support.summing import SECURE
 

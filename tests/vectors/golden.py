@@ -6,170 +6,6 @@ NOW = 600 * MONTH
 
 ADDRESSES = [f"0x{digit * 40}" for digit in "123456789abcdef"]
 
-TALLY_CASES = [
-    {
-        # Medians: mean(1000, 1200), mean(2000, 2100), mean(3000, 3200). q = 3900 + 2950 + 1900 =
-        # 8750. 500 + 3120 + 333, 500 + 2360 + 333, 500 + 1520 + 333.
-        "name": "three honest members",
-        "seats": 3,
-        "max_error": 5000,
-        "band": 500,
-        "submitted": 0b111,
-        "votes": {
-            0: {1: 2000, 2: 3000},
-            1: {0: 1000, 2: 3200},
-            2: {0: 1200, 1: 2100},
-        },
-        "medians": [1100, 2050, 3100],
-        "valid": 0b111,
-        "included": 0b111,
-        "eligible": 0b111,
-        "adverse": 0,
-        "points": [3953, 3193, 2353],
-    },
-    {
-        # Seat 0 is valid but above the ceiling: base and votes, no quality.
-        "name": "a model above the ceiling",
-        "seats": 2,
-        "max_error": 5000,
-        "band": 500,
-        "submitted": 0b11,
-        "votes": {0: {1: 100}, 1: {0: 10_000}},
-        "medians": [10_000, 100],
-        "valid": 0b11,
-        "included": 0b10,
-        "eligible": 0b11,
-        "adverse": 0,
-        "points": [1250, 8250],
-    },
-    {
-        # Seat 3 handed in junk and never revealed. q = 3450 + 2950 + 2450 = 8850.
-        "name": "junk that all call invalid",
-        "seats": 4,
-        "max_error": 5000,
-        "band": 300,
-        "submitted": 0b1111,
-        "votes": {
-            0: {1: 2000, 2: 2500, 3: INVALID},
-            1: {0: 1500, 2: 2600, 3: INVALID},
-            2: {0: 1600, 1: 2100, 3: INVALID},
-        },
-        "medians": [1550, 2050, 2550, INVALID],
-        "valid": 0b0111,
-        "included": 0b0111,
-        "eligible": 0b0111,
-        "adverse": 0,
-        "points": [3561, 3166, 2770, 0],
-    },
-    {
-        # Each median is that of two votes at 1000 and one at 9000. 500 + 2333 + 333 each.
-        "name": "an adverse voter forfeits the round",
-        "seats": 4,
-        "max_error": 5000,
-        "band": 500,
-        "submitted": 0b1111,
-        "votes": {
-            0: {1: 1000, 2: 1000, 3: 1000},
-            1: {0: 1000, 2: 1000, 3: 1000},
-            2: {0: 1000, 1: 1000, 3: 1000},
-            3: {0: 9000, 1: 9000, 2: 9000},
-        },
-        "medians": [1000, 1000, 1000, 1000],
-        "valid": 0b1111,
-        "included": 0b1111,
-        "eligible": 0b0111,
-        "adverse": 0b1000,
-        "points": [3166, 3166, 3166, 0],
-    },
-    {
-        # Voters 0 and 1 are near one median of two, voter 2 near both: 500 + 3500 + 250, and
-        # 500 + 0 + 500 for seat 2, whose median is the ceiling itself.
-        "name": "half of the votes in the band is enough",
-        "seats": 3,
-        "max_error": 5000,
-        "band": 500,
-        "submitted": 0b111,
-        "votes": {
-            0: {1: 1000, 2: 9000},
-            1: {0: 1000, 2: 1000},
-            2: {0: 1000, 1: 1000},
-        },
-        "medians": [1000, 1000, 5000],
-        "valid": 0b111,
-        "included": 0b111,
-        "eligible": 0b111,
-        "adverse": 0,
-        "points": [4250, 4250, 1000],
-    },
-    {
-        # The only voter's own model has no vote; the other's owner revealed nothing.
-        "name": "a single reveal pays nobody",
-        "seats": 2,
-        "max_error": 5000,
-        "band": 500,
-        "submitted": 0b11,
-        "votes": {0: {1: 700}},
-        "medians": [INVALID, 700],
-        "valid": 0b10,
-        "included": 0b10,
-        "eligible": 0,
-        "adverse": 0,
-        "points": [0, 0],
-    },
-    {
-        # Medians: 500, since one of two cannot void it; 800 and 901, rounded up; 0 and 0. In the
-        # band: voters 0 and 1 both, voter 2 only seat 1. q = 500 + 149 + 1000 = 1649.
-        # Seat 0: 500 + 7000 * 500 / 1649 (2122) + 1000 * 2 / 5 (400).
-        # Seat 1: 500 + 7000 * 149 / 1649 (632) + 1000 * 2 / 5 (400).
-        # Seat 2: 500 + 7000 * 1000 / 1649 (4244) + 1000 * 1 / 5 (200).
-        "name": "the upper middle vote invalid",
-        "seats": 3,
-        "max_error": 1000,
-        "band": 100,
-        "submitted": 0b111,
-        "votes": {
-            0: {1: 800, 2: 0},
-            1: {0: 500, 2: 0},
-            2: {0: INVALID, 1: 901},
-        },
-        "medians": [500, 851, 0],
-        "valid": 0b111,
-        "included": 0b111,
-        "eligible": 0b111,
-        "adverse": 0,
-        "points": [3022, 1532, 4944],
-    },
-    {
-        # Seats 0 and 2 did not submit. 750 + 3500 + 500 each.
-        "name": "gaps among the seats",
-        "seats": 4,
-        "max_error": 10_000,
-        "band": 0,
-        "submitted": 0b1010,
-        "votes": {1: {3: 10}, 3: {1: 10}},
-        "medians": [INVALID, 10, INVALID, 10],
-        "valid": 0b1010,
-        "included": 0b1010,
-        "eligible": 0b1010,
-        "adverse": 0,
-        "points": [0, 4750, 0, 4750],
-    },
-    {
-        "name": "nothing submitted",
-        "seats": 3,
-        "max_error": 5000,
-        "band": 500,
-        "submitted": 0,
-        "votes": {},
-        "medians": [INVALID, INVALID, INVALID],
-        "valid": 0,
-        "included": 0,
-        "eligible": 0,
-        "adverse": 0,
-        "points": [0, 0, 0],
-    },
-]
-
 BAD_LANES = [
     # A committee of 4, seats 0, 1 and 3 submitted, seat 0 votes: lanes 1 and 3 are judged.
     {"name": "scores", "lanes": {"1": 0, "3": 10_000}, "rest": 0, "bad": None},
@@ -324,16 +160,24 @@ REPUTATION_CASES = [
         "score": 3841,
     },
     {
-        "name": "losses beyond the score",
+        # 40,000 / 11 - 1,000 = 2636.4
+        "name": "losses beyond the largest",
         "outcomes": [_outcome(1, 0, 20_000, 0, 0)],
         "now": NOW,
-        "score": 0,
+        "score": 2636,
     },
     {
-        "name": "weight zero changes nothing",
-        "outcomes": [_outcome(0, 10_000, 5000, 0, 0)],
+        "name": "losses without a weight",
+        "outcomes": [_outcome(0, 10_000, 300, 0, 0)],
         "now": NOW,
-        "score": 4000,
+        "score": 3700,
+    },
+    {
+        # 900 of the first thousand are left; 100 of the next fill it up.
+        "name": "losses of two months, at most a thousand together",
+        "outcomes": [_outcome(0, 0, 1000, -1, -1), _outcome(0, 0, 300, 0, 0)],
+        "now": NOW,
+        "score": 3000,
     },
     {
         "name": "all is forgotten in fifty years",
@@ -341,63 +185,4 @@ REPUTATION_CASES = [
         "now": NOW,
         "score": 4000,
     },
-]
-
-PAYMENT_CASES = [
-    {
-        "name": "target reached: all of it",
-        "payment": 1000,
-        "reached": True,
-        "paid_rounds": 1,
-        "max_rounds": 10,
-        "points": [1, 1, 1],
-        "pool": 1000,
-        "shares": [333, 333, 333],
-    },
-    {
-        # 1000 * 2 / 3 = 666; 666 * 3 / 4 = 499.5
-        "name": "two of three rounds",
-        "payment": 1000,
-        "reached": False,
-        "paid_rounds": 2,
-        "max_rounds": 3,
-        "points": [3, 0, 1],
-        "pool": 666,
-        "shares": [499, 0, 166],
-    },
-    {
-        "name": "nobody has points",
-        "payment": 1000,
-        "reached": False,
-        "paid_rounds": 0,
-        "max_rounds": 3,
-        "points": [0, 0],
-        "pool": 0,
-        "shares": [0, 0],
-    },
-    {
-        # The largest payment (96 bits) and the largest points (1,000 rounds of 10,000).
-        "name": "the bounds",
-        "payment": 2**96 - 1,
-        "reached": True,
-        "paid_rounds": 1000,
-        "max_rounds": 1000,
-        "points": [10_000_000, 0],
-        "pool": 2**96 - 1,
-        "shares": [2**96 - 1, 0],
-    },
-]
-
-QUALITY_CASES = [
-    {"name": "the mean", "points": 100, "members": 4, "total": 400, "quality": 5000},
-    {
-        "name": "twice the mean and more",
-        "points": 300,
-        "members": 4,
-        "total": 400,
-        "quality": 10_000,
-    },
-    {"name": "nothing", "points": 0, "members": 4, "total": 400, "quality": 0},
-    {"name": "nobody has points", "points": 0, "members": 4, "total": 0, "quality": 0},
-    {"name": "rounded down", "points": 1, "members": 2, "total": 3, "quality": 3333},
 ]

@@ -5,7 +5,7 @@ come from this reading of the rules, slow and literal.
 """
 
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil
 
 from Crypto.Hash import keccak as _keccak
 
@@ -49,45 +49,6 @@ def median(votes: list[int]) -> int:
     return ceil(Fraction(votes[middle - 1] + votes[middle], 2))
 
 
-def tally(votes: Votes, submitted: list[int], size: int, max_error: int, band: int) -> dict:
-    medians = [INVALID] * size
-    for seat in submitted:
-        medians[seat] = median([votes[voter][seat] for voter in votes if voter != seat])
-    valid = [seat for seat in submitted if medians[seat] != INVALID]
-
-    near: dict[int, int] = {}
-    for voter in votes:
-        near[voter] = 0
-        for seat in submitted:
-            if seat == voter:
-                continue
-            vote, middle = votes[voter][seat], medians[seat]
-            both_invalid = vote == middle == INVALID
-            both_valid = vote != INVALID and middle != INVALID
-            if both_invalid or (both_valid and -band <= vote - middle <= band):
-                near[voter] += 1
-    half = Fraction(len(submitted) - 1, 2)
-    adverse = [voter for voter in votes if near[voter] < half]
-    paid = [seat for seat in valid if seat in votes and seat not in adverse]
-
-    quality = {seat: Fraction(max(0, max_error - medians[seat])) for seat in paid}
-    points = [0] * size
-    for seat in paid:
-        base = Fraction(1500, len(paid))
-        by_quality = 7000 * quality[seat] / sum(quality.values()) if any(quality.values()) else 0
-        total_near = sum(near[other] for other in paid)
-        by_votes = Fraction(1000 * near[seat], total_near) if total_near else 0
-        points[seat] = floor(base) + floor(by_quality) + floor(by_votes)
-    return {
-        "medians": medians,
-        "valid": mask(valid),
-        "included": mask([seat for seat in valid if medians[seat] <= max_error]),
-        "eligible": mask(paid),
-        "adverse": mask(adverse),
-        "points": points,
-    }
-
-
 def capped(samples: dict[int, int]) -> dict[int, int]:
     ordered = sorted(samples.values())
     count = len(ordered)
@@ -101,12 +62,6 @@ def weighted_error(seat: int, valid: list[int], medians: list[int], weights: lis
     """Lu et al. 2020, eq. 7, as printed."""
     gamma = 1 + Fraction(weights[seat], sum(weights))
     return gamma * medians[seat] + Fraction(sum(medians[i] for i in valid), len(valid))
-
-
-def without(hashed: bytes, lanes: list[int]) -> int:
-    """The sixteen lowest lanes of 14 bits of a hash, some of them blank."""
-    digits = [int.from_bytes(hashed, "big") // 2 ** (14 * index) % 2**14 for index in range(16)]
-    return pack({index: digit for index, digit in enumerate(digits) if index not in lanes})
 
 
 def lot(round_number: int, account: str) -> int:
@@ -151,13 +106,26 @@ def tree_proof(leaves: list[bytes], index: int) -> list[bytes]:
 def reputation(outcomes: list[dict], now: int) -> Fraction:
     """The score with exact decay; the contract's roundings stay within one unit of it."""
     month = 30 * 24 * 3600
-    gains, weights, losses = Fraction(10 * 4000), Fraction(10), Fraction(0)
+    gains, weights, losses, period = Fraction(10 * 4000), Fraction(10), Fraction(0), 0
     for outcome in outcomes:
-        if outcome["weight"] == 0:
-            continue
-        fade = Fraction(9, 10) ** (now // month - outcome["ended_at"] // month)
+        ended, recorded = outcome["ended_at"] // month, outcome["recorded_at"] // month
+        fade = Fraction(9, 10) ** (now // month - ended)
         weight = min(outcome["weight"], 100)
         gains += fade * weight * min(outcome["quality"], 10_000)
         weights += fade * weight
-        losses += fade * outcome["losses"]
-    return max(Fraction(0), gains / weights - losses)
+        # At most 1,000, as of each time that something is recorded.
+        losses *= Fraction(9, 10) ** (recorded - period)
+        losses += Fraction(9, 10) ** (recorded - ended) * min(1000, outcome["losses"])
+        losses, period = min(Fraction(1000), losses), recorded
+    return max(Fraction(0), gains / weights - losses * Fraction(9, 10) ** (now // month - period))
+
+
+def bad_lane(word_: int, size: int, submitted: int, own: int) -> tuple[int, int] | None:
+    """The first lane of a vote that holds what it must not, and its value: the voter's own and
+    those of seats without a model are empty, as are the bits above (lane 16)."""
+    for lane in range(16):
+        value = word_ // 2 ** (14 * lane) % 2**14
+        judged = lane < size and lane in seats(submitted) and lane != own
+        if not (value <= 10_000 or value == INVALID if judged else value == 0):
+            return lane, value
+    return (16, word_ >> 224) if word_ >> 224 else None

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fedpact.chain.bindings.rounds import folded
-from fedpact.consensus.payment import pool
 from fedpact.types.requests import Earned
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS
 
@@ -97,6 +96,14 @@ def refunds_of(entries: Iterable[Earned], budget: int) -> dict[str, int]:
         asked[poster] = min(amount, budget)
         budget -= asked[poster]
     return asked
+
+
+def pool(payment: int, *, reached: bool, paid_rounds: int, max_rounds: int) -> int:
+    """The part of the payment that goes to providers once the model is delivered, in wei.
+
+    All of it if the target was reached, otherwise in proportion to the rounds that gave points.
+    """
+    return payment if reached else payment * paid_rounds // max_rounds
 
 
 def payouts(

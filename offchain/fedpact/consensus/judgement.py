@@ -10,9 +10,16 @@ from dataclasses import dataclass
 
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
-from fedpact.consensus.votes import pack_scores
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
-from fedpact.types.scores import INVALID, MAX_SCORE, MAX_SEATS, lane, median_error, median_score
+from fedpact.types.scores import (
+    INVALID,
+    MAX_SCORE,
+    MAX_SEATS,
+    lane,
+    median_error,
+    median_score,
+    pack_scores,
+)
 
 QUALITY_POINTS = 8_000
 """In proportion to how far a model's median is below the ceiling. A model that adds nothing earns

@@ -29,7 +29,7 @@ _MAX_LOSSES = 2**32 - 1
 
 @dataclass(frozen=True)
 class Sums:
-    """What the registry stores of one account, as of a period (30 days, from the epoch)."""
+    """What the ledger stores of one account, as of a period (30 days, from the epoch)."""
 
     period: int = 0
     gains: int = 0
@@ -41,30 +41,21 @@ class Sums:
 
 
 def record(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int) -> Sums:
-    """The sums with one outcome added; unchanged where it weighs nothing.
+    """The sums with one outcome added. Losses count without a weight, up to a bound.
 
     Args:
-        weight: see `payment.outcome_weight`; more than MAX_WEIGHT counts as MAX_WEIGHT.
-        quality: relative to the round's mean, 1/10,000.
+        weight: more than MAX_WEIGHT counts as MAX_WEIGHT.
+        quality: relative to a fair share of the points, 1/10,000.
         losses: to subtract from the score, 1/10,000.
         ended_at: when the request ended, seconds.
         now: seconds.
     """
-    return sums if weight == 0 else _added(sums, weight, quality, losses, ended_at, now)
+    found = added(sums, weight, quality, min(losses, MAX_LOSSES), ended_at, now)
+    return replace(found, losses=min(found.losses, MAX_LOSSES * _SCALE))
 
 
-def record_in_ledger(
-    sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int
-) -> Sums:
-    """As `record`, by the second protocol: losses count without a weight, up to a bound.
-
-    Mirrors contracts/libraries/Reputation.sol.
-    """
-    added = _added(sums, weight, quality, min(losses, MAX_LOSSES), ended_at, now)
-    return replace(added, losses=min(added.losses, MAX_LOSSES * _SCALE))
-
-
-def _added(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int) -> Sums:
+def added(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int) -> Sums:
+    """As `record`, with losses unbounded."""
     weight, quality = min(weight, MAX_WEIGHT), min(quality, MAX_SCORE)
     period = now // PERIOD
     old = decay(period - sums.period)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from fedpact.chain.signed_messages import BLIND, Anchored
 from fedpact.consensus.scoring import ContributionRecord
-from fedpact.consensus.votes import pack_scores
 from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, NotReady, Retryable
 from fedpact.learning.artefact import Model
 from fedpact.provider.catching_up import PATIENCE, caught_up
@@ -22,6 +21,7 @@ from fedpact.provider.turns import my_turn
 from fedpact.provider.view import RequestView, digest_of
 from fedpact.types.requests import Phase
 from fedpact.types.rounds import seats_of
+from fedpact.types.scores import pack_scores
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,6 @@ from fedpact.consensus.judgement import (
     leader,
 )
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.votes import pack_scores
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode, encode
@@ -37,7 +36,7 @@ from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
 from fedpact.types.requests import Earned
 from fedpact.types.rounds import Member, seats_of
-from fedpact.types.scores import MAX_SCORE, lane
+from fedpact.types.scores import MAX_SCORE, lane, pack_scores
 from fedpact.types.specification import JudgedOn, Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
@@ -97,7 +96,7 @@ class SimulatedRequest:
             final = bool(self.rounds)
             weight, quality = (PAYMENT_WEIGHT, own.quality) if final else (0, 0)
             losses = 0 if final else own.losses
-            sums = reputation.record_in_ledger(reputation.Sums(), weight, quality, losses, 0, 0)
+            sums = reputation.record(reputation.Sums(), weight, quality, losses, 0, 0)
             found.append(reputation.score(sums, now=0))
         return found
 

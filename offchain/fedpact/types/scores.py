@@ -4,6 +4,10 @@ A score is an error in 1/10,000; lower is better. INVALID marks a model that cou
 Mirrors contracts/libraries/Scores.sol.
 """
 
+from collections.abc import Mapping
+
+from fedpact.errors import InvalidInput
+
 SCORE_BITS = 14
 MAX_SCORE = 10_000
 INVALID = (1 << SCORE_BITS) - 1
@@ -18,6 +22,24 @@ def is_score(value: int) -> bool:
 def lane(word: int, seat: int) -> int:
     """The value of one seat's lane."""
     return word >> SCORE_BITS * seat & INVALID
+
+
+def pack_scores(scores: Mapping[int, int]) -> int:
+    """Packs scores by seat into one word; seats that are left out get an empty lane.
+
+    Raises:
+        InvalidInput: a seat outside 0..15, or a value that is neither a score nor INVALID.
+    """
+    word = 0
+    for seat, score in scores.items():
+        if not 0 <= seat < MAX_SEATS:
+            raise InvalidInput(f"seat {seat} is outside 0..{MAX_SEATS - 1}")
+        if not is_score(score):
+            raise InvalidInput(
+                f"score {score} of seat {seat} is neither in 0..{MAX_SCORE} nor {INVALID} (invalid)"
+            )
+        word |= score << SCORE_BITS * seat
+    return word
 
 
 def median_score(scores: list[int]) -> int:

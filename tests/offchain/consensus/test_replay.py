@@ -19,7 +19,6 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.votes import pack_scores
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, key_hash
 from fedpact.data.dataset import Dataset
@@ -39,7 +38,7 @@ from fedpact.simulation.adversaries import NotANumber, Provider, RoundTask
 from fedpact.simulation.request import Seat, SimulatedRequest, simulate
 from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import lane
+from fedpact.types.scores import lane, pack_scores
 from fedpact.types.specification import Specification
 from tests.support.drifting import Drifting, drifting_known
 

@@ -4,15 +4,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fedpact.audit.first.evidence import Evidence
+from fedpact.audit.first.payment import FAULT_LOSS, outcome_weight, relative_quality, shares
 from fedpact.audit.report import Unavailable, require
-from fedpact.consensus.payment import (
-    loss,
-    outcome_weight,
-    pool,
-    relative_quality,
-    shares,
-)
-from fedpact.consensus.reputation import Sums, record, score
+from fedpact.consensus.earned import pool
+from fedpact.consensus.reputation import Sums, added, score
 from fedpact.types.rounds import DELIVERY_WINDOWS, RequestStatus, seats_of
 
 if TYPE_CHECKING:
@@ -87,10 +82,10 @@ class MoneyChecks:
         for account, _ in self._e.seats.values():
             sums = Sums()
             for one in self._e.outcomes:
-                if one.account == account:
+                if one.account == account and one.weight:
                     at = self._facts.timestamp(one.block)
                     outcome = (one.weight, one.quality, one.losses, one.ended_at)
-                    sums = record(sums, *outcome, at)
+                    sums = added(sums, *outcome, at)
             stored, computed = self._facts.reputation(account), score(sums, now)
             require(stored == computed, f"{account}: {stored} in the registry, {computed} computed")
         return f"{len(due)} outcomes"
@@ -140,7 +135,7 @@ class MoneyChecks:
             due[self._e.seats[seat][0]] = (
                 weight if paid else UNPAID_WEIGHT,
                 quality,
-                loss(faults[seat]),
+                FAULT_LOSS * faults[seat],
                 ended_at,
             )
         return due

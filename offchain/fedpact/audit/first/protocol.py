@@ -6,9 +6,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from fedpact.audit.first.evidence import Evidence, RoundEvidence, mask_of
-from fedpact.audit.report import Unavailable, require
-from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
-from fedpact.consensus.tally import (
+from fedpact.audit.first.tally import (
     LEADER_POINTS,
     RoundTally,
     history_of_start,
@@ -16,10 +14,12 @@ from fedpact.consensus.tally import (
     history_with_tally,
     tally,
 )
-from fedpact.consensus.votes import Ballot, approves, pack_scores, vote_commitment
+from fedpact.audit.first.votes import Ballot, approves, vote_commitment
+from fedpact.audit.report import Unavailable, require
+from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.errors import InvalidInput
 from fedpact.types.rounds import RequestStatus, RoundState, seats_of
-from fedpact.types.scores import INVALID, MAX_SEATS, median_error
+from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
 
 if TYPE_CHECKING:
     from fedpact.audit.first.chain import ChainFacts

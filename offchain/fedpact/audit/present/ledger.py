@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.records import Event
-from fedpact.consensus.reputation import MAX_WEIGHT, Sums, record_in_ledger, score
+from fedpact.consensus.reputation import MAX_WEIGHT, Sums, record, score
 
 _PROVIDERS = "ProvidersRecorded"
 _REQUESTER = "RequesterRecorded"
@@ -89,5 +89,5 @@ def _score(
         for one in _outcomes(event):
             if one.account == account:
                 values = (one.weight, one.quality, one.losses, one.ended_at)
-                sums = record_in_ledger(sums, *values, timestamp(event.block))
+                sums = record(sums, *values, timestamp(event.block))
     return score(sums, now)

@@ -13,8 +13,15 @@ from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.abi import MARKET
 from fedpact.chain.addresses import checksum
 from fedpact.chain.bindings.events import Settled
-from fedpact.consensus.earned import LOSS_PER_FAULT, MemberSum, fold, payouts, refunds_of, sums_of
-from fedpact.consensus.payment import pool
+from fedpact.consensus.earned import (
+    LOSS_PER_FAULT,
+    MemberSum,
+    fold,
+    payouts,
+    pool,
+    refunds_of,
+    sums_of,
+)
 from fedpact.types.requests import ETHER, Earned
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS
 

@@ -1,6 +1,7 @@
-"""The tally of a round: medians, inclusion, points, and the running hash that proves it.
+"""The tally of a round of the first protocol: medians, inclusion, points, and the running hash that
+proves it.
 
-Mirrors contracts/libraries/{Scores,Points}.sol. Errors are in 1/10,000; masks have bit i for
+Errors are in 1/10,000; masks have bit i for
 seat i; every share of points is rounded down.
 """
 
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.consensus.votes import pack_scores
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score
+from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score, pack_scores
 
 BASE_POINTS = 1500
 """For a valid model, in equal parts."""
@@ -51,7 +51,7 @@ class RoundTally:
 def tally(
     words: Mapping[int, int], submitted: int, seats: int, max_error: int, vote_band: int
 ) -> RoundTally:
-    """Counts the revealed votes of a round (Points.sol, `tally`).
+    """Counts the revealed votes of a round.
 
     Args:
         words: packed vote of each seat that revealed; all these seats submitted.
@@ -87,7 +87,7 @@ def tally(
 
 
 def history_of_start(terms_hash: bytes, manifest: bytes, key_hash: bytes) -> bytes:
-    """The running hash as the rounds begin (ITrainingRounds, `verifyHistory`).
+    """The running hash as the rounds begin.
 
     Args:
         terms_hash: where it began at the request's creation.

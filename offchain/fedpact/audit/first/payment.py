@@ -1,6 +1,6 @@
-"""What a request pays to whom, and how it rates its members' quality.
+"""What a request of the first protocol pays to whom, and how it rates its members' quality.
 
-Mirrors SharingMarket.sol. Payments are wei; qualities and losses 1/10,000; all rounded down.
+Payments are wei; qualities 1/10,000; all rounded down.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,6 @@ FAULT_LOSS = 100
 """Reputation lost by one fault."""
 
 
-def pool(payment: int, *, reached: bool, paid_rounds: int, max_rounds: int) -> int:
-    """The part of the payment that goes to providers once the model is delivered, in wei.
-
-    All of it if the target was reached, otherwise in proportion to the rounds that gave points.
-    """
-    return payment if reached else payment * paid_rounds // max_rounds
-
-
 def shares(pool_wei: int, points: Sequence[int]) -> list[int]:
     """Wei of each seat, by its points; all 0 where nobody has any."""
     total = sum(points)
@@ -33,11 +25,6 @@ def relative_quality(points: int, members: int, total_points: int) -> int:
     if total_points == 0:
         return 0
     return min(MAX_SCORE, MEAN_QUALITY * points * members // total_points)
-
-
-def loss(faults: int) -> int:
-    """Reputation that a seat's faults cost, 1/10,000."""
-    return FAULT_LOSS * faults
 
 
 def outcome_weight(payment: int, reputation_unit: int) -> int:
