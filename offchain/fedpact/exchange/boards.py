@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
-
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.exchange.messages import (
@@ -26,11 +24,14 @@ from fedpact.exchange.messages import (
     encode,
 )
 from fedpact.retrieval.http import is_private, may_ask
+from fedpact.retrieval.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2.0
-"""For each of connecting, sending, and receiving the whole answer."""
+"""To connect, and for each write and read."""
+WHOLE_SECONDS = 6.0
+"""For all of that."""
 REPAIR_SECONDS = 1.0
 """For a daemon to which others send what they say: it asks only for what was lost."""
 MOST_DECLINES = 1_000
@@ -62,9 +63,7 @@ class Exchange(Closing):
         """Peers that have not answered yet."""
         self._news = threading.Event()
         self._stop = False
-        self._client = httpx.Client(
-            timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
-        )
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS)
         self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exchange")
         self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
 
@@ -77,7 +76,7 @@ class Exchange(Closing):
         if self._thread.is_alive():
             self._thread.join()
         self._workers.shutdown(wait=True, cancel_futures=True)
-        self._client.close()
+        self._http.close()
 
     # ------------------------------------------------------------------ for the cycle
 
@@ -198,12 +197,13 @@ class Exchange(Closing):
     def _ask(self, place: Place, peer: str, content: bytes) -> None:
         path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
         try:
-            found = decode(self._post(peer + path, content))
+            answer = self._http.post(peer + path, content, "application/json", LONGEST)
+            found = decode(answer)
             with self._lock:
                 board = self._boards.get(place)
                 if board is not None:
                     self._fresh[place] += _merge(board, found)
-        except (httpx.HTTPError, httpx.InvalidURL, RetrievalError, InvalidInput) as error:
+        except (RetrievalError, InvalidInput) as error:
             log.debug("no exchange with %s: %s", peer, error)
         except Exception:  # nobody waits for the result
             log.exception("an exchange with %s failed", peer)
@@ -211,18 +211,6 @@ class Exchange(Closing):
             with self._lock:
                 self._busy.discard(peer)
             self._news.set()  # there may be more to say to it
-
-    def _post(self, url: str, content: bytes) -> bytes:
-        headers = {"content-type": "application/json"}
-        with self._client.stream("POST", url, content=content, headers=headers) as answer:
-            if answer.status_code != httpx.codes.OK:
-                raise RetrievalError(f"status {answer.status_code}")
-            found, deadline = bytearray(), time.monotonic() + TIMEOUT_SECONDS
-            for part in answer.iter_bytes():
-                found += part
-                if len(found) > LONGEST or time.monotonic() > deadline:
-                    raise RetrievalError(f"the answer exceeds {LONGEST} bytes, or is too slow")
-            return bytes(found)
 
     def _may_ask(self, endpoint: str) -> bool:
         return may_ask(self._private, endpoint)

@@ -12,8 +12,6 @@ import time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-import httpx
-
 from fedpact.chain.bindings.events import Joined
 from fedpact.chain.client import ChainClient
 from fedpact.closing import Closing
@@ -25,6 +23,7 @@ from fedpact.requester.look import RequestLog
 from fedpact.retrieval.directory import ProfileDirectory
 from fedpact.retrieval.http import may_ask
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile
+from fedpact.retrieval.strangers import Strangers
 from fedpact.types.cid import Cid
 
 log = logging.getLogger(__name__)
@@ -32,6 +31,7 @@ log = logging.getLogger(__name__)
 AGAIN_SECONDS = 5.0
 """Between two questions to one daemon that has not declined."""
 TIMEOUT_SECONDS = 2.0
+"""To connect, and for each write and read; all of them may take twice as long."""
 AT_ONCE = 8
 PROFILES = 64
 """Newest profiles that are read."""
@@ -50,7 +50,7 @@ class Declines(Closing):
         self._asked: dict[str, float] = {}
         self._answers: dict[str, Future[Decline | None]] = {}
         self._unread: deque[tuple[str, bytes, bool]] | None = None
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False)
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=2 * TIMEOUT_SECONDS)
         self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="declines")
 
     def close(self) -> None:
@@ -132,16 +132,9 @@ class Declines(Closing):
 
     def _ask(self, account: str, address: str) -> Decline | None:
         try:
-            with self._http.stream("GET", address + self._path) as answer:
-                if answer.status_code != httpx.codes.OK:
-                    return None
-                content = bytearray()
-                for part in answer.iter_bytes():
-                    content += part
-                    if len(content) > LONGEST_DECLINE:
-                        raise RetrievalError(f"the answer exceeds {LONGEST_DECLINE} bytes")
-            found = checked(bytes(content), self._client.rounds.domain, self.request)
-        except (httpx.HTTPError, httpx.InvalidURL, RetrievalError) as error:
+            content = self._http.get(address + self._path, LONGEST_DECLINE)
+            found = checked(content, self._client.rounds.domain, self.request)
+        except RetrievalError as error:
             log.debug("no decline from %s: %s", address, error)
             return None
         return found if found.account.lower() == account else None

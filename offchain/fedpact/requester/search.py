@@ -8,10 +8,10 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from pydantic import ValidationError
 
@@ -29,18 +29,24 @@ from fedpact.retrieval.record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.schema import Refusal, SearchAnswer, SearchBody
 from fedpact.retrieval.signature import Signature, weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
+from fedpact.retrieval.strangers import Strangers
 from fedpact.retrieval.vectors import query_of_terms
 from fedpact.types.cid import Cid
 from fedpact.types.distance import Distance
 
 SEARCH_PATH, ABOUT_PATH = "/retrieval/search", "/retrieval/about"
 TIMEOUT_SECONDS = 15.0
+"""For each step of asking a daemon; it makes its whole search in one of them."""
+WHOLE_SECONDS = 30.0
+"""For all of it."""
 ENTRIES_TRIED = 8
 """Number of newest profiles whose daemons are tried in turn if no entry is given."""
 LONGEST_ANSWER = 1 << 20
 """Bytes."""
 PINGS, PING_SECONDS = 3, 2.0
 """Round trips to a daemon, of which the shortest counts, and how long one may take."""
+LONGEST_ABOUT = 1 << 16
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,12 @@ class Searcher:
         self._store = store
         self._keys = keys
         self._directory = directory or ProfileDirectory(client)
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS)
+        self._pings = Strangers(step=PING_SECONDS, whole=PING_SECONDS)
 
     def close(self) -> None:
         self._http.close()
+        self._pings.close()
 
     def search(
         self,
@@ -220,10 +228,8 @@ class Searcher:
         for _ in range(PINGS if endpoint else 0):
             began = time.perf_counter()
             try:
-                answer = self._http.get(endpoint + ABOUT_PATH, timeout=PING_SECONDS)
-            except (httpx.HTTPError, httpx.InvalidURL):
-                return None
-            if answer.status_code != httpx.codes.OK:
+                self._pings.get(endpoint + ABOUT_PATH, LONGEST_ABOUT)
+            except RetrievalError:
                 return None
             taken.append((time.perf_counter() - began) * 1000)
         return min(taken, default=None)
@@ -255,25 +261,19 @@ class Searcher:
         return CheckedProvider(account, one, likeness, participant.reputation, proven, attested)
 
 
-def ask(client: httpx.Client, entry: str, body: SearchBody) -> SearchAnswer:
+def ask(http: Strangers, entry: str, body: SearchBody) -> SearchAnswer:
     """One daemon's answer; raises SearchFailed with the reason if there is none."""
+    asked = body.model_dump_json().encode()
     try:
-        with client.stream(
-            "POST",
-            entry + SEARCH_PATH,
-            content=body.model_dump_json(),
-            headers={"content-type": "application/json"},
-        ) as answer:
-            content = bytearray()
-            for part in answer.iter_bytes():
-                content += part
-                if len(content) > LONGEST_ANSWER:
-                    raise SearchFailed(f"the answer exceeds {LONGEST_ANSWER} bytes")
-            if answer.status_code != httpx.codes.OK:
-                raise SearchFailed(_refusal(answer.status_code, bytes(content)))
-            return SearchAnswer.model_validate_json(bytes(content))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SearchFailed(str(error) or type(error).__name__) from error
+        status, content = http.answer(
+            "POST", entry + SEARCH_PATH, LONGEST_ANSWER, asked, "application/json"
+        )
+    except RetrievalError as error:
+        raise SearchFailed(str(error)) from error
+    if status != HTTPStatus.OK:
+        raise SearchFailed(_refusal(status, content))
+    try:
+        return SearchAnswer.model_validate_json(content)
     except ValidationError as error:
         raise SearchFailed("the answer is malformed") from error
 

@@ -7,12 +7,9 @@ no private ones: nobody can use it to probe machines behind its firewall.
 
 import ipaddress
 import logging
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
-
-import httpx
 
 from fedpact.closing import Closing
 from fedpact.errors import RetrievalError
@@ -24,13 +21,16 @@ from fedpact.retrieval.messages import (
     decode_reply,
     encode,
 )
+from fedpact.retrieval.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
 MESSAGE_PATH = "/retrieval/message"
 OCTETS = "application/octet-stream"
 TIMEOUT_SECONDS = 2.0
-"""For each of connecting, sending, and receiving the whole answer."""
+"""To connect, and for each write and read."""
+WHOLE_SECONDS = 6.0
+"""For all of that."""
 AT_ONCE = 16
 """Concurrent requests."""
 
@@ -41,20 +41,14 @@ class HttpTransport(Closing):
     own: this daemon's address as others reach it; empty for a requester without one.
     """
 
-    def __init__(self, own: str = "", *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, own: str = "") -> None:
         self._private = not own or is_private(own)
-        self._timeout = timeout
-        self._client = httpx.Client(
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=256),
-        )
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._client.close()
+        self._http.close()
 
     def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
         """A reply for each; None if it came too late or was no valid message."""
@@ -66,25 +60,11 @@ class HttpTransport(Closing):
         if not may_ask(self._private, contact.endpoint):
             return None
         try:
-            content = self._post(contact.endpoint.rstrip("/") + MESSAGE_PATH, encode(request))
-            return decode_reply(content)
-        except (httpx.HTTPError, httpx.InvalidURL, RetrievalError, ValueError) as error:
+            url = contact.endpoint.rstrip("/") + MESSAGE_PATH
+            return decode_reply(self._http.post(url, encode(request), OCTETS, LONGEST_MESSAGE))
+        except (RetrievalError, ValueError) as error:
             log.debug("no reply from %s: %s", contact.endpoint, error)
             return None
-
-    def _post(self, url: str, content: bytes) -> bytes:
-        headers = {"content-type": OCTETS}
-        with self._client.stream("POST", url, content=content, headers=headers) as answer:
-            if answer.status_code != httpx.codes.OK:
-                raise RetrievalError(f"status {answer.status_code}")
-            found, deadline = bytearray(), time.monotonic() + self._timeout
-            for part in answer.iter_bytes():
-                found += part
-                if len(found) > LONGEST_MESSAGE or time.monotonic() > deadline:
-                    raise RetrievalError(
-                        f"the reply exceeds {LONGEST_MESSAGE} bytes, or is too slow"
-                    )
-            return bytes(found)
 
 
 def may_ask(private: bool, endpoint: str) -> bool:

@@ -1,6 +1,7 @@
 """Exchanges of messages over real sockets."""
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from fedpact.exchange.messages import Kind, encode
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.server import EndpointServer
 from tests.offchain.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
+from tests.support.dripping import dripping
 from tests.support.waiting import wait_until
 
 FINGERPRINT = bytes(range(32))
@@ -117,6 +119,17 @@ def test_a_peer_that_never_answers_delays_nobody(monkeypatch: pytest.MonkeyPatch
             wait_until(lambda: held(each, Kind.MODEL) == {0, 1})  # noqa: B023
         for connection in accepted:
             connection.close()
+
+
+def test_a_peer_whose_answer_never_ends_delays_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers that came byte by byte kept `request follow` from ending."""
+    monkeypatch.setattr(boards, "WHOLE_SECONDS", 0.3)
+    with dripping("headers") as slow, exchanging(False) as a:
+        a.open(BALLOT, [slow], lambda: ())
+        wait_until(lambda: slow in a._busy)
+        began = time.monotonic()
+        a.close()
+        assert time.monotonic() - began < 20
 
 
 def test_without_news_one_peer_is_asked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,147 @@
+"""HTTP to addresses that others chose: no redirect, no proxy, an answer of bounded length, and a
+deadline for the whole exchange.
+
+A time limit for each read, as HTTP libraries have it, does not end an answer that comes byte by
+byte, in its headers or in its body. Here every read and write of a connection gets what is left of
+the deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from functools import cache
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import Any
+
+import httpcore
+import httpx
+
+from fedpact.closing import Closing
+from fedpact.errors import RetrievalError
+
+_until: ContextVar[float] = ContextVar("_until")
+"""Monotonic seconds at which the thread's present exchange has to be over."""
+
+
+class Strangers(Closing):
+    """Connections to servers that nobody vouches for; thread-safe."""
+
+    def __init__(self, *, step: float, whole: float, connections: int = 64) -> None:
+        """`step`: seconds to connect, for one write, for one read; `whole`: for all of them."""
+        self._step, self._whole = step, whole
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=_tls(),
+            max_connections=connections,
+            network_backend=_Backend(),
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def get(self, url: str, most: int) -> bytes:
+        """The content of an answer with status 200, of at most `most` bytes. Raises RetrievalError
+        for any other, and for none in time."""
+        return self._asked("GET", url, most, b"", "")
+
+    def post(self, url: str, content: bytes, media_type: str, most: int) -> bytes:
+        """As `get`."""
+        return self._asked("POST", url, most, content, media_type)
+
+    def answer(
+        self, method: str, url: str, most: int, content: bytes = b"", media_type: str = ""
+    ) -> tuple[int, bytes]:
+        """Status and content of any answer; raises RetrievalError where there is none."""
+        ends = _until.set(time.monotonic() + self._whole)
+        limits = dict.fromkeys(("connect", "read", "write", "pool"), self._step)
+        try:
+            at = httpx.URL(url)
+            headers: list[tuple[bytes | str, bytes | str]] = [("host", at.netloc)]
+            headers += [("accept", "*/*"), ("content-length", str(len(content)))]
+            headers += [("content-type", media_type)] if media_type else []
+            with self._pool.stream(
+                method,
+                httpcore.URL(
+                    scheme=at.raw_scheme, host=at.raw_host, port=at.port, target=at.raw_path
+                ),
+                headers=headers,
+                content=content,
+                extensions={"timeout": limits},
+            ) as answer:
+                found = bytearray()
+                for part in answer.iter_stream():
+                    found += part
+                    if len(found) > most:
+                        raise RetrievalError(f"the answer of {at.host} exceeds {most} bytes")
+                return answer.status, bytes(found)
+        except httpcore.TimeoutException as error:
+            raise RetrievalError(f"no whole answer in time: {url}") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise RetrievalError(f"{url}: {str(error) or type(error).__name__}") from error
+        except (httpx.InvalidURL, httpcore.UnsupportedProtocol, ValueError) as error:
+            raise RetrievalError(f"not an address: {url}: {error}") from error
+        finally:
+            _until.reset(ends)
+
+    def _asked(self, method: str, url: str, most: int, content: bytes, media_type: str) -> bytes:
+        status, found = self.answer(method, url, most, content, media_type)
+        if status != HTTPStatus.OK:
+            raise RetrievalError(f"{url} answered with status {status}")
+        return found
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose steps end with the exchange's deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(super().connect_tcp(host, port, left, local_address, socket_options))
+
+
+def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float:
+    """Seconds that a step may take; raises `late` where none are left."""
+    left = _until.get() - time.monotonic()
+    if left <= 0:
+        raise late("the deadline has passed")
+    return left if timeout is None else min(left, timeout)
+
+
+@cache
+def _tls() -> SSLContext:
+    """Shared: each copy takes some 20 ms and a megabyte."""
+    return httpcore.default_ssl_context()

@@ -1,0 +1,71 @@
+"""Servers that nobody vouches for: what they send, and how slowly, is bounded."""
+
+import time
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from fedpact.errors import RetrievalError
+from fedpact.retrieval.strangers import Strangers
+from tests.support.dripping import dripping
+from tests.support.node_proxy import serving
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the path and content that it was asked with; `/moved` redirects."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["content-length"]))
+        found = f"{self.path} {self.headers['content-type']} ".encode() + content
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("location", "/elsewhere")
+        self.send_header("content-length", str(len(found)))
+        self.end_headers()
+        self.wfile.write(found)
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("part", ["headers", "body"])
+def test_an_answer_that_drips_ends_with_the_deadline(part: str) -> None:
+    with dripping(part) as address, Strangers(step=5.0, whole=0.3) as strangers:
+        began = time.monotonic()
+        with pytest.raises(RetrievalError, match="no whole answer in time"):
+            strangers.get(address, 100)
+        assert time.monotonic() - began < 10
+
+
+def test_answers_are_read_up_to_their_limit() -> None:
+    with serving(Echo) as address, Strangers(step=5.0, whole=5.0) as strangers:
+        assert strangers.post(address + "/a?b=c", b"1234", "text/plain", 23) == (
+            b"/a?b=c text/plain 1234"
+        )
+        assert strangers.get(address + "/a", 100) == b"/a None "
+        with pytest.raises(RetrievalError, match="exceeds 7 bytes"):
+            strangers.get(address + "/a", 7)
+        with pytest.raises(RetrievalError, match="status 302"):
+            strangers.get(address + "/moved", 100)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "not an address",
+        "file:///etc/passwd",
+        "http://[::1",
+        "http://127.0.0.1:99999",
+        "http://",
+        "http://" + "a" * 300,
+        "http://127.0.0.1:1",
+        "http://x.invalid\n/",
+    ],
+)
+def test_what_is_no_address_is_an_error_like_any_other(url: str) -> None:
+    with Strangers(step=1.0, whole=1.0) as strangers, pytest.raises(RetrievalError):
+        strangers.get(url, 100)
