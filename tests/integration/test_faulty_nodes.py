@@ -122,7 +122,7 @@ def cycles(daemon: Daemon, count: int = 4) -> None:
 
 
 def on_chain(market: SecondMarket) -> set[int]:
-    return {one.request for one in market.client.market.made_by(None)}
+    return set(market.client.market.numbers_of(None))
 
 
 def test_no_event_is_lost_where_reading_breaks_off_in_the_middle(

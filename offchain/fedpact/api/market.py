@@ -109,11 +109,9 @@ class Market(Closing):
 
     def requests(self, *, everybody: bool = False) -> list[Request]:
         """This account's requests, or everybody's, oldest first."""
-        from fedpact.requester.client import requests
-
         account = None if everybody else self.account
-        found = requests(self._session.client, account)
-        return [Request(self._session, one.request_id) for one in found]
+        numbers = self._session.client.market.numbers_of(account)
+        return [Request(self._session, number) for number in numbers]
 
     def request_by_id(self, request_id: int) -> Request:
         """A request by its number, to follow it or to fetch its model. Raises UnknownRequest."""

@@ -74,7 +74,7 @@ class ChainClient(Connection):
 
     @cached_property
     def market(self) -> Market:
-        return Market(self, self.deployment.market)
+        return Market(self, self.deployment.market, self.pool)
 
     @cached_property
     def resale(self) -> ResaleMarket:

@@ -11,6 +11,7 @@ from fedpact.chain.node import Node, Request
 from fedpact.chain.nodes import Nodes, WrongChain
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
+from fedpact.chain.spans import Reach
 from fedpact.chain.transactions import Sender
 from fedpact.errors import (
     DeploymentError,
@@ -49,6 +50,7 @@ class Connection:
         self.genesis_hash = genesis_hash
         self._quorum = quorum
         self._deployment = deployment
+        self.reach = Reach()
         self._below: tuple[str, Frame | None] = ("", None)
         """The hash of a head, and the confirmed block below it that was asked for last."""
         self._names: dict[str, str] = {}

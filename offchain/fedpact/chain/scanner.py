@@ -9,15 +9,11 @@ from typing import Any
 from fedpact.chain.connection import Connection, FrameGone
 from fedpact.chain.faults import Capability, FaultKind, RpcError
 from fedpact.chain.records import Event, Frame
+from fedpact.chain.spans import Span
 from fedpact.errors import NodeUnreachable
 
 log = logging.getLogger(__name__)
 
-FIRST_RANGE = 250
-"""Blocks per query; doubled while the node answers, halved when it does not."""
-LONGEST_RANGE = 64_000
-MOST_EVENTS = 2_000
-"""Events that a query should return: a thousand take some megabytes of memory."""
 CHECKPOINTS = 128
 """Ends of scanned ranges that are kept, to find where a reorganised chain forked."""
 SETTLED = 64
@@ -77,7 +73,7 @@ class EventScanner:
         self._confirmations = confirmations
         self._addresses = list(addresses or deployment.contracts.values())
         self._topics = topics
-        self._range = FIRST_RANGE
+        self._span = Span(connection.reach)
         self._ends: deque[Frame] = deque(ends, maxlen=CHECKPOINTS)
         self._overlap = overlap
 
@@ -103,19 +99,18 @@ class EventScanner:
         if self._rewind(target):
             yield Chunk(self.next_block, (), self._ends[-1] if self._ends else None)
         while (first := self.next_block) <= target.block_number:
-            last = min(first + self._range - 1, target.block_number)
+            last = min(first + self._span.blocks - 1, target.block_number)
             try:
                 end, events = self._read(first, last, target)
             except NodeUnreachable as error:
-                if last == first or not _too_much(error):
+                if last == first or not too_much(error):
                     raise
-                self._range = max(1, (last - first + 1) // 2)
+                self._span.refused(last - first + 1)
                 log.info("blocks %d to %d are too many for one query: %s", first, last, error)
                 continue
             yield Chunk(first, events, end)
             self._ends.append(end)
-            fits = len(events) <= MOST_EVENTS
-            self._range = min(2 * self._range, LONGEST_RANGE) if fits else max(1, self._range // 2)
+            self._span.answered(len(events))
 
     def _target(self, to_block: Frame | int | None) -> Frame | None:
         if isinstance(to_block, Frame):
@@ -206,7 +201,7 @@ def _topic(entry: dict[str, Any], at: int) -> str | None:
     return topics[at] if at < len(topics) else None
 
 
-def _too_much(error: NodeUnreachable) -> bool:
+def too_much(error: NodeUnreachable) -> bool:
     """Whether a smaller range may be answered."""
     if not isinstance(error, RpcError):
         return True

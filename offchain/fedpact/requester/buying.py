@@ -43,12 +43,13 @@ def offers(
     if client.deployment.resale is None:
         return []
     own = client.registry.participant(account).organisation
+    numbers = range(1, client.market.request_count() + 1)
     found = []
-    for created in client.market.asked(query_key):
-        offer = client.resale.offered(created.request)
-        stored = client.market.request(created.request)
-        if offer.price and stored.status is Status.SETTLED and stored.delivered_at:
-            seen = look(client, created.request)
+    for request, offer in client.resale.all_offered(numbers).items():
+        if client.market.terms(request).query_key != query_key:
+            continue
+        seen = look(client, request)
+        if seen.stored.status is Status.SETTLED and seen.stored.delivered_at:
             found.append(_offer(seen, store, offer, own, usage_rules))
     return sorted_offers(found)
 

@@ -182,7 +182,7 @@ class Requester(RequestCreator):
             self.keys,
             self.store,
             spec,
-            self.slice_keys(request_id),
+            self._slice_keys(spec, request_id),
             self._secret,
             self.model_path(request_id),
             Telling(exchange, self.store, self.keys),
@@ -196,7 +196,9 @@ class Requester(RequestCreator):
 
     def slice_keys(self, request_id: int) -> SliceKeys:
         """For an opener that the request names: whoever has them can read the slices."""
-        spec = self.specification(request_id)
+        return self._slice_keys(self.specification(request_id), request_id)
+
+    def _slice_keys(self, spec: Specification, request_id: int) -> SliceKeys:
         fingerprint = self.client.deployment.fingerprint
         return own_slice_keys(self.keys, spec, fingerprint, request_id)
 
@@ -300,18 +302,17 @@ def specification_of(client: ChainClient, store: ContentStore, request_id: int) 
 
 def requests(client: ChainClient, requester: str | None = None) -> Iterator[RequestSummary]:
     """The requests of one account (or everybody's), oldest first."""
-    found = list(client.market.made_by(requester))
-    frame = client.frame()
-    for made in found:
-        stored = client.market.request(made.request, frame)
+    market, frame = client.market, client.frame()
+    for number in market.numbers_of(requester, frame):
+        terms, stored = market.terms(number), market.request(number, frame)
         yield RequestSummary(
-            made.request,
+            number,
             stored.requester,
             stored.status,
-            made.terms.pay,
-            shown_currency(client, made.terms.token),
-            client.rounds.round_facts(made.request, frame).round,
-            made.terms.max_rounds,
+            terms.pay,
+            shown_currency(client, terms.token),
+            client.rounds.round_facts(number, frame).round,
+            terms.max_rounds,
         )
 
 

@@ -223,8 +223,8 @@ class RequestCreator:
 
     def _created_since(self, block: int, terms: Terms) -> int | None:
         """What an interrupted call has made since a block."""
-        for event in self.client.market.made_by(self.keys.address):
-            if event.at.block >= block and event.terms == terms:
+        for event in self.client.market.made_since(block, self.keys.address):
+            if event.terms == terms:
                 return event.request
         return None
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from fedpact.chain.bindings.events import (
     Credited,
-    Disputed,
     RequestEvent,
     Started,
     request_event,
@@ -22,7 +21,6 @@ from fedpact.types.requests import (
     Phase,
     PoolFacts,
     RoundFacts,
-    Status,
     StoredRequest,
     Terms,
 )
@@ -127,16 +125,10 @@ class RequestLook:
             self.pool.members - self.pool.left,
             self.facts.submitted.bit_count(),
             self.facts.final_rounds,
-            self._has_model(),
+            bool(self.stored.delivered_at),  # A dispute takes that back.
             note,
             declined,
         )
-
-    def _has_model(self) -> bool:
-        status = self.stored.status
-        if not self.stored.delivered_at or status is Status.DISPUTED:
-            return False
-        return status is Status.DELIVERED or not self.events(Disputed)
 
 
 def look(

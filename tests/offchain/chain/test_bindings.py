@@ -121,13 +121,12 @@ def test_a_request_whose_rounds_are_posted_whole(
     assert (ended.ended, ended.reached, ended.final_rounds) == (True, True, 2)
 
     request.deliver()
-    delivered = second.market.delivered(request.id)
-    assert delivered is not None
+    log = list(second.request_events(request.id))
+    [delivered] = [one for one in log if isinstance(one, events.Delivered)]
     delivery = request.deliveries.after(2)
     assert (delivered.ephemeral, delivered.cipher) == (delivery.ephemeral.fields, delivery.cipher)
     assert keccak(open_delivery(SECRET, delivery, 2)) == delivered.key_digest
 
-    log = list(second.request_events(request.id))
     entries = [
         Earned(one.cohort, one.points, one.extra, one.digest)
         for one in log

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fedpact.chain import scanner as scanning
+from fedpact.chain import spans
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import RpcError
@@ -64,7 +64,7 @@ def profiles(events: Iterator[Event]) -> list[int]:
 def test_each_event_is_delivered_once_and_in_order(
     client: ChainClient, monkeypatch: pytest.MonkeyPatch, first_range: int
 ) -> None:
-    monkeypatch.setattr(scanning, "FIRST_RANGE", first_range)
+    monkeypatch.setattr(spans, "FIRST_RANGE", first_range)
     scanner = EventScanner(client, client.deployment.block)
     assert profiles(scanner.scan()) == list(range(PROFILES))
     assert profiles(scanner.scan()) == []
@@ -75,8 +75,8 @@ def test_ranges_become_shorter_where_events_are_dense(
     client: ChainClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first scan took memory for all events of 64,000 blocks at once."""
-    monkeypatch.setattr(scanning, "FIRST_RANGE", 16)
-    monkeypatch.setattr(scanning, "MOST_EVENTS", 1)
+    monkeypatch.setattr(spans, "FIRST_RANGE", 16)
+    monkeypatch.setattr(spans, "MOST_EVENTS", 1)
     chunks = list(EventScanner(client, client.deployment.block).chunks())
     assert profiles(event for chunk in chunks for event in chunk.events) == list(range(PROFILES))
     blocks = [chunk.end.block_number - chunk.first + 1 for chunk in chunks if chunk.end is not None]

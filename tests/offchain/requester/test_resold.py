@@ -18,6 +18,7 @@ from fedpact.chain.bindings.events import (
     ResultSold,
     SealDisputed,
 )
+from fedpact.chain.bindings.market import Market
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.delivery import Deliveries
@@ -225,18 +226,21 @@ def test_waiting_for_a_key_reads_no_history(sale: Sale, monkeypatch: pytest.Monk
     assert scans == []
 
 
-def test_a_list_of_requests_reads_the_history_once(
+def test_a_list_of_requests_reads_those_of_the_account_alone(
     sale: Sale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It read the events of each request that there ever was."""
+    """It read the events of each request that there ever was, from the first block on."""
     every = {one.request_id: one for one in requests(sale.client)}
-    scans = count_scans(monkeypatch)
+    scans, created, find = count_scans(monkeypatch), list[int](), Market.created
+    monkeypatch.setattr(
+        Market, "created", lambda market, number: created.append(number) or find(market, number)
+    )
     own = list(requests(sale.client, sale.scene.requester.keys.address))
-    assert len(scans) == 1
-    assert [one.request_id for one in own] == sorted(every)
+    assert [one.request_id for one in own] == sorted(every) == created
     assert own[-1] == every[sale.id]
     assert (own[-1].payment, own[-1].rounds) == (sale.request.terms.pay, 1)
-    assert list(requests(sale.client, sale.buyer().keys.address)) == []
+    created.clear()
+    assert list(requests(sale.client, sale.buyer().keys.address)) == created == scans == []
 
 
 def count_scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -38,9 +38,12 @@ class Binding:
         """The first topic of an event, as 0x hex."""
         return self._abi.event_topic(name)
 
-    def history(self, topics: Sequence[str | None] = ()) -> Iterator[Event]:
-        """Events of this contract since the deployment with these topics (None: any)."""
-        start = self._connection.deployment.block
+    def history(
+        self, topics: Sequence[str | None] = (), since: int | None = None
+    ) -> Iterator[Event]:
+        """Events of this contract with these topics (None: any) from block `since` on (None: the
+        deployment's)."""
+        start = self._connection.deployment.block if since is None else since
         scanner = EventScanner(self._connection, start, addresses=[self.address], topics=topics)
         return scanner.scan()
 

@@ -7,12 +7,15 @@ from eth_account.messages import SignableMessage, encode_typed_data
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import MARKET, SECOND
+from fedpact.chain.backwards import backwards, not_before
 from fedpact.chain.bindings.binding import Binding, snake
-from fedpact.chain.bindings.events import Delivered, RequestCreated, request_event
+from fedpact.chain.bindings.events import RequestCreated, request_event
+from fedpact.chain.bindings.pool import Pool
 from fedpact.chain.bindings.structs import terms_struct
+from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference, Call
-from fedpact.chain.scanner import indexed
-from fedpact.errors import UnknownRequest
+from fedpact.chain.scanner import SETTLED, indexed
+from fedpact.errors import NodeUnreachable, UnknownRequest
 from fedpact.types.requests import Earned, Status, StoredRequest, Terms
 
 DeliveryFields = tuple[tuple[int, int], bytes, bytes, Sequence[bytes]]
@@ -36,6 +39,12 @@ class Market(Binding):
 
     NAME = MARKET
     PROTOCOL = SECOND
+
+    def __init__(self, connection: Connection, address: str, pool: Pool) -> None:
+        super().__init__(connection, address)
+        self._pool = pool
+        self._known: dict[int, RequestCreated] = {}
+        """Creations in blocks that will not be reorganised."""
 
     # Requester
 
@@ -155,36 +164,64 @@ class Market(Binding):
         return self.created(request).terms
 
     def created(self, request: int) -> RequestCreated:
-        """The event of the request's creation; raises UnknownRequest."""
-        for found in self._created([self._abi.event_topic("RequestCreated"), indexed(request)]):
-            return found
-        raise UnknownRequest(f"the market at {self.address} knows no request {request}")
+        """The event of the request's creation, its terms checked against what the contract stores.
 
-    def asked(self, query_key: bytes) -> Iterator[RequestCreated]:
-        """Requests with this query key, oldest first."""
-        topic = self._abi.event_topic("RequestCreated")
-        return self._created([topic, None, None, "0x" + query_key.hex()])
-
-    def made_by(self, requester: str | None) -> Iterator[RequestCreated]:
-        """Requests of an account (None: of everybody), oldest first."""
-        topic = self._abi.event_topic("RequestCreated")
-        by = None if requester is None else indexed(requester)
-        return self._created([topic, None, by])
-
-    def delivered(self, request: int) -> Delivered | None:
-        """The delivery, once there is one."""
-        for event in self.history([self._abi.event_topic("Delivered"), indexed(request)]):
+        Looked for backwards from the latest block that it can be in, so that it takes a number of
+        queries that grows with the request's window to join, not with the chain. Raises
+        UnknownRequest; NodeUnreachable if the node returns no such event.
+        """
+        stored = self.request(request)
+        known = self._known.get(request)
+        if known is not None and known.terms_hash == stored.terms_hash:
+            return known
+        head = self._connection.frame()
+        topics = [self._abi.event_topic("RequestCreated"), indexed(request)]
+        start = self._connection.deployment.block
+        newest = not_before(self._connection, self._pool.facts(request, head).closed_at, head)
+        for event in backwards(
+            self._connection, newest, start, address=self.address, topics=topics
+        ):
             found = request_event(event)
-            assert isinstance(found, Delivered)
-            return found
-        return None
+            assert isinstance(found, RequestCreated)
+            if self.terms_hash(found.terms) == stored.terms_hash:
+                if found.at.block <= head.block_number - SETTLED:
+                    self._known[request] = found
+                return found
+        raise NodeUnreachable(
+            f"the node returns no event of the creation of request {request}: it has not read its"
+            " latest logs yet, or has deleted old ones"
+        )
+
+    def numbers_of(self, requester: str | None, block: BlockReference = None) -> list[int]:
+        """The requests of an account (None: of everybody), oldest first: from the contract's state,
+        a call a request."""
+        numbers = list(range(1, self.request_count(block) + 1))
+        if requester is None or not numbers:
+            return numbers
+        calls = [self.function("requesterOf", number) for number in numbers]
+        makers = (self.decoded("requesterOf", one) for one in self._connection.read(calls, block))
+        return [one for one, maker in zip(numbers, makers, strict=True) if maker == requester]
+
+    def having(self, status: Status, requests: Sequence[int]) -> list[int]:
+        """Those of these requests that have a status."""
+        calls = [self.function("request", number) for number in requests]
+        found = (
+            [self.decoded("request", one) for one in self._connection.read(calls)] if calls else []
+        )
+        return [
+            number
+            for number, one in zip(requests, found, strict=True)
+            if Status(one["status"]) is status
+        ]
+
+    def made_since(self, block: int, requester: str) -> Iterator[RequestCreated]:
+        """Requests of an account from a block on, oldest first."""
+        topics = [self._abi.event_topic("RequestCreated"), None, indexed(requester)]
+        for event in self.history(topics, block):
+            found = request_event(event)
+            assert isinstance(found, RequestCreated)
+            yield found
 
     def terms_hash(self, terms: Terms) -> bytes:
         """keccak256(abi.encode(terms)): what the chain keeps of them."""
         return keccak(self._abi.functions["createRequest"].inputs.encode([terms_struct(terms)]))
-
-    def _created(self, topics: Sequence[str | None]) -> Iterator[RequestCreated]:
-        for event in self.history(topics):
-            found = request_event(event)
-            assert isinstance(found, RequestCreated)
-            yield found

@@ -65,6 +65,24 @@ class ResaleMarket(Binding):
     def offered(self, request: int, block: BlockReference = None) -> ResaleOffer:
         return ResaleOffer(**snake(self._view("offered", request, block=block)))
 
+    def all_offered(self, requests: Sequence[int]) -> dict[int, ResaleOffer]:
+        """Those of these requests whose results are on offer."""
+        calls = [self.function("offered", one) for one in requests]
+        answers = self._connection.read(calls) if calls else []
+        found = [ResaleOffer(**snake(self.decoded("offered", answer))) for answer in answers]
+        return {one: offer for one, offer in zip(requests, found, strict=True) if offer.price}
+
+    def bought_by(
+        self, buyer: str, requests: Sequence[int], block: BlockReference = None
+    ) -> list[int]:
+        """Those of these requests whose results an account has bought."""
+        calls = [self.function("purchase", one, buyer) for one in requests]
+        answers = self._connection.read(calls, block) if calls else []
+        states = [SaleStatus(self.decoded("purchase", answer)["status"]) for answer in answers]
+        return [
+            one for one, state in zip(requests, states, strict=True) if state is not SaleStatus.NONE
+        ]
+
     def purchase(self, request: int, buyer: str, block: BlockReference = None) -> Sale:
         """The last purchase of a result by an account; status NONE if there is none."""
         found = snake(self._view("purchase", request, buyer, block=block))

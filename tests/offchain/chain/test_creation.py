@@ -1,0 +1,142 @@
+"""A request's creation is found in a few calls on a long chain, also at a node that answers for ten
+blocks at once."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from fedpact.chain.backwards import NEAR, not_before
+from fedpact.chain.bindings.market import Market
+from fedpact.chain.client import ChainClient
+from fedpact.chain.connection import Connection
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.records import Frame
+from fedpact.chain.scanner import SETTLED
+from fedpact.errors import NodeUnreachable, UnknownRequest
+from fedpact.requester.look import RequestLog
+from fedpact.types.requests import Status
+from tests.support.node_proxy import Message, node_in_front
+from tests.support.second import People, SecondRequest, deployed_second
+
+BLOCKS, APART = 150, 12
+"""Blocks between two requests, and seconds between two of them."""
+JOIN_BLOCKS = 10
+AT_ONCE = 10
+"""Blocks for which the node answers."""
+
+
+@dataclass
+class Chain:
+    net: Devnet
+    client: ChainClient
+    people: People
+    requests: list[SecondRequest]
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Three requests far apart, of two accounts; blocks come more slowly in the end."""
+    with Devnet.start(tmp_path_factory.mktemp("long")) as net:
+        operator = net.new_account()
+        client = ChainClient.connect(net.url, deployed_second(net, operator))
+        people = People.admitted(net, client, operator, members=1)
+        other = People(operator, people.members[0], people.members)
+        made = []
+        for by, apart in ((people, APART), (other, APART), (people, 3 * APART)):
+            net.mine(BLOCKS, apart)
+            terms = {"join_window": JOIN_BLOCKS * APART, "max_pool": 2}
+            made.append(SecondRequest.created(client, by, **terms))
+            net.mine(SETTLED, apart)
+        yield Chain(net, client, people, made)
+        client.close()
+
+
+@pytest.fixture
+def narrow(chain: Chain) -> Iterator[tuple[ChainClient, Counter[str]]]:
+    """A client at a node that answers for few blocks, and the calls that it got."""
+    asked: Counter[str] = Counter()
+
+    def limited(message: Message) -> Message | None:
+        asked[message["method"]] += 1
+        if message["method"] == "eth_getLogs":
+            query = message["params"][0]
+            if int(query["toBlock"], 16) - int(query["fromBlock"], 16) >= AT_ONCE:
+                return {"code": -32005, "message": f"block range is limited to {AT_ONCE}"}
+        return None
+
+    with node_in_front(chain.net.url, limited) as url:
+        client = ChainClient.connect(url, chain.client.deployment)
+        asked.clear()
+        yield client, asked
+        client.close()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_creation_of_a_request_is_found_in_few_calls_and_once(
+    chain: Chain, narrow: tuple[ChainClient, Counter[str]], number: int
+) -> None:
+    """Each read scanned the chain from the deployment on."""
+    (client, asked), request = narrow, chain.requests[number]
+    created = client.market.created(request.id)
+    assert created.terms == request.terms
+    assert asked["eth_getLogs"] < 12
+    assert asked["eth_getBlockByNumber"] < 12
+    asked.clear()
+    RequestLog(client, request.id)
+    assert client.market.terms(request.id) == request.terms
+    assert dict(asked) == {"eth_call": 2}
+
+
+class Blocks:
+    """A million blocks, of which a tenth come at a tenth of the others' pace, and every seventh has
+    the time of the one before."""
+
+    deployment = SimpleNamespace(block=1_000)
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def frame_at(self, number: int) -> Frame:
+        self.asked += 1
+        slow = min(max(0, number - 300_000), 100_000)
+        return Frame(number, hex(number), 10**9 + 12 * (number - number % 7 // 6 + 9 * slow))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.29, 0.31, 0.399, 0.41, 0.77, 0.999999, 1.0])
+def test_the_block_of_a_time_is_found_among_a_million(share: float) -> None:
+    chain = Blocks()
+    head = chain.frame_at(1_000_000)
+    number = 1_000 + round(share * 999_000)
+    at = chain.frame_at(number).timestamp
+    chain.asked = 0
+    found = not_before(cast(Connection, chain), at, head)
+    assert number <= found <= number + 2 * NEAR
+    assert found == 1_000_000 or chain.frame_at(found + 1).timestamp > at
+    assert chain.asked < 35
+
+
+def test_requests_of_an_account_are_listed_without_logs(
+    chain: Chain, narrow: tuple[ChainClient, Counter[str]]
+) -> None:
+    client, asked = narrow
+    first, _, last = [one.id for one in chain.requests]
+    assert client.market.numbers_of(chain.people.requester.address) == [first, last]
+    assert client.market.numbers_of(None) == [one.id for one in chain.requests]
+    assert set(asked) == {"eth_call"}
+    with pytest.raises(UnknownRequest):
+        client.market.created(99)
+
+
+def test_terms_that_a_node_invents_are_not_taken(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Market, "terms_hash", lambda *_: bytes(32))
+    client = ChainClient.connect(chain.net.url, chain.client.deployment)
+    assert client.market.request(chain.requests[0].id).status is Status.OPEN
+    with pytest.raises(NodeUnreachable, match="no event of the creation of request 1"):
+        client.market.created(chain.requests[0].id)
+    client.close()
