@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedpact.chain.scanner import EventScanner, indexed
-from fedpact.errors import DecryptionError, NotReady, Retryable, TransactionTimeout
+from fedpact.chain.scanner import SETTLED, EventScanner, indexed
+from fedpact.errors import DecryptionError, FedpactError, NotReady, Retryable, TransactionTimeout
 from fedpact.logs import about
 from fedpact.requester.client import CONTENT_GOOD_FOR, Requester, pause_after
 from fedpact.requester.duties import Acting, next_duty
@@ -74,19 +74,10 @@ class RequesterDaemon:
         self._over: set[int] = set()
         self._waiting: dict[int, _Waiting] = {}
         self._purchases: dict[int, _Waiting] = {}
-        client, account = requester.client, indexed(requester.keys.address)
-        topics = [client.market.event_topic("RequestCreated"), None, account]
-        self._made = EventScanner(
-            client, client.deployment.block, addresses=[client.market.address], topics=topics
-        )
-
-        self._bought: EventScanner | None = None
-        if client.deployment.resale is not None:
-            market = client.resale
-            topics = [market.event_topic("ResultBought"), None, account]
-            self._bought = EventScanner(
-                client, client.deployment.block, addresses=[market.address], topics=topics
-            )
+        self._news: tuple[EventScanner, EventScanner | None] | None = None
+        """Of requests made and results bought."""
+        self._read: dict[Path, tuple[int, int]] = {}
+        """Files of slice keys that were dealt with: time of change and size."""
 
     def run(self) -> None:
         """Until SIGINT or SIGTERM, or `stop`."""
@@ -134,18 +125,41 @@ class RequesterDaemon:
 
     def _find(self) -> None:
         """New requests and purchases of this account, and new files of slice keys."""
-        for event in self._made.scan():
+        made, bought = self._news = self._news or self._begin()
+        for event in made.scan():
             self._add(int(event.args["request"]))
-        for event in self._bought.scan() if self._bought is not None else ():
-            request = int(event.args["request"])
-            if not self._requester.has_model(request):
-                self._purchases[request] = _Waiting()
+        for event in bought.scan() if bought is not None else ():
+            self._add_purchase(int(event.args["request"]))
         for path in sorted(self._slices.glob("*.json")) if self._slices is not None else ():
             self._open_for(path)
+
+    def _begin(self) -> tuple[EventScanner, EventScanner | None]:
+        """Take up what the contracts' state says of this account; scanners for what comes later.
+
+        The blocks before may be millions. The last ones are read, for they may be reorganised.
+        """
+        client, account = self._requester.client, self._requester.keys.address
+        frame = client.frame()
+        since = max(client.deployment.block, frame.block_number - SETTLED)
+        for request in client.market.numbers_of(account, frame):
+            self._add(request)
+        topics = [client.market.event_topic("RequestCreated"), None, indexed(account)]
+        made = EventScanner(client, since, addresses=[client.market.address], topics=topics)
+        if client.deployment.resale is None:
+            return made, None
+        market, numbers = client.resale, client.market.numbers_of(None, frame)
+        for request in market.bought_by(account, numbers, frame):
+            self._add_purchase(request)
+        topics = [market.event_topic("ResultBought"), None, indexed(account)]
+        return made, EventScanner(client, since, addresses=[market.address], topics=topics)
 
     def _add(self, request: int) -> None:
         if request not in self._known and request not in self._over:
             self._waiting.setdefault(request, _Waiting())
+
+    def _add_purchase(self, request: int) -> None:
+        if not self._requester.has_model(request):
+            self._purchases.setdefault(request, _Waiting())
 
     def _take_up(self, request: int, waiting: _Waiting) -> None:
         """Read what the request's duties need; later again if that fails."""
@@ -188,18 +202,28 @@ class RequesterDaemon:
         waiting.next_try = time.monotonic() + trouble.pause(waiting.failures, self._interval)
 
     def _open_for(self, path: Path) -> None:
-        """Take up a request for which this account has slice keys."""
-        with _outlasting(f"{path} cannot be used"):
-            given, client = read_slice_keys(path), self._requester.client
-            request, here = given.request, client.deployment.fingerprint.hex()
-            if given.deployment != here or request in self._known or request in self._over:
+        """Take up a request for which this account has slice keys. A file is read again once it has
+        changed, or if a node or store has failed."""
+        with _outlasting(f"{path} cannot be used") as trouble:
+            found = path.stat()
+            stamp = found.st_mtime_ns, found.st_size
+            if self._read.get(path) == stamp:
                 return
+            self._take_keys(path)
+        if not isinstance(trouble.error, (Retryable, OSError)):
+            self._read[path] = stamp
+
+    def _take_keys(self, path: Path) -> None:
+        given, client = read_slice_keys(path), self._requester.client
+        request, here = given.request, client.deployment.fingerprint.hex()
+        if given.deployment != here:
+            log.warning("%s: its request is one of another deployment", path)
+        elif request not in self._known and request not in self._over:
             kept = RequestLog(client, request)
             if self._requester.keys.address in kept.terms.openers:
                 self._known[request] = _Served(self._requester.opening(given, self._exchange), kept)
-                return
-            log.warning("%s: request %d does not name this account as opener", path, request)
-            self._over.add(request)
+            else:
+                log.warning("%s: request %d does not name this account as opener", path, request)
 
     def _serve(self, request: int, served: _Served) -> None:
         with _outlasting(f"request {request} failed; it is tried again") as trouble:
@@ -254,6 +278,9 @@ def _outlasting(what: str) -> Iterator[_Trouble]:
     except Retryable as error:
         trouble.error = error
         log.warning("%s: %s", what, error)
+    except FedpactError as error:
+        trouble.error = error
+        log.error("%s: %s", what, error)
     except Exception as error:
         trouble.error = error
         log.exception("%s", what)

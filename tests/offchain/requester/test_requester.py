@@ -165,7 +165,7 @@ def test_a_round_that_all_have_left_is_closed(scene: Scene) -> None:
 
 
 def test_an_opener_opens_slices_while_the_requester_is_away(
-    scene: Scene, anvil: Devnet, tmp_path: Path
+    scene: Scene, anvil: Devnet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     opener = anvil.new_account()
     request = scene.create(terms={"openers": [opener.address]}).begin()
@@ -188,6 +188,14 @@ def test_an_opener_opens_slices_while_the_requester_is_away(
     request.deliver()
     service.cycle()
     assert request.status is Status.DELIVERED
+    # Each file was read again in each cycle, and a damaged one told of with a trace.
+    [told] = [one for one in caplog.records if "0-damaged.json" in one.getMessage()]
+    assert told.exc_info is None
+    (folder / "0-damaged.json").write_text("[]")
+    caplog.clear()
+    service.cycle()
+    service.cycle()
+    assert caplog.text.count("0-damaged.json cannot be used") == 1
 
 
 def test_one_requests_trouble_is_not_anothers(scene: Scene, tmp_path: Path) -> None:
