@@ -15,6 +15,7 @@ from fedpact.closing import Closing
 from fedpact.errors import InvalidInput
 from fedpact.requester.amount import amount_in
 from fedpact.requester.draft import Draft
+from fedpact.requester.past import usual_pay
 from fedpact.session import Session
 from fedpact.types.schema import DataSchema
 
@@ -104,8 +105,17 @@ class Market(Closing):
         """
         declared = schema if isinstance(schema, DataSchema) else DataSchema.read(schema)
         client = self._session.client
-        given = (client, declared, evaluation, epsilon)
-        return propose(*given, units=units, label=label, family=family, fields=fields)
+        return propose(
+            client,
+            declared,
+            evaluation,
+            epsilon,
+            usual=usual_pay(client),
+            units=units,
+            label=label,
+            family=family,
+            fields=fields,
+        )
 
     def requests(self, *, everybody: bool = False) -> list[Request]:
         """This account's requests, or everybody's, oldest first."""

@@ -11,7 +11,7 @@ from fedpact.api.evaluation import evaluation_of
 from fedpact.errors import PrivacyError, SpecificationError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
-from fedpact.requester.past import block_seconds, usual_pay, windows
+from fedpact.requester.past import block_seconds, windows
 from fedpact.requester.request import judged_fairly
 from fedpact.simulation.expectation import Expectation, expected
 from fedpact.types.schema import DataSchema
@@ -67,6 +67,7 @@ def propose(
     evaluation: Any,
     epsilon: float,
     *,
+    usual: int | None,
     units: int | None = None,
     label: str | None = None,
     family: str | None = None,
@@ -74,9 +75,9 @@ def propose(
 ) -> Proposal:
     """The best of the families that suit the schema, by simulation, with windows for this chain.
 
-    `units`: privacy units that each provider is expected to have, by default the schema's;
-    `family`: the only one to try; `fields` replace those of the draft. Raises SpecificationError,
-    DataError, PrivacyError.
+    `usual`: as `fedpact.requester.past.usual_pay` says it; `units`: privacy units that each
+    provider is expected to have, by default the schema's; `family`: the only one to try; `fields`
+    replace those of the draft. Raises SpecificationError, DataError, PrivacyError.
     """
     given = dict(fields)
     output = given.pop("output", None)
@@ -101,7 +102,7 @@ def propose(
         shortest = client.deployment.min_window
         draft = draft.changed(windows=windows(block_seconds(client), shortest, seen.seconds))
     considered = {name: one for name, (_, one) in found.items()}
-    return Proposal(draft, seen, considered, usual_pay(client))
+    return Proposal(draft, seen, considered, usual)
 
 
 def quality_text(spec: "Specification", error: float) -> str:

@@ -64,7 +64,7 @@ def new(
 
     Example: fedpact --account bob request new draft.toml --evaluation held-out.csv --epsilon 2
     """
-    from fedpact.api.market import Market
+    from fedpact.api.proposal import propose
     from fedpact.requester.amount import parse_amount
     from fedpact.requester.draft_file import as_toml
     from fedpact.requester.past import usual_pay
@@ -96,11 +96,20 @@ def new(
     at = session.of(context)
     if pay is not None:
         parse_amount(pay)
-    elif not sys.stdin.isatty() and usual_pay(at.client) is None:
+    paid_before = usual_pay(at.client) if pay is None else None
+    if pay is None and paid_before is None and not sys.stdin.isatty():
         raise InvalidInput("--pay is missing: no request was paid here yet that could tell the pay")
     typer.echo("simulating requests on your evaluation set", err=True)
-    found = Market(at).propose(
-        known, examples, epsilon=private, units=expected, label=label, family=family, **given
+    found = propose(
+        at.client,
+        known,
+        examples,
+        private,
+        usual=paid_before,
+        units=expected,
+        label=label,
+        family=family,
+        fields=given,
     )
     found.check()
     usual = None if found.pay is None else ETHER_CURRENCY.text(found.pay)

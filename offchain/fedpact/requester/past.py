@@ -5,13 +5,14 @@ from statistics import median
 
 from fedpact.chain.client import ChainClient
 from fedpact.requester.draft import DEFAULT_WINDOWS
-from fedpact.requester.look import look
 from fedpact.types.requests import ETHER, Status
 
 MEASURED_BLOCKS = 50
 """Of which the time is measured."""
 LATEST_REQUESTS = 50
-"""Requests whose pay counts."""
+"""Requests that are looked at for what was paid."""
+COUNTED = 10
+"""Of them, the latest that were paid count."""
 BLOCKS = {"join": 50, "start": 5, "submit": 10, "commit": 10, "reveal": 5, "propose": 5}
 BLOCKS["deliver"] = 10
 """In which each stage's transactions are mined, even if some wait for a lower price."""
@@ -44,12 +45,16 @@ def windows(block: float, shortest: int, training: float) -> dict[str, int]:
 def usual_pay(client: ChainClient) -> int | None:
     """Median pay in wei per provider and round, as policies count it, of the latest requests that
     were paid in ether and had a final round; None where there are none."""
-    count, found = client.market.request_count(), list[int]()
-    for number in range(count, max(0, count - LATEST_REQUESTS), -1):
-        seen = look(client, number)
-        earned = seen.stored.status is Status.SETTLED and seen.facts.final_rounds > 0
-        if earned and seen.terms.token == ETHER:
-            found.append(seen.terms.pay // (seen.terms.max_rounds * seen.terms.cohort))
+    market, found = client.market, list[int]()
+    newest = range(market.request_count(), 0, -1)[:LATEST_REQUESTS]
+    for number in market.having(Status.SETTLED, newest):
+        if client.rounds.outcome(number).final_rounds == 0:
+            continue
+        terms = market.terms(number)
+        if terms.token == ETHER:
+            found.append(terms.pay // (terms.max_rounds * terms.cohort))
+        if len(found) == COUNTED:
+            break
     return int(median(found)) if found else None
 
 
