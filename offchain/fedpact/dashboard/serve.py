@@ -15,6 +15,7 @@ from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile, index_file
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.web.app import create_app
+from fedpact.dashboard.web.connections import bounded, most_connections
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.own import OwnFiles, OwnProvider
@@ -71,7 +72,8 @@ def serve(
         follower = stack.enter_context(Follower(client, stores[0], file, settings.confirmations))
         hub = Hub()
         links = Links(settings.explorer, settings.gateway)
-        site = Site(client, (stores[1], stores[2]), path, hub, links, settings.confirmations)
+        both = stores[1], stores[2]
+        site = Site(client, both, path, hub, links, settings.confirmations, follower.distrust)
         login, provider = None, None
         folder = settings.state / "dashboard"
         if own is not None:
@@ -86,6 +88,7 @@ def serve(
                 log.info("my provider at %s/provider, its token in %s", address, token_file(folder))
             config = uvicorn.Config(
                 app,
+                http=bounded(most_connections()),
                 log_config=None,
                 access_log=False,
                 server_header=False,

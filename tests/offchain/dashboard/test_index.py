@@ -17,7 +17,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
 from fedpact.dashboard.index.sent import SentReader
-from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.index.tables import IndexFile, remove
 from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.market import MarketQuery, Which, market_view
 from fedpact.errors import ContentMissing, NodeUnreachable, StateDamaged, UnknownRequest
@@ -67,6 +67,79 @@ def test_step_by_step_as_from_scratch(
     found = everything(tmp_path / "kept.sqlite")
     assert found == everything(tmp_path / "fresh.sqlite")
     assert {name: bool(rows) for name, rows in found.items()} == dict.fromkeys(TABLES, True)
+
+
+def test_an_index_that_is_deleted_or_damaged_is_made_again(
+    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+) -> None:
+    SecondRequest.created(second, people)
+    kept, path = new_index("kept.sqlite"), tmp_path / "kept.sqlite"
+    catch_up(kept)
+    whole = everything(path)
+    remove(path)
+    assert any(one.others for one in catch_up(kept))
+    assert everything(path) == whole
+    kept.distrust()
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM requests")
+    catch_up(kept)
+    assert everything(path) == whole
+
+
+def test_an_index_that_another_process_has_made_again_is_kept(
+    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+) -> None:
+    """Else two dashboards of one state folder would delete each other's for ever."""
+    kept, path = new_index("kept.sqlite"), tmp_path / "kept.sqlite"
+    catch_up(kept)
+    with IndexFile(path, writes=True, rebuild=True):
+        made = path.stat().st_ino
+        request = SecondRequest.created(second, people)
+        catch_up(kept)
+        assert path.stat().st_ino == made
+    with IndexFile(path) as file:
+        assert request.id in Index(file).request_ids()
+
+
+def test_a_damaged_index_is_read_again_by_the_thread_that_follows(
+    new_index: Callable[[str], Follower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, stop, told = new_index("kept.sqlite"), threading.Event(), list[Change]()
+    faults = iter([StateDamaged("index is damaged")])
+    whole = Follower._read_events
+
+    def damaged(self: Follower) -> None:
+        for fault in faults:
+            raise fault
+        whole(self)
+        stop.set()
+
+    monkeypatch.setattr(Follower, "_read_events", damaged)
+    kept.run(stop, 0.01, told.append)
+    assert any(one.others for one in told)
+
+
+def test_a_request_is_open_only_while_providers_can_join(
+    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+) -> None:
+    empty, full = (SecondRequest.created(second, people) for _ in range(2))
+    full.enrol()
+    catch_up(new_index("kept.sqlite"))
+    found = {}
+    with IndexFile(tmp_path / "kept.sqlite") as file:
+        now = Index(file).head()[1]
+        for which in (Which.OPEN, Which.RUNNING):
+            for when in (now, now + empty.terms.join_window + 60):
+                view = market_view(file, MarketQuery(which=which), when)
+                found[which, when > now] = {one.request for one in view.rows}
+                assert view.counts["all"] == sum(
+                    view.counts[o] for o in ("open", "running", "over")
+                )
+    mine = {empty.id, full.id}
+    assert found[Which.OPEN, False] & mine == {empty.id}
+    assert found[Which.RUNNING, False] & mine == {full.id}
+    assert not found[Which.OPEN, True] & mine
+    assert found[Which.RUNNING, True] >= mine
 
 
 def test_others_hear_nothing_of_a_request(
@@ -204,7 +277,7 @@ def test_a_reorganisation_is_taken_back(
         assert [seat for seat, _ in one.done] == [2]
         with pytest.raises(UnknownRequest):
             Index(file).story(lost.id)
-        listed = market_view(file, MarketQuery(which=Which.ALL), 0).rows
+        listed = market_view(file, MarketQuery(which=Which.ALL), 0, 0).rows
         assert lost.id not in [row.request for row in listed]
 
 

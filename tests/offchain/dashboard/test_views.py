@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fedpact.chain.bindings.events import (
+    KeySealed,
     Paid,
+    PurchaseRefunded,
     RequestEvent,
+    ResaleClaimed,
+    ResaleOffered,
+    ResultBought,
+    ResultSold,
     RoundsEnded,
     Settled,
 )
-from fedpact.dashboard.index.reading import Described
+from fedpact.chain.node import Node
+from fedpact.chain.records import Event
+from fedpact.dashboard.index.reading import Described, Payment
 from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.story import Pool, Stage, Story
 from fedpact.dashboard.views.money import money_view
+from fedpact.dashboard.views.network import node_rows
 from fedpact.dashboard.views.participant import (
     ParticipantSources,
+    ParticipantView,
     earnings_chart,
     participant_view,
 )
@@ -197,16 +208,66 @@ def test_the_slice_is_due_by_half_of_the_window() -> None:
     assert request_view(of(story(*round_of(0b1111, votes(*GOOD))), opened)).now.deadline == 5_000
 
 
-def test_ones_own_money_back_is_not_earned() -> None:
-    account = story().created.requester
+def of_account(account: str, **known: Any) -> ParticipantView:
     who = Participant(
         account, 1, ParticipantStatus.ACTIVE, 1, 1_000, True, bytes(32), bytes(32), 4_000
     )
-    payments = [Paid(at(20), n, account, ETHER, 10**17 + n, False) for n in (1, 2)]
-    requests = (summarise(story(), UNKNOWN).summary,)
-    view = participant_view(
-        ParticipantSources(who, 5_000, [], payments, [], requests, [], now=2_000)
-    )
-    assert [(one.request, one.returned) for one in view.payments] == [(1, True), (2, False)]
-    assert view.earned == 10**17 + 2
+    named = ("events", "payments", "transactions")
+    nothing: dict[str, Any] = {"requests": (), "tokens": {}, **{one: [] for one in named}}
+    return participant_view(ParticipantSources(who, 5_000, now=2_000, **{**nothing, **known}))
+
+
+def test_ones_own_money_back_is_not_earned() -> None:
+    account = story().created.requester
+    payments = [
+        Payment(20, 1, ETHER, 10**17 + 1, False, True, False, "0x1"),
+        Payment(21, 2, ETHER, 10**17 + 2, False, False, False, "0x2"),
+        Payment(22, 2, ETHER, 5, True, False, False, "0x3"),
+    ]
+    view = of_account(account, payments=payments)
+    assert view.earned == 10**17 + 7
     assert earnings_chart(view).labels == ("2",)
+
+
+def test_a_reputation_is_what_the_ledger_recorded() -> None:
+    """Whoever joined a request that is not drawn by reputation was shown to have none."""
+    outcome = {"account": ACCOUNTS[0], "quality": 5_204, "losses": 0}
+    recorded = {"weight": 100, "endedAt": 1_000, "outcomes": [outcome]}
+    event = Event("ProvidersRecorded", "ReputationLedger", recorded, 5, "0xab", 0, 1_000)
+    chart = of_account(ACCOUNTS[0], events=[event]).history
+    assert chart.labels[0] == "at first"
+    assert chart.series[0].values == (4_000, 5_094, 4_000)
+    assert chart.proofs == ("", "0xab", "")
+
+
+def test_sales_of_a_result_add_up() -> None:
+    buyers = ["0x" + digit * 40 for digit in "abc"]
+    told = story(
+        ResaleOffered(at(20), 1, 100, ETHER),
+        *(ResultBought(at(21), 1, one, 100, (1, 2), 0) for one in buyers),
+        KeySealed(at(22), 1, buyers[0], ACCOUNTS[0], 0, bytes(32), 0),
+        ResultSold(at(23), 1, buyers[0], 100),
+        ResaleClaimed(at(24), 1, ACCOUNTS[0], 0, ACCOUNTS[0], 37),
+        PurchaseRefunded(at(25), 1, buyers[1], 100),
+        ResultBought(at(26), 1, buyers[1], 100, (1, 2), 0),
+    )
+    view = request_view(of(told)).resale
+    assert view is not None
+    assert [one.state for one in view.sales] == ["sold", "refunded", *["waits for a key"] * 2]
+    assert [one.amount for one in view.sent] == [37, 100]
+    assert sum(one.amount for one in view.received) == 400
+    assert [one.amount for one in view.held] == [263]
+    assert request_view(of(story())).resale is None
+
+
+def test_a_node_that_does_not_answer_is_not_well() -> None:
+    nodes = [Node(f"http://127.0.0.1:{port}") for port in (1, 2, 3, 4)]
+    for node, head in zip(nodes, (100, 100, 90, -1), strict=True):
+        if head > 0:
+            node.health.reported(head)
+    nodes[1].health.failed()
+    rows = node_rows(nodes)
+    assert [one.healthy for one in rows] == [True, False, False, False]
+    assert "did not answer the last call" in rows[1].says
+    assert "behind the others at 100" in rows[2].says
+    assert "has not answered yet" in rows[3].says

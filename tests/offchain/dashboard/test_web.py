@@ -33,7 +33,7 @@ def unreachable(*_: object, **__: object) -> NoReturn:
 
 def site_of(client: ChainClient, folder: Path) -> Site:
     stores = (EmbeddedStore(folder / "content"), EmbeddedStore(folder / "content"))
-    return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0)
+    return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0, lambda: None)
 
 
 @pytest.fixture
@@ -92,6 +92,26 @@ def test_a_node_that_is_gone_is_named(
     [balance] = [one for one in page.text.split("<div>") if "<dt>Balance</dt>" in one]
     assert "no node answers" in balance
     assert "0 " not in balance
+
+
+def test_no_reader_waits_for_a_node_that_hangs(
+    web: Web,
+    second: ChainClient,
+    people: People,
+    new_index: Callable[[str], Follower],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each call to such a node takes its whole time limit; who follows the chain notices first."""
+    request = SecondRequest.created(second, people).running()
+    new_index("index.sqlite").step(lambda _: None)
+    [node] = second.rpc.nodes
+    asked: list[str] = []
+    monkeypatch.setattr(node, "_ask", lambda method, *_: asked.append(method))
+    monkeypatch.setattr(node.health, "failures", 3)
+    assert "No node answers now" in web.get(f"/requests/{request.id}").text
+    assert web.get(f"/participants/{people.members[0].address}").status_code == 503
+    assert "did not answer the last 3 calls" in web.get("/network").text
+    assert asked == []
 
 
 def test_a_fault_is_a_page_with_the_same_policy(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.index.follow import Change
 from fedpact.dashboard.serve import serve
 from fedpact.dashboard.units import ether
 from fedpact.dashboard.views.blocks import Chart, Series
+from fedpact.dashboard.web.connections import bounded
 from fedpact.dashboard.web.downloads import as_csv
 from fedpact.dashboard.web.filters import chart_json, ether_short
 from fedpact.dashboard.web.hub import QUEUED, Hub
@@ -20,6 +28,7 @@ from fedpact.dashboard.web.own import last_problems
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment
+from tests.support.waiting import PATIENCE
 
 
 def test_a_spreadsheet_computes_nothing() -> None:
@@ -96,6 +105,31 @@ def test_a_reader_that_is_behind_looks_at_everything() -> None:
     assert retry.startswith("retry:")
     assert '"block": 32' in change
     assert '"others": true' in change
+
+
+def test_hanging_connections_end_before_files_run_out() -> None:
+    """Without a bound the process refuses everybody and logs each refusal, thousands a second."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("served")(scope, receive, send)
+
+    config = uvicorn.Config(answer, http=bounded(3), log_config=None, lifespan="off")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        at = listening.getsockname()
+        hanging = [socket.create_connection(at, PATIENCE) for _ in range(5)]
+        for one in hanging[:2]:
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+        assert httpx.get(f"http://127.0.0.1:{at[1]}/", trust_env=False).text == "served"
+        hanging[4].sendall(b"GET / HTTP/1.1\r\nhost: site\r\n\r\n")
+        assert hanging[4].recv(15) == b"HTTP/1.1 200 OK"
+        for one in hanging:
+            one.close()
+        server.should_exit = True
+        thread.join()
 
 
 def test_the_last_problems_of_a_log(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.index.writing import IndexWriter
 from fedpact.dashboard.story import Pool
-from fedpact.errors import FedpactError, Retryable
+from fedpact.errors import FedpactError, Retryable, StateDamaged
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,9 @@ MOST_ACCOUNTS = 200
 STORE_PATIENCE = 0.2
 """For which a step waits for the content store: what is quick is on the page at once."""
 LONGEST_PAUSE = 30.0
+"""After a fault of our own."""
+LONGEST_NODE_PAUSE = 5.0
+"""Between two questions to nodes that refuse."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,8 @@ class Follower(Closing):
         self._asker = Asker(store, SPECIFICATION_MAX_BYTES)
         self._writer = IndexWriter(file)
         self._confirmations = confirmations
-        self._scanner = EventScanner(
-            client,
-            client.deployment.block,
-            confirmations,
-            ends=self._writer.ends(),
-            overlap=OVERLAP,
-        )
+        self._distrusted = threading.Event()
+        self._scanner = self._scan()
         self._sent = SentReader(client)
         self._touched: set[int] = set()
         self._accounts: set[str] = set()
@@ -86,12 +84,19 @@ class Follower(Closing):
     def close(self) -> None:
         self._asker.close()
 
+    def distrust(self) -> None:
+        """A reader has found the index damaged: the next step makes it again. From any thread."""
+        self._distrusted.set()
+
     def step(self, tell: Callable[[Change], None]) -> None:
         """Read up to the latest block, and tell what is new: of the chain first.
 
-        Raises Retryable if a node or the disk refuses; what is in the index by then has been told,
-        and a later step goes on where this one ended.
+        An index that was deleted or damaged is read from the chain again. Raises Retryable if a
+        node or the disk refuses; what is in the index by then has been told, and a later step goes
+        on where this one ended.
         """
+        if self._distrusted.is_set() or self._writer.file.is_gone:
+            self._begin_again()
         try:
             self._read_events()
             self._read_records()
@@ -110,8 +115,12 @@ class Follower(Closing):
                 self.step(tell)
                 waiting = pause
             except Retryable as error:
-                waiting = min(2 * waiting, LONGEST_PAUSE)
+                waiting = min(2 * waiting, max(pause, LONGEST_NODE_PAUSE))
                 log.warning("the index is behind the chain, trying again: %s", error)
+            except StateDamaged as error:
+                waiting = LONGEST_PAUSE if self._distrusted.is_set() else pause
+                log.error("%s", error)
+                self.distrust()
             except FedpactError as error:
                 waiting = LONGEST_PAUSE
                 log.error("the index cannot go on: %s", error)
@@ -132,7 +141,22 @@ class Follower(Closing):
             tell(Change(block, at, requests, others, accounts))
         self._touched, self._accounts, self._others, self._told = set(), set(), False, block
 
+    def _begin_again(self) -> None:
+        """With the file that is in the place of a deleted one, else with an empty one."""
+        file = self._writer.file
+        log.warning("the index %s is gone or damaged: it is read again", file.path)
+        file.reopen(anew=self._distrusted.is_set())
+        self._distrusted.clear()
+        self._writer = IndexWriter(file)
+        self._scanner = self._scan()
+        self._others = True
+
     # ------------------------------------------------------------------ the chain
+
+    def _scan(self) -> EventScanner:
+        """From where the index ends."""
+        first, ends = self._client.deployment.block, self._writer.ends()
+        return EventScanner(self._client, first, self._confirmations, ends=ends, overlap=OVERLAP)
 
     def _read_events(self) -> None:
         frame = self._client.frame(self._confirmations)

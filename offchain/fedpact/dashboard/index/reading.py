@@ -8,8 +8,10 @@ from typing import Any
 
 from fedpact.chain.bindings.events import (
     Paid,
+    PurchaseRefunded,
     RequestCreated,
     RequestEvent,
+    ResaleClaimed,
     request_event,
 )
 from fedpact.chain.records import Event, Frame
@@ -36,6 +38,24 @@ class Transaction:
     gas: int
     fee: int
     """Wei."""
+
+
+@dataclass(frozen=True)
+class Payment:
+    """An amount that a market sent to an account."""
+
+    time: int
+    request: int
+    token: str
+    amount: int
+    sale: bool
+    """Of the result's sale to others, not of the request."""
+    returned: bool
+    """The account's own money: what was left of its request, or the price of a purchase without a
+    key."""
+    credited: bool
+    """Kept for withdrawal, since the account did not take it."""
+    transaction: str
 
 
 @dataclass(frozen=True)
@@ -96,13 +116,21 @@ class Index:
         query = "SELECT id FROM requests WHERE requester = ?"
         return {int(one) for (one,) in self.file.rows(query, (account,))}
 
-    def payments_to(self, account: str) -> list[Paid]:
+    def payments_to(self, account: str) -> list[Payment]:
+        """By the market and by that of results, oldest first."""
         found = self._request_events(
-            "name = 'Paid' AND (block, log_index) IN"
+            "name IN ('Paid', 'ResaleClaimed', 'PurchaseRefunded') AND (block, log_index) IN"
             " (SELECT block, log_index FROM mentions WHERE account = ?)",
             (account,),
         )
-        return [one for one in found if isinstance(one, Paid) and one.account == account]
+        made, tokens = self.made_by(account), self._sale_tokens()
+        payments = (_payment(one, account, made, tokens) for one in found)
+        return [one for one in payments if one is not None]
+
+    def _sale_tokens(self) -> dict[int, str]:
+        """In which results are sold, by request."""
+        offers = self.events_named("ResaleOffered")
+        return {int(one.args["request"]): str(one.args["token"]) for one in offers}
 
     # ------------------------------------------------------------------ events
 
@@ -173,6 +201,23 @@ class Index:
             return None
         members, left = unpacked(rows[0][0])
         return Pool(tuple(PoolMember(*one) for one in members), tuple(left))
+
+
+def _payment(
+    one: RequestEvent, account: str, made: set[int], tokens: dict[int, str]
+) -> Payment | None:
+    """None for what went to somebody else. `made`: the account's own requests."""
+    at, request = one.at, one.request
+    if isinstance(one, Paid) and one.account == account:
+        kind = (False, request in made, one.credited)
+        return Payment(at.timestamp or 0, request, one.token, one.amount, *kind, at.tx_hash)
+    if isinstance(one, ResaleClaimed) and one.maker == account:
+        kind = (True, False, False)
+    elif isinstance(one, PurchaseRefunded) and one.buyer == account:
+        kind = (True, True, False)
+    else:
+        return None
+    return Payment(at.timestamp or 0, request, tokens[request], one.amount, *kind, at.tx_hash)
 
 
 def _event(row: tuple[Any, ...]) -> Event:

@@ -72,7 +72,7 @@ class IndexFile(Closing):
         if writes:
             if rebuild or not _is_current(path):
                 remove(path)
-            self._db = _create(path)
+            self._db, self._same = _create(path), _identity(path)
         else:
             with self._explained():
                 uri = f"{path.resolve().as_uri()}?mode=ro"
@@ -81,6 +81,19 @@ class IndexFile(Closing):
     def close(self) -> None:
         with suppress(sqlite3.Error):
             self._db.close()
+
+    @property
+    def is_gone(self) -> bool:
+        """Of a file to write: whether it has been deleted or replaced."""
+        return _identity(self.path) != self._same
+
+    def reopen(self, *, anew: bool) -> None:
+        """Of a file to write: go on with what is at its path now, or with an empty file there.
+        Raises StorageUnavailable, StateDamaged."""
+        self.close()
+        if anew:
+            remove(self.path)
+        self._db, self._same = _create(self.path), _identity(self.path)
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -133,7 +146,7 @@ class IndexFile(Closing):
 
     def _damaged(self, detail: str) -> StateDamaged:
         return StateDamaged(
-            f"index {self.path} is damaged ({detail}): start the dashboard with --rebuild"
+            f"index {self.path} is damaged ({detail}): it is made again from the chain"
         )
 
 
@@ -168,6 +181,15 @@ def _create(path: Path) -> sqlite3.Connection:
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
     return db
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of the file at a path; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_current(path: Path) -> bool:

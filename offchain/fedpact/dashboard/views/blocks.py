@@ -20,6 +20,8 @@ class Series(View):
     values: tuple[float | None, ...]
     dashed: bool = False
     """For what is a limit or a goal."""
+    proof: str = ""
+    """Transaction that shows the values; empty if they have more than one, or none."""
 
 
 class Chart(View):
@@ -38,6 +40,8 @@ class Chart(View):
     horizontal: bool = False
     points: bool = True
     """Whether a line marks its values."""
+    proofs: tuple[str, ...] = ()
+    """Transaction of each label; empty where there is none."""
 
 
 class Fact(View):

@@ -39,6 +39,7 @@ def error_chart(story: Story, score: ScoreKind | None) -> Chart:
         x="round",
         y="error",
         labels=tuple(str(one.number) for one in rounds),
+        proofs=tuple(one.final.at.tx_hash if one.final else "" for one in rounds),
         series=tuple(series),
     )
 
@@ -56,7 +57,9 @@ def points_chart(story: Story, members: tuple[MemberRow, ...]) -> Chart:
                 earned[account] = earned.get(account, 0) + entry.points_of(seat)
         if any(earned.values()):
             values = tuple(float(earned.get(account, 0)) for account in order)
-            series.append(Series(name=f"round {one.number}", values=values))
+            end = one.final or one.failed
+            proof = end.at.tx_hash if end else ""
+            series.append(Series(name=f"round {one.number}", values=values, proof=proof))
     best = max(members, key=lambda one: one.points, default=None)
     summary = "No points yet."
     if best is not None and best.points:

@@ -18,7 +18,9 @@ class Which(StrEnum):
 
     ALL = "all"
     OPEN = "open"
+    """Providers can join."""
     RUNNING = "running"
+    """The pool is full or closed, and the money has not been paid out."""
     OVER = "over"
 
 
@@ -30,10 +32,16 @@ class Order(StrEnum):
     PRIVACY = "privacy"
 
 
-_STAGES = {
-    Which.OPEN: ("open",),
-    Which.RUNNING: ("running", "ended", "delivered"),
-    Which.OVER: ("disputed", "paid", "refunded"),
+_JOINABLE = (
+    "stage = 'open' AND deadline >= ?"
+    " AND json_extract(row, '$.joined') < json_extract(row, '$.max_pool')"
+)
+_OVER = "stage IN ('disputed', 'paid', 'refunded')"
+_CONDITIONS = {
+    Which.ALL: "1",
+    Which.OPEN: _JOINABLE,
+    Which.RUNNING: f"NOT ({_OVER}) AND NOT ({_JOINABLE})",
+    Which.OVER: _OVER,
 }
 _ORDERS = {
     Order.NEWEST: "id DESC",
@@ -69,18 +77,15 @@ class MarketView(View):
     """The most common ones, at most 30."""
 
 
-def market_view(file: IndexFile, query: MarketQuery, size: int = PAGE) -> MarketView:
-    """`size`: rows a page; 0: all that match."""
-    where, values = _condition(query)
-    [(matches,)] = file.rows(f"SELECT count(*) FROM requests WHERE {where}", values)
+def market_view(file: IndexFile, query: MarketQuery, now: int, size: int = PAGE) -> MarketView:
+    """`now`: of the index's last block. `size`: rows a page; 0: all that match."""
+    where, values = _condition(query, now)
+    matches = _count(file, where, values)
     limit = f" LIMIT {size} OFFSET {size * (query.page - 1)}" if size else ""
     rows = file.rows(
         f"SELECT row FROM requests WHERE {where} ORDER BY {_ORDERS[query.order]}{limit}", values
     )
-    by_stage = dict(file.rows("SELECT stage, count(*) FROM requests GROUP BY stage"))
-    counts = {Which.ALL.value: sum(by_stage.values())}
-    for which, stages in _STAGES.items():
-        counts[which.value] = sum(by_stage.get(stage, 0) for stage in stages)
+    counts = {one.value: _count(file, *_of(one, now)) for one in Which}
     categories = file.rows(
         "SELECT category FROM requests WHERE category != '' GROUP BY category"
         " ORDER BY count(*) DESC, category LIMIT 30"
@@ -102,13 +107,9 @@ def summaries(file: IndexFile, requests: list[int]) -> tuple[RequestSummary, ...
     return tuple(RequestSummary.model_validate_json(row) for (row,) in rows)
 
 
-def _condition(query: MarketQuery) -> tuple[str, list[object]]:
-    parts: list[str] = ["1"]
-    values: list[object] = []
-    if query.which is not Which.ALL:
-        stages = _STAGES[query.which]
-        parts.append(f"stage IN ({', '.join('?' * len(stages))})")
-        values += stages
+def _condition(query: MarketQuery, now: int) -> tuple[str, list[object]]:
+    which, values = _of(query.which, now)
+    parts = [which]
     for word in query.search.lower().split():
         parts.append("instr(search, ?) > 0")
         values.append(word)
@@ -116,3 +117,13 @@ def _condition(query: MarketQuery) -> tuple[str, list[object]]:
         parts.append("category = ?")
         values.append(query.category)
     return " AND ".join(parts), values
+
+
+def _of(which: Which, now: int) -> tuple[str, list[object]]:
+    condition = _CONDITIONS[which]
+    return condition, [now] * condition.count("?")
+
+
+def _count(file: IndexFile, where: str, values: list[object]) -> int:
+    [(count,)] = file.rows(f"SELECT count(*) FROM requests WHERE {where}", values)
+    return int(count)

@@ -83,14 +83,26 @@ def network_view(of: NetworkSources) -> NetworkView:
 
 def node_rows(nodes: Sequence[Node]) -> tuple[NodeRow, ...]:
     """How each node of the chain is, as this program has seen it."""
-    rows = []
-    for node in nodes:
-        health = node.health
-        refused = sum(health.refusals.values()) + health.unanswered
+    best = max((node.health.known_head() for node in nodes), default=-1)
+    return tuple(_node_row(node, best) for node in nodes)
+
+
+def _node_row(node: Node, best: int) -> NodeRow:
+    """`best`: the newest block of all nodes."""
+    health = node.health
+    missed = sum(health.refusals.values()) + health.unanswered
+    if health.head < 0:
+        says = "has not answered yet"
+    elif health.failures:
+        calls = "call" if health.failures == 1 else f"{health.failures} calls"
+        says = f"did not answer the last {calls}, or refused; block {health.head} before"
+    elif health.tier(best):
+        says = f"block {health.head}, behind the others at {best}"
+    else:
         says = f"block {health.head}, {health.latency * 1000:.0f} ms"
-        says += f", {refused} calls refused or not answered" if refused else ""
-        rows.append(NodeRow(name=node.shown, kind="chain", healthy=health.head > 0, says=says))
-    return tuple(rows)
+        says += f", {missed} calls refused or not answered since the start" if missed else ""
+    well = health.head >= 0 and not health.tier(best)
+    return NodeRow(name=node.shown, kind="chain", healthy=well, says=says)
 
 
 def _participants(of: NetworkSources) -> tuple[ParticipantRow, ...]:

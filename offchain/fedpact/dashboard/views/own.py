@@ -86,7 +86,7 @@ class OwnView(View):
     duties: tuple[DutyRow, ...]
     log: tuple[LogLine, ...]
     earned_month: Wei
-    """In ether in the last 30 days, refunds of gas included."""
+    """In ether in the last 30 days, refunds of gas and sales of results included."""
     gas_month: int
     fees_month: Wei
     """Of transactions in the last 30 days."""
@@ -110,7 +110,7 @@ class OwnSources:
     daemon: DaemonRow
     log: tuple[LogLine, ...]
     payments: list[tuple[int, int]]
-    """Time and wei, for requests of others."""
+    """Time and wei of ether that it earned."""
     transactions: list[tuple[int, Transaction]]
     """Time and transaction."""
     now: int

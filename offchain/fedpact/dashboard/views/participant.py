@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fedpact.chain.bindings.events import Paid
 from fedpact.chain.records import Event
-from fedpact.dashboard.index.reading import Transaction
+from fedpact.consensus.reputation import NEWCOMER, Sums, record, score
+from fedpact.dashboard.index.reading import Payment, Transaction
 from fedpact.dashboard.index.summary import RequestSummary
 from fedpact.dashboard.units import WEI_PER_ETHER, Wei
 from fedpact.dashboard.views.blocks import Chart, Fact, Series, View
@@ -29,7 +29,7 @@ class OutcomeRow(View):
 
 
 class PaymentRow(View):
-    """One payment of a market."""
+    """One amount that a market sent to the account."""
 
     time: int
     request: int
@@ -37,8 +37,20 @@ class PaymentRow(View):
     amount: Wei
     credited: bool
     """Kept for withdrawal, since the account did not take it."""
+    sale: bool
+    """Of the result's sale to others, not of the request."""
     returned: bool
-    """Of a request that the account itself made: what was left of its own money."""
+    """Its own money: what was left of its request, or the price of a purchase without a key."""
+    transaction: str
+
+
+class PurchaseRow(View):
+    """One result that the account bought."""
+
+    time: int
+    request: int
+    token: str
+    price: Wei
     transaction: str
 
 
@@ -55,8 +67,9 @@ class ParticipantView(View):
     requests: tuple[RequestSummary, ...]
     outcomes: tuple[OutcomeRow, ...]
     payments: tuple[PaymentRow, ...]
+    purchases: tuple[PurchaseRow, ...]
     earned: Wei
-    """In ether, refunds of gas included; without what was returned."""
+    """In ether, refunds of gas and sales of results included; without what was returned."""
     gas: int
     gas_fee: Wei
     history: Chart
@@ -70,27 +83,27 @@ class ParticipantSources:
     requester_reputation: int
     events: list[Event]
     """All that name the account, oldest first."""
-    payments: list[Paid]
+    payments: list[Payment]
     transactions: list[Transaction]
     """That the account sent to these contracts."""
     requests: tuple[RequestSummary, ...]
-    scores: list[tuple[int, int]]
-    """Time and reputation, as of each request that it joined; oldest first."""
+    tokens: dict[int, str]
+    """In which results are sold, by request."""
     now: int
 
 
 def participant_view(of: ParticipantSources) -> ParticipantView:
     who = of.participant
-    made = {one.request for one in of.requests if one.requester == who.account}
     payments = tuple(
         PaymentRow(
-            time=one.at.timestamp or 0,
+            time=one.time,
             request=one.request,
             token=one.token,
             amount=one.amount,
             credited=one.credited,
-            returned=one.request in made,
-            transaction=one.at.tx_hash,
+            sale=one.sale,
+            returned=one.returned,
+            transaction=one.transaction,
         )
         for one in of.payments
     )
@@ -103,6 +116,7 @@ def participant_view(of: ParticipantSources) -> ParticipantView:
         requests=of.requests,
         outcomes=_outcomes(of.events, who.account),
         payments=payments,
+        purchases=_purchases(of),
         earned=sum(one.amount for one in payments if one.token == ETHER and not one.returned),
         gas=sum(one.gas for one in of.transactions),
         gas_fee=sum(one.fee for one in of.transactions),
@@ -156,20 +170,45 @@ def _outcomes(events: list[Event], account: str) -> tuple[OutcomeRow, ...]:
     return tuple(rows)
 
 
+def _purchases(of: ParticipantSources) -> tuple[PurchaseRow, ...]:
+    return tuple(
+        PurchaseRow(
+            time=event.timestamp or 0,
+            request=event.args["request"],
+            token=of.tokens[event.args["request"]],
+            price=event.args["price"],
+            transaction=event.tx_hash,
+        )
+        for event in of.events
+        if event.name == "ResultBought" and event.args["buyer"] == of.participant.account
+    )
+
+
 def _history(of: ParticipantSources) -> Chart:
-    points = [*of.scores, (of.now, of.participant.reputation)]
-    first, last = points[0][1], points[-1][1]
-    summary = f"{last} of 10,000 now."
-    if len(points) > 1 and first != last:
-        summary = f"{first} of 10,000 when it first joined a request, {last} now."
+    """Replayed from what the ledger recorded, as the contract computes it."""
+    account, sums = of.participant.account, Sums()
+    points = [("at first", NEWCOMER, "")]
+    for event in of.events:
+        if event.name != "ProvidersRecorded":
+            continue
+        at = event.timestamp or 0
+        for one in event.args["outcomes"]:
+            if one["account"] == account:
+                said = (event.args["weight"], one["quality"], one["losses"], event.args["endedAt"])
+                sums = record(sums, *said, at)
+                points.append((_minute(at), score(sums, at), event.tx_hash))
+    points.append(("now", of.participant.reputation, ""))
+    last = of.participant.reputation
+    summary = f"{last} of 10,000 now; everybody begins with {NEWCOMER}."
     return Chart(
         kind="line",
         title="Reputation as a provider",
         summary=summary,
-        x="joined a request",
+        x="a request settled",
         y="of 10,000",
-        labels=(*(_minute(time) for time, _ in of.scores), "now"),
-        series=(Series(name="reputation", values=tuple(float(one) for _, one in points)),),
+        labels=tuple(label for label, _, _ in points),
+        proofs=tuple(proof for _, _, proof in points),
+        series=(Series(name="reputation", values=tuple(float(one) for _, one, _ in points)),),
         ceiling=10_000,
     )
 
@@ -177,9 +216,11 @@ def _history(of: ParticipantSources) -> Chart:
 def earnings_chart(view: ParticipantView) -> Chart:
     """Ether earned, request by request."""
     by_request: dict[int, int] = {}
+    proofs: dict[int, str] = {}
     for one in view.payments:
         if one.token == ETHER and not one.returned:
             by_request[one.request] = by_request.get(one.request, 0) + one.amount
+            proofs[one.request] = one.transaction
     shown = list(by_request.items())[-30:]
     return Chart(
         kind="bar",
@@ -188,6 +229,7 @@ def earnings_chart(view: ParticipantView) -> Chart:
         x="request",
         y="ether",
         labels=tuple(str(request) for request, _ in shown),
+        proofs=tuple(proofs[request] for request, _ in shown),
         series=(Series(name="ether", values=tuple(a / WEI_PER_ETHER for _, a in shown)),),
     )
 

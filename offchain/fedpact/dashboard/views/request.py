@@ -14,6 +14,7 @@ from fedpact.dashboard.views.charts import error_chart, points_chart
 from fedpact.dashboard.views.money import MemberRow, MoneyView, member_rows, money_view
 from fedpact.dashboard.views.now import Now, Said, now_of
 from fedpact.dashboard.views.privacy import PrivacyView, privacy_view
+from fedpact.dashboard.views.resale import ResaleView, resale_view
 from fedpact.dashboard.views.rounds import RoundView, round_views
 from fedpact.dashboard.views.timeline import TimelineRow, timeline
 from fedpact.types.requests import RoundFacts
@@ -40,6 +41,8 @@ class RequestView(View):
     rounds: tuple[RoundView, ...]
     members: tuple[MemberRow, ...]
     money: MoneyView
+    resale: ResaleView | None
+    """None where the result is not for sale."""
     timeline: tuple[TimelineRow, ...]
     errors: Chart
     points: Chart
@@ -78,6 +81,7 @@ def request_view(of: Sources) -> RequestView:
         rounds=rounds,
         members=members,
         money=money_view(story),
+        resale=resale_view(story),
         timeline=timeline(story, of.transactions),
         errors=error_chart(story, spec.score if spec else None),
         points=points_chart(story, members),

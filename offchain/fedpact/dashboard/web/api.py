@@ -34,8 +34,17 @@ class StatusView(View):
     market: str
 
 
-REQUEST_TABLES = ("members", "rounds", "seats", "votes", "timeline", "money")
-PARTICIPANT_TABLES = ("requests", "payments", "outcomes")
+REQUEST_TABLES = (
+    "members",
+    "rounds",
+    "seats",
+    "votes",
+    "timeline",
+    "money",
+    "sales",
+    "sales_money",
+)
+PARTICIPANT_TABLES = ("requests", "payments", "outcomes", "purchases")
 
 
 class SeatOfRound(View):
@@ -145,8 +154,7 @@ def router(site: Site) -> APIRouter:
     ) -> Response:
         """A table of a participant's page, as a file."""
         view = site.participant(checked_account(account))
-        rows = {"requests": view.requests, "payments": view.payments, "outcomes": view.outcomes}
-        return table_response(f"{account}-{table}", rows[table], format)
+        return table_response(f"{account}-{table}", getattr(view, table), format)
 
     return api
 
@@ -157,9 +165,11 @@ def request_rows(view: RequestView, table: str) -> list[View]:
         return list(view.members)
     if table == "timeline":
         return list(view.timeline)
-    if table == "money":
-        money = view.money
-        return [*money.received, *money.sent, *money.held]
+    if table == "sales":
+        return list(view.resale.sales) if view.resale else []
+    if table in ("money", "sales_money"):
+        money = view.money if table == "money" else view.resale
+        return [*money.received, *money.sent, *money.held] if money else []
     if table == "seats":
         return [
             SeatOfRound(round=one.round, **seat.model_dump(include=_SEAT))

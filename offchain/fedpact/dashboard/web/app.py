@@ -29,6 +29,7 @@ from fedpact.errors import (
     NotReady,
     Retryable,
     SettingsError,
+    StateDamaged,
     UnknownRequest,
 )
 
@@ -102,7 +103,7 @@ def _answer_errors(app: FastAPI, shown: pages.Pages) -> None:
             status = 404
         elif isinstance(error, InvalidInput):
             status = 400
-        elif isinstance(error, Retryable | NotReady):
+        elif isinstance(error, Retryable | NotReady | StateDamaged):
             status = 503
         response = answer(request, status, str(error))
         if status == 503:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -77,7 +78,8 @@ def raw(value: object) -> str:
 
 def chart_json(chart: Chart) -> Markup:
     """For a data block of a page: no character of it can end the block."""
-    text = json.dumps(chart.model_dump(mode="json"))
+    undrawn: Any = {"proofs": True, "series": {"__all__": {"proof"}}}
+    text = json.dumps(chart.model_dump(mode="json", exclude=undrawn))
     for one, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         text = text.replace(one, code)
     return Markup(text)

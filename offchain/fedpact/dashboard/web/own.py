@@ -59,11 +59,10 @@ class OwnProvider:
         deployment = site.client.deployment
         decided = decisions(files.state, deployment, files.account)
         with site.index() as index:
-            made = index.made_by(files.account)
             payments = [
-                (one.at.timestamp or 0, one.amount)
+                (one.time, one.amount)
                 for one in index.payments_to(files.account)
-                if one.token == ETHER and one.request not in made
+                if one.token == ETHER and not one.returned
             ]
             transactions = index.transactions_of(files.account)
             times = _times(index, [one.block for one in transactions])

@@ -33,7 +33,7 @@ from fedpact.dashboard.views.participant import (
 from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.kept import Kept, within
-from fedpact.errors import FedpactError, InvalidInput, Retryable
+from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable, Retryable, StateDamaged
 from fedpact.types.requests import RoundFacts
 
 KEPT_SECONDS = 1.0
@@ -62,22 +62,28 @@ class Site:
         hub: Hub,
         links: Links,
         confirmations: int,
+        distrust: Callable[[], None],
     ) -> None:
         """`stores`: the same store twice, one for audits, one that is checked meanwhile; each
-        serves one thread at a time. `confirmations`: as of the index."""
+        serves one thread at a time. `confirmations`: as of the index. `distrust` is called when the
+        index is found damaged."""
         self.client, self.hub, self.links = client, hub, links
         self._audited, self._checked = stores
         self._audit_lock = threading.Lock()
-        self._path, self._confirmations = index, confirmations
+        self._path, self._confirmations, self._distrust = index, confirmations, distrust
         self._views = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
         self._facts = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
         self._audits = Kept(MOST_KEPT, AUDIT_WAIT_SECONDS)
 
     @contextmanager
     def index(self) -> Iterator[Index]:
-        """One consistent view of the index."""
-        with IndexFile(self._path) as file, file.snapshot():
-            yield Index(file)
+        """One consistent view of the index. Raises StorageUnavailable, StateDamaged."""
+        try:
+            with IndexFile(self._path) as file, file.snapshot():
+                yield Index(file)
+        except StateDamaged:
+            self._distrust()
+            raise
 
     def kept(self, key: Any, make: Callable[[], ViewT]) -> ViewT:
         """What `make` gives, or gave a moment ago if nothing has changed since."""
@@ -88,7 +94,7 @@ class Site:
     def market(self, query: MarketQuery, size: int) -> MarketView:
         def make() -> MarketView:
             with self.index() as index:
-                return market_view(index.file, query, size)
+                return market_view(index.file, query, index.head()[1], size)
 
         return self.kept(("market", query, size), make)
 
@@ -128,12 +134,20 @@ class Site:
         """Raises NodeUnreachable: who somebody is now stands on chain alone."""
 
         def make() -> ParticipantView:
+            if not self._nodes_answer:
+                raise NodeUnreachable("no node answers: who an account is now cannot be told")
             with self.index() as index:
                 frame = index.frame()
                 who = self.client.registry.participant(account, frame)
                 as_requester = self.client.reputation.requester_reputation(account, frame)
-                mine = index.requests_of(account)
                 events = index.events_about(account)
+                bought = {
+                    int(one.args["request"])
+                    for one in events
+                    if one.name == "ResultBought" and one.args["buyer"] == account
+                }
+                mine = sorted({*index.requests_of(account), *bought})
+                listed = summaries(index.file, mine)
                 return participant_view(
                     ParticipantSources(
                         participant=who,
@@ -141,8 +155,8 @@ class Site:
                         events=events,
                         payments=index.payments_to(account),
                         transactions=index.transactions_of(account),
-                        requests=summaries(index.file, mine),
-                        scores=_scores(index, mine, account, events),
+                        requests=listed,
+                        tokens={one.request: one.token for one in listed},
                         now=frame.timestamp,
                     )
                 )
@@ -198,16 +212,26 @@ class Site:
 
     def _round(self, number: int, frame: Frame) -> RoundFacts | None:
         """The present round as of the index, or None if no node tells it now."""
+        if not self._nodes_answer:
+            return None
         try:
             return self.client.rounds.round_facts(number, frame)
         except Retryable:
             return None
+
+    @property
+    def _nodes_answer(self) -> bool:
+        """Whether any node answered its last call. Whoever follows the chain goes on asking, so
+        that no reader waits for a node that hangs."""
+        return any(not node.health.failures for node in self.client.rpc.nodes)
 
     def _reputations(self, accounts: list[str], frame: Frame) -> dict[str, int]:
         ledger = self.client.reputation
 
         def make() -> dict[str, int]:
             calls = [ledger.function("reputation", account) for account in accounts]
+            if not self._nodes_answer:
+                return {}
             try:
                 answers = self.client.read(calls, frame) if calls else []
             except Retryable:
@@ -246,21 +270,3 @@ def _counts(index: Index) -> dict[str, int]:
         " UNION SELECT requester, id FROM requests) GROUP BY account"
     )
     return {str(account): int(count) for account, count in rows}
-
-
-def _scores(
-    index: Index, requests: list[int], account: str, events: list[Event]
-) -> list[tuple[int, int]]:
-    """Time and reputation as of each request that an account joined and that has started."""
-    joined = {
-        one.args["request"]: one.timestamp or 0
-        for one in events
-        if one.name == "Joined" and one.args["provider"] == account
-    }
-    found = []
-    for request in requests:
-        pool = index.pool(request) if request in joined else None
-        for member in pool.members if pool else ():
-            if member.account == account:
-                found.append((joined[request], member.reputation))
-    return sorted(found)
