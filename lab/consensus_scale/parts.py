@@ -34,6 +34,7 @@ from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.requester.terms import MarketTerms
+from fedpact.types.cid import Cid
 from fedpact.types.scores import pack_scores
 from fedpact.types.specification import Specification
 
@@ -143,8 +144,8 @@ def _transactions(spec: Specification, committee: int) -> dict[str, int]:
     digest = bytes(range(32, 64))
     anchored = {"log": digest, "seats": 1 << 64, "values": [bytes(range(32))] * committee}
     word = pack_scores(dict.fromkeys(range(1, committee), 4_321))
-    fixed = spec.terms(digest, digest)
-    terms = terms_struct(MarketTerms().complete(spec, fixed, public_key(1), 10**18))
+    spec = spec.model_copy(update={"initial_model": str(Cid.of(digest))})
+    terms = terms_struct(MarketTerms().complete(spec, public_key(1), 10**18))
     board = dict.fromkeys(("medians", "points"), word)
     board |= dict.fromkeys(("included", "eligible", "faults"), 2**committee - 1)
     ephemeral = {"x": 2**255, "y": 2**255}

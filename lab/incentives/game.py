@@ -13,8 +13,7 @@ import numpy as np
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.earned import payouts
 from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, leader
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, pack_scores
 from lab.incentives.scores import MEMBERS, Recorded
 

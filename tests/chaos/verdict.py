@@ -21,7 +21,7 @@ from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.requester.client import Requester
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from tests.chaos.schedule import PROVIDERS
 from tests.chaos.world import ChaosWorld
 from tests.support.world import faults_of, points_of

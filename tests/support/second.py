@@ -24,8 +24,16 @@ from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.delivery import Deliveries, Point, public_key
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import PresentDeployment
-from fedpact.types.requests import ETHER, Join, Start, Terms, WeightRule
-from fedpact.types.rounds import ApprovalRule, LeaderRule, seats_of
+from fedpact.types.requests import (
+    ETHER,
+    ApprovalRule,
+    Join,
+    LeaderRule,
+    Start,
+    Terms,
+    WeightRule,
+    seats_of,
+)
 
 SECRET = 0x5EC2E7
 REQUEST_KEY = b"\x07" * 32

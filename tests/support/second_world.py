@@ -37,8 +37,8 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester import request as requests
 from fedpact.requester.slices import slice_key
-from fedpact.types.requests import Earned, Phase, RoundFacts, Status, Terms
-from fedpact.types.rounds import seats_of
+from fedpact.types.cid import Cid
+from fedpact.types.requests import Earned, Phase, RoundFacts, Status, Terms, seats_of
 from fedpact.types.specification import Specification
 from tests.support.second import make_terms
 from tests.support.waiting import PATIENCE, wait_until
@@ -105,13 +105,13 @@ class SecondWorld(World):
         prepared = requests.prepare(draft, self.data.evaluation, self.requester_keys)
         self.specification = spec = prepared.specification
         self.put(prepared.contents)
-        given, said = prepared.terms, spec.windows
+        said = spec.windows
         public = delivery.public_key(self.secret)
         asked: Terms = make_terms(
-            specification=given.specification,
-            evaluation=given.evaluation,
-            initial_model=given.initial_model,
-            query_key=given.query_key,
+            specification=Cid.of(spec.encode()).digest,
+            evaluation=spec.evaluation_digest,
+            initial_model=Cid.parse(spec.initial_model).digest,
+            query_key=spec.query_key,
             delivery_key_x=public.x,
             delivery_key_y=public.y,
             pay=PAY,

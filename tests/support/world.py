@@ -15,7 +15,7 @@ from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.requester.client import Requester
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 
 POLL = 0.05
 PAYMENT = 10**18

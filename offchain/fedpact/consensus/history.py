@@ -7,7 +7,7 @@ from typing import Protocol
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.specification import Specification
 
 

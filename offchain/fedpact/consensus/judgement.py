@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, LeaderRule, Member, seats_of
 from fedpact.types.scores import (
     INVALID,
     MAX_SCORE,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.types.rounds import ApprovalRule, LeaderRule
+from fedpact.types.requests import ApprovalRule, LeaderRule
 
 MIN_APPROVALS = 2
 

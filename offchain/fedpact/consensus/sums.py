@@ -30,7 +30,7 @@ from fedpact.privacy.secure_sum.terms import SumTerms
 from fedpact.types.cid import Cid
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.privacy import Privacy
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 

@@ -41,8 +41,7 @@ from fedpact.chain.bindings.events import (
 from fedpact.chain.signed_messages import BLIND, Board, RoundRecord
 from fedpact.consensus import draw
 from fedpact.consensus.judgement import judge
-from fedpact.types.requests import Earned, PoolMember, Terms
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import Earned, PoolMember, Terms, seats_of
 from fedpact.types.scores import INVALID, lane
 
 EventT = TypeVar("EventT", bound=RequestEvent)

@@ -14,7 +14,7 @@ from fedpact.privacy.accounting import PrivacyCost, cost
 from fedpact.privacy.mechanisms import of_request, of_rounds
 from fedpact.requester.fetching import RoundLook, round_of
 from fedpact.requester.look import look
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
 

@@ -9,7 +9,7 @@ from fedpact.provider.reading import request_key, round_ref_of
 from fedpact.provider.turns import my_turn
 from fedpact.provider.view import RequestView, digest_of
 from fedpact.provider.voting import round_models
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import SCORE_BITS, lane
 
 

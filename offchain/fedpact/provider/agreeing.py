@@ -31,8 +31,7 @@ from fedpact.provider.training import publish_model, ready_model
 from fedpact.provider.turns import due_turn
 from fedpact.provider.view import RequestView
 from fedpact.provider.voting import anchored_of, own_vote, packed, salt_of
-from fedpact.types.requests import MessageKind, Phase
-from fedpact.types.rounds import Member, seats_of
+from fedpact.types.requests import Member, MessageKind, Phase, seats_of
 from fedpact.types.scores import SCORE_BITS
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from fedpact.provider.view import (
     drawn_cohort,
     posted_as_whole,
 )
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.specification import Specification
 
 

@@ -23,8 +23,7 @@ from fedpact.provider.records import request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
-from fedpact.types.requests import PoolMember
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import PoolMember, seats_of
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from fedpact.provider.reading import (
 from fedpact.provider.sum_reading import member_sum, summed_model
 from fedpact.provider.view import RequestView, digest_of
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import JudgedOn, Specification
 

@@ -7,7 +7,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import indexed
 from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 
 
 def submissions(client: ChainClient, account: str) -> list[tuple[ReleaseId, bytes]]:

@@ -34,8 +34,7 @@ from fedpact.provider.records import request_name
 from fedpact.provider.view import RequestView, digest_of, posted_as_whole
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
-from fedpact.types.requests import Phase
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import Phase, seats_of
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Who acts first where anyone may: members take turns, so that only one pays for it."""
 
 from fedpact.provider.view import RequestView
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 
 TURN_SECONDS = 2
 """How long each member waits for the members before it, in seconds of the chain's time."""

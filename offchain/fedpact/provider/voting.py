@@ -19,8 +19,7 @@ from fedpact.provider.reading import (
 from fedpact.provider.state import CastVote
 from fedpact.provider.turns import my_turn
 from fedpact.provider.view import RequestView, digest_of
-from fedpact.types.requests import Phase
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import Phase, seats_of
 from fedpact.types.scores import pack_scores
 
 log = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ member's key, and the price goes back if none comes.
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from fedpact.chain.bindings.events import RoundFinalised
 from fedpact.chain.bindings.token import Token, currency_at, shown_currency
@@ -29,9 +30,20 @@ from fedpact.requester.resale import Offer, doubts, price_differs, sorted_offers
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ETHER, PoolMember, Status, Terms
-from fedpact.types.resale import Purchase, PurchaseStatus, ResaleOffer, SaleStatus
+from fedpact.types.resale import ResaleOffer, SaleStatus
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+
+
+@dataclass(frozen=True)
+class Bought:
+    """A purchase whose key is still to be sealed."""
+
+    price: int
+    """In the smallest unit of what the request pays in."""
+    deadline: int
+    """Last second in which a member may seal the key; then the price can be taken back."""
+
 
 OWN_RESULT = "your organisation requested it or was in its pool"
 
@@ -120,8 +132,8 @@ def buy(
     request_id: int,
     spec: Specification,
     most: int | None = None,
-) -> Purchase:
-    """Pay the price of a delivered result; returns the purchase. `secret`: of the key to which the
+) -> Bought:
+    """Pay the price of a delivered result. `secret`: of the key to which the
     model's key shall be sealed; `most`: in the smallest unit of what the request pays in.
 
     Raises InvalidInput if it is not for sale, costs more than `most`, if its price differs from
@@ -152,7 +164,7 @@ def buy(
     value = offer.price if offer.token == ETHER else 0
     client.send(keys, market.buy(request_id, public_key(secret).fields, value))
     deadline = market.purchase(request_id, keys.address).deadline
-    return Purchase(PurchaseStatus.PENDING, offer.price, deadline)
+    return Bought(offer.price, deadline)
 
 
 def take_up(

@@ -37,7 +37,6 @@ from fedpact.requester.slices import own_slices
 from fedpact.requester.telling import Telling
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
-from fedpact.types.resale import Purchase
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 CONTENT_GOOD_FOR = 60.0
@@ -270,7 +269,7 @@ class Requester(RequestCreator):
         key = self.client.market.terms(request_id).query_key
         return buying.offers(self.client, self.store, self.keys.address, key)
 
-    def buy(self, request_id: int, most: int | None = None) -> Purchase:
+    def buy(self, request_id: int, most: int | None = None) -> buying.Bought:
         """Buy a finished result; a member then seals its key to this account.
 
         `most`: highest price, in the smallest unit of what the request pays in. Raises InvalidInput

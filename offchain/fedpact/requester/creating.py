@@ -193,9 +193,7 @@ class RequestCreator:
         draft, data = read_evaluation(self.priced(draft), evaluation)
         asked = None if queries is None else read_bytes(queries)
         prepared = prepare(draft, data, self.keys, queries=asked, store=self.store)
-        terms = conditions.complete(
-            prepared.specification, prepared.terms, self.delivery_key, payment
-        )
+        terms = conditions.complete(prepared.specification, self.delivery_key, payment)
         shortest = self.client.deployment.min_window
         windows = {k: v for k, v in vars(terms).items() if k.endswith("_window")}
         for name, seconds in windows.items():

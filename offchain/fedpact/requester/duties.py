@@ -35,8 +35,7 @@ from fedpact.requester.look import RequestLook
 from fedpact.requester.slice_keys import SliceKeys
 from fedpact.requester.telling import Telling
 from fedpact.types.currency import ETHER_CURRENCY, Currency
-from fedpact.types.requests import Phase, Status
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import Phase, Status, seats_of
 from fedpact.types.scores import lane
 from fedpact.types.specification import Specification
 

@@ -28,9 +28,8 @@ from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.look import RequestLook
 from fedpact.requester.provenance import provenance_of
 from fedpact.requester.slices import own_slices
-from fedpact.types.requests import PoolMember
+from fedpact.types.requests import PoolMember, seats_of
 from fedpact.types.resale import SaleStatus
-from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
 

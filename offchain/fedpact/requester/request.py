@@ -17,7 +17,6 @@ from fedpact.requester.first_model import first_model
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
 from fedpact.types.metric import BALANCED_ACCURACY, are_skewed
-from fedpact.types.rounds import Terms
 from fedpact.types.specification import EvaluationSlice, Specification
 
 if TYPE_CHECKING:
@@ -41,12 +40,6 @@ class PreparedRequest:
     specification: Specification
     initial_model: bytes
     slices: tuple[SealedSlice, ...]
-
-    @property
-    def terms(self) -> Terms:
-        """What goes on chain."""
-        cids = Cid.of(self.specification.encode()), Cid.of(self.initial_model)
-        return self.specification.terms(*(cid.digest for cid in cids))
 
     @property
     def contents(self) -> tuple[bytes, ...]:

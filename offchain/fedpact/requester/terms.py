@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError, model_validator
 from fedpact.content.delivery import Point
 from fedpact.errors import SpecificationError
 from fedpact.requester.amount import parse_amount
+from fedpact.types.cid import Cid
 from fedpact.types.document import Document
 from fedpact.types.requests import ETHER, Terms, WeightRule
-from fedpact.types.rounds import Terms as FirstTerms
 from fedpact.types.specification import Account, Specification
 from fedpact.types.validation import every_error
 
@@ -72,13 +72,10 @@ class MarketTerms(Document):
         """The token's checksummed address; ETHER for ether."""
         return ETHER if self.token is None else to_checksum_address(self.token)
 
-    def complete(
-        self, spec: Specification, first: FirstTerms, delivery_key: Point, pay: int
-    ) -> Terms:
-        """All terms of a request.
+    def complete(self, spec: Specification, delivery_key: Point, pay: int) -> Terms:
+        """All terms of a request with this specification.
 
-        `first`: what the specification says of them; `delivery_key`: the requester's; `pay`: in
-        the token's smallest unit.
+        `delivery_key`: the requester's; `pay`: in the token's smallest unit.
         Raises SpecificationError, InvalidInput.
         """
         pool = (self.min_pool or spec.min_providers, self.max_pool or spec.max_providers)
@@ -93,10 +90,10 @@ class MarketTerms(Document):
             )
         windows = spec.windows
         return Terms(
-            specification=first.specification,
-            evaluation=first.evaluation,
-            initial_model=first.initial_model,
-            query_key=first.query_key,
+            specification=Cid.of(spec.encode()).digest,
+            evaluation=spec.evaluation_digest,
+            initial_model=Cid.parse(spec.initial_model).digest,
+            query_key=spec.query_key,
             delivery_key_x=delivery_key.x,
             delivery_key_y=delivery_key.y,
             token=self.pays_in,

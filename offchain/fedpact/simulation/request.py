@@ -34,8 +34,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import Member, seats_of
+from fedpact.types.requests import Earned, Member, seats_of
 from fedpact.types.scores import MAX_SCORE, lane, pack_scores
 from fedpact.types.specification import JudgedOn, Specification
 

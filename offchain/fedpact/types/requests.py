@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from fedpact.types.rounds import ApprovalRule, LeaderRule
-
 ETHER = "0x" + 40 * "0"
 """The `token` of requests that pay in ether."""
 NOBODY_LEADS = 16
@@ -51,6 +49,20 @@ class WeightRule(IntEnum):
     UNIFORM = 0
     SAMPLES = 1
     REPUTATION = 2
+
+
+class LeaderRule(IntEnum):
+    """Who leads: lowest MAE^u (Lu eq. 7) or highest reputation (Wang section 3.2)."""
+
+    POQ = 0
+    REPUTATION = 1
+
+
+class ApprovalRule(IntEnum):
+    """How many attestations make a round final."""
+
+    TWO_THIRDS = 0
+    UNANIMOUS = 1
 
 
 class MessageKind(IntEnum):
@@ -159,6 +171,17 @@ class PoolMember:
     """As of joining."""
     weight_sum: int
     """The sum of the weights of all members up to and including this one."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One seat of a committee."""
+
+    seat: int
+    account: str
+    samples: int
+    reputation: int
+    """In 1/10,000, at the time the provider joined."""
 
 
 @dataclass(frozen=True)
@@ -302,3 +325,8 @@ class Earned:
     def points_of(self, seat: int) -> int:
         """The points of a seat."""
         return self.points >> 16 * seat & 0xFFFF
+
+
+def seats_of(mask: int) -> list[int]:
+    """Seats whose bit is set, in ascending order."""
+    return [seat for seat in range(mask.bit_length()) if mask >> seat & 1]

@@ -23,7 +23,7 @@ from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
 from fedpact.types.metric import ACCURACY, MEAN_ABSOLUTE_ERROR, Metric
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
+from fedpact.types.requests import ApprovalRule, LeaderRule
 from fedpact.types.series import SeriesWindows
 from fedpact.types.validation import every_error
 
@@ -389,30 +389,6 @@ class Specification(Document):
             mode="json", include={"task", "category", "features", "labels", "output", "queries"}
         )
         return sha256(canonical_json(asked)).digest()
-
-    def terms(self, specification_digest: bytes, initial_model_digest: bytes) -> Terms:
-        """The part of this document that the contracts enforce; both digests are those of CIDs."""
-        return Terms(
-            specification=specification_digest,
-            evaluation=self.evaluation_digest,
-            initial_model=initial_model_digest,
-            query_key=self.query_key,
-            max_error=self.max_error,
-            target=self.target,
-            max_rounds=self.rounds,
-            min_providers=self.min_providers,
-            max_providers=self.max_providers,
-            leader_rule=self.chain_leader_rule,
-            approval_rule=self.chain_approval_rule,
-            vote_band=self.vote_band,
-            join_window=self.windows.join,
-            start_window=self.windows.start,
-            submit_window=self.windows.submit,
-            commit_window=self.windows.commit,
-            reveal_window=self.windows.reveal,
-            propose_window=self.windows.propose,
-            deliver_window=self.windows.deliver,
-        )
 
     @property
     def chain_leader_rule(self) -> LeaderRule:

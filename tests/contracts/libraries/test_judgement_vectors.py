@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.consensus.judgement import NOBODY, leader
-from fedpact.types.rounds import LeaderRule, Member
+from fedpact.types.requests import LeaderRule, Member
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
 

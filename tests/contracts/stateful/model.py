@@ -24,8 +24,7 @@ from fedpact.consensus.judgement import (
     leader,
     without,
 )
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import Member, seats_of
+from fedpact.types.requests import Earned, Member, seats_of
 
 PAID, BLIND_ROUND, VOID_START = 1 << 16, 1 << 17, 1 << 18
 

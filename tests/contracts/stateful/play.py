@@ -11,7 +11,7 @@ from fedpact.consensus import draw
 from fedpact.consensus.earned import fold
 from fedpact.consensus.judgement import Rules
 from fedpact.content.delivery import Deliveries, Point
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, LeaderRule, Member, seats_of
 from tests.contracts.market.kit import REQUEST_KEY, as_argument
 from tests.contracts.rounds.kit import START, WINDOW, Rounds, mask_of, pack
 from tests.contracts.stateful.model import Phase, Plan, Refused, Request

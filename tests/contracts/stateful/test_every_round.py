@@ -15,8 +15,7 @@ import pytest
 from fedpact.chain.signed_messages import BLIND
 from fedpact.consensus.judgement import Rules
 from fedpact.consensus.leader import approvals_needed
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE
 from tests.contracts.stateful.model import Phase, Plan, Request, ballot
 

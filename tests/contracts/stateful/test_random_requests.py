@@ -22,8 +22,7 @@ from hypothesis.stateful import (
 
 from fedpact.consensus.earned import payouts
 from fedpact.consensus.leader import approvals_needed
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import ApprovalRule, seats_of
+from fedpact.types.requests import ApprovalRule, Earned, seats_of
 from fedpact.types.scores import INVALID
 from tests.contracts.rounds.kit import WINDOW, Contracts, Rounds, mask_of
 from tests.contracts.stateful.model import Counted, Phase

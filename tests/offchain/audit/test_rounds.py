@@ -32,8 +32,7 @@ from fedpact.consensus.draw import cohort
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
-from fedpact.types.requests import Earned, Join, MessageKind
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import Earned, Join, MessageKind, seats_of
 from tests.support.second import SECRET, SLICE_KEY, People, SecondRequest, deployed_second, signed
 
 CONTENT = {

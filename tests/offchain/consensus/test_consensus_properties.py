@@ -17,8 +17,7 @@ from fedpact.consensus.leader import (
 )
 from fedpact.errors import InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import ApprovalRule, LeaderRule
+from fedpact.types.requests import ApprovalRule, Earned, LeaderRule
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, median_score, pack_scores
 
 scores = st.one_of(st.integers(0, 10_000), st.just(INVALID))

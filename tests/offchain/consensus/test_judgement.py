@@ -8,8 +8,7 @@ import pytest
 
 from fedpact.consensus.earned import fold, payouts, refunds_of, sums_of
 from fedpact.consensus.judgement import Rules, finalised, judge, leader, points_of
-from fedpact.types.requests import Earned
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Member
+from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member
 from fedpact.types.scores import INVALID, pack_scores
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())

@@ -14,7 +14,8 @@ import pytest
 from eth_account import Account
 
 from fedpact.audit.first.evidence import Evidence, Final, RoundEvidence, Tally
-from fedpact.audit.first.seats import SeatHistory, learning_checks
+from fedpact.audit.first.seats import SeatHistory, learning_checks, terms_of
+from fedpact.chain.bindings.first.structs import Terms
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local
@@ -36,8 +37,9 @@ from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key
 from fedpact.simulation.adversaries import NotANumber, Provider, RoundTask
 from fedpact.simulation.request import Seat, SimulatedRequest, simulate
+from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import lane, pack_scores
 from fedpact.types.specification import Specification
 from tests.support.drifting import Drifting, drifting_known
@@ -152,10 +154,14 @@ class Played:
     # ------------------------------------------------------------------ the auditor's
 
     @property
+    def terms(self) -> Terms:
+        return terms_of(self.spec, Cid.of(self.spec.encode()).digest)
+
+    @property
     def audited(self) -> tuple[Any, Any, EmbeddedStore, AccountKeys]:
         seats = {seat: (keys.address, 60) for seat, keys in enumerate(KEYS)}
         evidence = Evidence(
-            REQUEST, KEYS[0].address, 1, self.prepared.terms, seats, self.manifest, key_hash(KEY)
+            REQUEST, KEYS[0].address, 1, self.terms, seats, self.manifest, key_hash(KEY)
         )
         evidence.rounds = self.rounds
         facts = SimpleNamespace(deployment=DEPLOYMENT, key_version=lambda _: 1)

@@ -9,7 +9,7 @@ import pytest
 from fedpact.consensus import reputation
 from fedpact.consensus.leader import Candidate, capped_weights, leader_order
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
-from fedpact.types.rounds import LeaderRule, seats_of
+from fedpact.types.requests import LeaderRule, seats_of
 from fedpact.types.scores import lane, pack_scores
 
 VECTORS = Path(__file__).parents[2] / "vectors"

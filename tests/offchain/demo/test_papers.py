@@ -14,7 +14,7 @@ from fedpact.demo.papers import logs
 from fedpact.demo.papers.quality import weighted_error
 from fedpact.demo.papers.story import Story
 from fedpact.errors import InvalidInput
-from fedpact.types.rounds import LeaderRule
+from fedpact.types.requests import LeaderRule
 
 
 def test_equation_7_by_hand() -> None:

@@ -14,7 +14,7 @@ from tests.offchain.requester.requests_of_digits import account, draft, evaluati
 
 
 def terms_of(made: PreparedRequest) -> Terms:
-    return MarketTerms().complete(made.specification, made.terms, Point(1, 2), 10**18)
+    return MarketTerms().complete(made.specification, Point(1, 2), 10**18)
 
 
 def test_a_specification_counts_only_if_it_matches_the_terms(tmp_path: Path) -> None:

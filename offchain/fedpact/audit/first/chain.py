@@ -4,11 +4,11 @@ from functools import cached_property
 
 from fedpact.audit.report import Broken, Unavailable
 from fedpact.chain.abi import FIRST, ROUNDS, contract_abi
+from fedpact.chain.bindings.first.structs import PurchaseStatus, RequestRecord, RoundState
 from fedpact.chain.client import FirstClient
 from fedpact.chain.records import Frame
 from fedpact.types.deployment import Deployment
-from fedpact.types.resale import PurchaseStatus
-from fedpact.types.rounds import Member, RequestRecord, RoundState
+from fedpact.types.requests import Member
 
 SELECTOR_BYTES = 4
 REVEAL = "revealVote"

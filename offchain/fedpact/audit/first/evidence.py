@@ -6,9 +6,10 @@ from typing import Any
 
 from fedpact.chain.bindings.first.market import terms_of
 from fedpact.chain.bindings.first.resale import ResaleMarket
+from fedpact.chain.bindings.first.structs import Terms
 from fedpact.chain.records import Event
 from fedpact.errors import AuditFailed, UnknownRequest
-from fedpact.types.rounds import Terms, seats_of
+from fedpact.types.requests import seats_of
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from fedpact.audit.first.evidence import Evidence
 from fedpact.audit.first.payment import FAULT_LOSS, outcome_weight, relative_quality, shares
 from fedpact.audit.report import Unavailable, require
+from fedpact.chain.bindings.first.structs import DELIVERY_WINDOWS, RequestStatus
 from fedpact.consensus.earned import pool
 from fedpact.consensus.reputation import Sums, added, score
-from fedpact.types.rounds import DELIVERY_WINDOWS, RequestStatus, seats_of
+from fedpact.types.requests import seats_of
 
 if TYPE_CHECKING:
     from fedpact.audit.first.chain import ChainFacts

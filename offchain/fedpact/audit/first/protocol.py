@@ -16,9 +16,10 @@ from fedpact.audit.first.tally import (
 )
 from fedpact.audit.first.votes import Ballot, approves, vote_commitment
 from fedpact.audit.report import Unavailable, require
+from fedpact.chain.bindings.first.structs import RequestStatus, RoundState
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.errors import InvalidInput
-from fedpact.types.rounds import RequestStatus, RoundState, seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.first.evidence import Evidence
 from fedpact.audit.report import require
-from fedpact.types.resale import PurchaseStatus
+from fedpact.chain.bindings.first.structs import PurchaseStatus
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:

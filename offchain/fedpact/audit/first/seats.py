@@ -7,9 +7,10 @@ from fedpact.audit.first.evidence import Evidence, RoundEvidence, Tally
 from fedpact.audit.history import AuditHistory, Request
 from fedpact.audit.learning import Judged, LearningChecks
 from fedpact.audit.report import Unavailable, require
+from fedpact.chain.bindings.first.structs import Terms
 from fedpact.content.store import ContentStore
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import lane
 from fedpact.types.specification import Specification
 
@@ -80,13 +81,40 @@ def learning_checks(
 
     def agrees(spec: Specification) -> None:
         terms = evidence.terms
-        published = spec.terms(terms.specification, Cid.parse(spec.initial_model).digest)
-        require(published == terms, "the terms on chain differ from the specification")
+        require(
+            terms_of(spec, terms.specification) == terms,
+            "the terms on chain differ from the specification",
+        )
 
     def rounds() -> list[Judged]:
         return [_judged(one) for one in evidence.rounds]
 
     return LearningChecks(history, store, rounds, evidence.terms.vote_band, agrees)
+
+
+def terms_of(spec: Specification, digest: bytes) -> Terms:
+    """The part of a specification that the contracts enforced; `digest`: that of its CID."""
+    return Terms(
+        specification=digest,
+        evaluation=spec.evaluation_digest,
+        initial_model=Cid.parse(spec.initial_model).digest,
+        query_key=spec.query_key,
+        max_error=spec.max_error,
+        target=spec.target,
+        max_rounds=spec.rounds,
+        min_providers=spec.min_providers,
+        max_providers=spec.max_providers,
+        leader_rule=spec.chain_leader_rule,
+        approval_rule=spec.chain_approval_rule,
+        vote_band=spec.vote_band,
+        join_window=spec.windows.join,
+        start_window=spec.windows.start,
+        submit_window=spec.windows.submit,
+        commit_window=spec.windows.commit,
+        reveal_window=spec.windows.reveal,
+        propose_window=spec.windows.propose,
+        deliver_window=spec.windows.deliver,
+    )
 
 
 def _judged(one: RoundEvidence) -> Judged:

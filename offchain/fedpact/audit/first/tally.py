@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score, pack_scores
 
 BASE_POINTS = 1500

@@ -23,7 +23,7 @@ from fedpact.errors import ContentError, PrivacyError
 from fedpact.exchange.messages import Ballot
 from fedpact.learning.artefact import Model
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import MAX_SCORE, lane
 
 if TYPE_CHECKING:

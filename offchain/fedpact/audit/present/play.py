@@ -36,8 +36,7 @@ from fedpact.consensus.judgement import (
     leader,
     without,
 )
-from fedpact.types.requests import PoolMember, Terms
-from fedpact.types.rounds import Member, seats_of
+from fedpact.types.requests import Member, PoolMember, Terms, seats_of
 from fedpact.types.scores import lane
 
 _ZERO = bytes(32)

@@ -17,8 +17,7 @@ from fedpact.consensus import draw
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest
 from fedpact.content.store import ContentStore
 from fedpact.types.cid import Cid
-from fedpact.types.requests import PoolMember, WeightRule
-from fedpact.types.rounds import LeaderRule, seats_of
+from fedpact.types.requests import LeaderRule, PoolMember, WeightRule, seats_of
 from fedpact.types.specification import Specification
 
 _MAX_BATCH = 700

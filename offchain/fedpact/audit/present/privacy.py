@@ -8,7 +8,7 @@ from fedpact.audit.present.pool import PoolChecks
 from fedpact.audit.present.rounds import Rounds
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.types.privacy import PrivacyMode
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 
 if TYPE_CHECKING:
     from fedpact.types.specification import Specification

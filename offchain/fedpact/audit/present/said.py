@@ -22,7 +22,7 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.bindings.rounds import record_of
 from fedpact.chain.signed_messages import Domain
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import lane
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from fedpact.chain.addresses import checksum
 from fedpact.chain.bindings.binding import camel, snake
-from fedpact.types.requests import PoolMember, Start, Terms, WeightRule
-from fedpact.types.rounds import ApprovalRule, LeaderRule
+from fedpact.types.requests import ApprovalRule, LeaderRule, PoolMember, Start, Terms, WeightRule
 
 
 def terms_of(struct: Mapping[str, Any]) -> Terms:

@@ -7,8 +7,7 @@ from fedpact.dashboard.story import Stage, Step, Story
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.rounds import RoundView, SeatRow
 from fedpact.exchange.messages import SLICE_SEAT, Kind
-from fedpact.types.requests import Phase, RoundFacts
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import Phase, RoundFacts, seats_of
 
 Said = frozenset[tuple[Kind, int]]
 """Kinds of messages by seat."""

@@ -44,7 +44,7 @@ from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.story import Story
 from fedpact.dashboard.units import Wei, amount_text, error_text
 from fedpact.dashboard.views.blocks import View
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 
 
 class TimelineRow(View):

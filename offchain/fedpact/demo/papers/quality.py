@@ -10,7 +10,7 @@ from fedpact.provider.published import submissions
 from fedpact.requester.fetching import round_of
 from fedpact.requester.final_rounds import final_rounds
 from fedpact.requester.look import RequestLook
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane
 from fedpact.types.specification import Specification
 

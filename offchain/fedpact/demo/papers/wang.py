@@ -30,7 +30,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
 from fedpact.simulation.request import quality
 from fedpact.types.privacy import PaperMechanism
-from fedpact.types.rounds import seats_of
+from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.specification import Specification
 

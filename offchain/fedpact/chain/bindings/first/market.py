@@ -6,10 +6,11 @@ from typing import Any
 from fedpact.chain.abi import FIRST, MARKET
 from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.bindings.first.rounds import Rounds
+from fedpact.chain.bindings.first.structs import RequestRecord, RequestStatus, Terms
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference
 from fedpact.errors import UnknownRequest
-from fedpact.types.rounds import ApprovalRule, LeaderRule, RequestRecord, RequestStatus, Terms
+from fedpact.types.requests import ApprovalRule, LeaderRule
 
 
 class Market(Binding):

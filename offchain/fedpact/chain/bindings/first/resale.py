@@ -2,8 +2,8 @@
 
 from fedpact.chain.abi import FIRST, RESALE
 from fedpact.chain.bindings.binding import Binding, snake
+from fedpact.chain.bindings.first.structs import Purchase, PurchaseStatus
 from fedpact.chain.records import BlockReference
-from fedpact.types.resale import Purchase, PurchaseStatus
 
 
 class ResaleMarket(Binding):

@@ -6,14 +6,10 @@ from typing import Any
 
 from fedpact.chain.abi import FIRST, MARKET, ROUNDS, contract_abi
 from fedpact.chain.bindings.binding import Binding, snake
+from fedpact.chain.bindings.first.structs import RoundOutcome, RoundState, Stage
 from fedpact.chain.records import BlockReference
 from fedpact.chain.scanner import EventScanner
-from fedpact.types.rounds import (
-    Member,
-    RoundOutcome,
-    RoundState,
-    Stage,
-)
+from fedpact.types.requests import Member
 
 NO_SEAT = 255
 

@@ -1,10 +1,15 @@
-"""A request's state on chain, decoded: the value types of `chain` and `consensus`."""
+"""The first protocol's values, decoded.
+
+Errors in 1/10,000, times and windows in seconds, digests 32 bytes. A mask has bit i for seat i.
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
+from fedpact.types.requests import ApprovalRule, LeaderRule
+
 DELIVERY_WINDOWS = 2
-"""The first delivery must come within this many deliver windows after the end (ISharingMarket)."""
+"""The first delivery must come within this many deliver windows after the end."""
 
 
 class RequestStatus(IntEnum):
@@ -34,23 +39,9 @@ class Stage(IntEnum):
     ENDED = 7
 
 
-class LeaderRule(IntEnum):
-    """Who leads: lowest MAE^u (Lu eq. 7) or highest reputation (Wang section 3.2)."""
-
-    POQ = 0
-    REPUTATION = 1
-
-
-class ApprovalRule(IntEnum):
-    """How many attestations make a round final."""
-
-    TWO_THIRDS = 0
-    UNANIMOUS = 1
-
-
 @dataclass(frozen=True)
 class Terms:
-    """The conditions of a request that the contracts enforce (ISharingMarket.Terms).
+    """The conditions of a request that the contracts enforced.
 
     Digests are 32-byte sha-256 multihash digests; errors in 1/10,000; windows in seconds.
     """
@@ -108,17 +99,6 @@ class RequestRecord:
 
 
 @dataclass(frozen=True)
-class Member:
-    """One seat of a committee."""
-
-    seat: int
-    account: str
-    samples: int
-    reputation: int
-    """In 1/10,000, at the time the provider joined."""
-
-
-@dataclass(frozen=True)
 class RoundState:
     """Everything about a request's current round. Masks have bit i for seat i."""
 
@@ -151,7 +131,7 @@ class RoundState:
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """Result of all rounds of a request (ITrainingRounds.Outcome); masks as in RoundState."""
+    """Result of all rounds of a request; masks as in RoundState."""
 
     ended: bool
     reached: bool
@@ -165,6 +145,19 @@ class RoundOutcome:
     ended_at: int
 
 
-def seats_of(mask: int) -> list[int]:
-    """Seats whose bit is set, in ascending order."""
-    return [seat for seat in range(mask.bit_length()) if mask >> seat & 1]
+class PurchaseStatus(IntEnum):
+    NONE = 0
+    PENDING = 1
+    SEALED = 2
+    REFUNDED = 3
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """One account's purchase of one result."""
+
+    status: PurchaseStatus
+    price: int
+    """Wei."""
+    deadline: int
+    """Last second in which the first key may be sealed."""
