@@ -1,9 +1,9 @@
-"""What members sign, and the hashes that bind a round: the mirror of
-contracts (ITrainingPool, ITrainingRounds).
+"""What members and requesters sign, and the hashes that bind a round: the mirror of the contracts
+(ITrainingPool, ITrainingRounds, ISharingMarket).
 
 Messages are EIP-712 typed data of the domain fedpact, version 2; `join` is for the pool's contract,
-all others for the rounds'. A digest, commitment, key or hash is 32 bytes; a packed score word has
-14 bits a seat.
+`acceptance` for the market's, all others for the rounds'. A digest, commitment, key or hash is 32
+bytes; a packed score word has 14 bits a seat.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ _FIELDS = {
         ("record", "bytes32"),
     ),
     "Decline": (("request", "uint256"), ("reason", "string")),
+    "Accept": (("request", "uint256"),),
     "Sum": (
         ("request", "uint256"),
         ("round", "uint256"),
@@ -90,10 +91,14 @@ class Domain:
         """A whole round. `history` is the request's when the round opened."""
         return self._message("Round", request, round_, history, record.hash)
 
+    def acceptance(self, request: int) -> SignableMessage:
+        """The requester's consent to settle without waiting for the dispute window."""
+        return self._message("Accept", request)
+
     def typed(self, kind: str, *values: Any) -> TypedData:
         """A message as typed data: domain, types, values.
 
-        `kind`: Join, Model, Slice, Vote, Attest or Round; `values`: its fields in ITrainingRounds.
+        `kind`: Join, Model, Slice, Vote, Attest, Round or Accept; `values`: its fields.
         The contracts know nothing of a Sum, a step of a secure sum (docs/adr/0048), and of a
         Decline (docs/adr/0054).
         """

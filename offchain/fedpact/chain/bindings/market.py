@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.messages import SignableMessage
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import MARKET, SECOND
@@ -15,6 +15,7 @@ from fedpact.chain.bindings.structs import terms_struct
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference, Call
 from fedpact.chain.scanner import SETTLED, indexed
+from fedpact.chain.signed_messages import Domain
 from fedpact.errors import NodeUnreachable, UnknownRequest
 from fedpact.types.requests import Earned, Status, StoredRequest, Terms
 
@@ -147,17 +148,8 @@ class Market(Binding):
         return bytes(self._view("acceptDigest", request, block=block))
 
     def acceptance(self, request: int) -> SignableMessage:
-        """What the requester signs to accept a delivery (EIP-712)."""
-        return encode_typed_data(
-            domain_data={
-                "name": "fedpact",
-                "version": "2",
-                "chainId": self._connection.chain_id,
-                "verifyingContract": self.address,
-            },
-            message_types={"Accept": [{"name": "request", "type": "uint256"}]},
-            message_data={"request": request},
-        )
+        """What the requester signs to accept a delivery."""
+        return Domain(self._connection.chain_id, self.address).acceptance(request)
 
     def terms(self, request: int) -> Terms:
         """The terms as published; raises UnknownRequest."""
