@@ -8,7 +8,6 @@ trained model has no known s at all. So **the epsilon is the paper's claim, not 
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,15 +48,3 @@ def scale_of(spec: Specification) -> tuple[float, float]:
 def generator_of(noise: NoiseSource) -> np.random.Generator:
     """A generator seeded with the source's next bits."""
     return np.random.Generator(np.random.PCG64(noise.words(4).tolist()))
-
-
-def observed_sensitivity(outputs: Sequence[NDArray[np.floating[Any]]]) -> float:
-    """Equation 5 over the outputs at hand, of one function on neighbouring data sets.
-
-    The largest L1 distance of the first to any other. A maximum over examples, so a lower bound
-    of the sensitivity: what the paper's figure rests on, not what a guarantee could.
-    """
-    if len(outputs) < 2:
-        raise PrivacyError(f"a distance needs two outputs, not {len(outputs)}")
-    first, *others = outputs
-    return max(float(np.abs(other - first).sum()) for other in others)

@@ -98,21 +98,6 @@ def releases_of(mechanism: Mechanism) -> tuple[GaussianRelease, ...]:
     return mechanism.releases if isinstance(mechanism, Schedule) else (mechanism,)
 
 
-def joint(first: GaussianRelease, second: GaussianRelease) -> GaussianRelease:
-    """Two sums over the same batches, as one release.
-
-    Each sum divided by its own bound, they are one vector whose noise is not the same in all
-    directions; scaled to equal noise it is a Gaussian sum with 1 / z^2 = 1 / z_1^2 + 1 / z_2^2
-    (Andrew et al. 2021, theorem 1). Raises PrivacyError unless rate and steps are the same.
-    """
-    if (first.sampling_rate, first.steps) != (second.sampling_rate, second.steps):
-        raise PrivacyError("two sums are one release only over the same batches and steps")
-    return replace(
-        first,
-        noise_multiplier=1 / math.hypot(1 / first.noise_multiplier, 1 / second.noise_multiplier),
-    )
-
-
 def encode_event(event: Mechanism) -> str:
     """JSON, as ledgers store it."""
     return json.dumps(asdict(event), sort_keys=True)

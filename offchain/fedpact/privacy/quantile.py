@@ -2,9 +2,9 @@
 
 Andrew, Thakkar, McMahan & Ramaswamy 2021, algorithm 1. Each noised sum of clipped gradients comes
 with the noised count of unclipped ones; the next norm rises if the count is below the quantile, and
-falls if it is above. Both sums are over the same batch and charged as one release
-(`mechanisms.joint`), so adapting costs no extra epsilon: a small part of the noise multiplier goes
-to the count.
+falls if it is above. Both sums are over the same batch and charged as one release: each divided by
+its own bound they are one vector, a Gaussian sum with 1 / z^2 = 1 / z_1^2 + 1 / z_2^2 (theorem 1).
+So adapting costs no extra epsilon: a small part of the noise multiplier goes to the count.
 
 The norm starts again each round (docs/adr/0017-adaptive-clipping-restarts-each-round.md). This is
 the sound counterpart of DDP-SGD (`ddp_sgd`), which takes its norm from raw gradients of the same

@@ -27,7 +27,7 @@ from fedpact.privacy.accounting import (
     rdp_cost,
     rdp_epsilon,
 )
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule, joint
+from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.privacy.noise import SAMPLER_EPSILON
 
 DELTA = 1e-5
@@ -267,17 +267,6 @@ def test_calibration_leaves_room_for_other_releases(rate: float) -> None:
 def test_no_room_besides_other_releases_is_reported() -> None:
     with pytest.raises(PrivacyError, match=r"used up .* cost 0\.1"):
         calibrate(0.1, DELTA, 10, 1.0, (CENTRING,))
-
-
-def test_two_sums_over_the_same_batches_are_one_joint_release() -> None:
-    both = joint(GaussianRelease(3.0, 0.1, 7), GaussianRelease(4.0, 0.1, 7))
-    assert both.noise_multiplier == pytest.approx(2.4)  # 1/2.4^2 = 1/9 + 1/16
-    assert (both.sampling_rate, both.steps) == (0.1, 7)
-
-
-def test_sums_over_different_batches_are_not_a_joint_release() -> None:
-    with pytest.raises(PrivacyError, match="same batches"):
-        joint(GaussianRelease(3.0, 0.1, 7), GaussianRelease(4.0, 0.2, 7))
 
 
 def test_an_empty_schedule_is_refused() -> None:

@@ -15,7 +15,7 @@ from fedpact.privacy.ddp_sgd import (
     claimed_release,
     dynamic_norm,
 )
-from fedpact.privacy.laplace import add_laplace, observed_sensitivity
+from fedpact.privacy.laplace import add_laplace
 from fedpact.privacy.mechanisms import GaussianRelease
 from tests.support.specifications import specification
 
@@ -84,19 +84,9 @@ def test_laplace_noise_has_the_scale_of_equation_4() -> None:
     assert found.var() == pytest.approx(8.0, rel=0.04)
 
 
-def test_the_sensitivity_of_equation_5_is_the_largest_l1_distance() -> None:
-    outputs = [np.array([0.0, 0.0]), np.array([1.0, -1.0]), np.array([0.5, 0.0])]
-    assert observed_sensitivity(outputs) == 2.0
-
-
 @pytest.mark.parametrize(("sensitivity", "epsilon"), [(0.0, 1.0), (1.0, -1.0), (math.inf, 1.0)])
 def test_laplace_noise_out_of_range_is_refused(sensitivity: float, epsilon: float) -> None:
     with pytest.raises(PrivacyError, match="must be positive"):
         add_laplace(np.zeros(2), sensitivity, epsilon, np.random.default_rng(0))
     with pytest.raises(PrivacyError, match="finite"):
         add_laplace(np.array([np.nan]), 1.0, 1.0, np.random.default_rng(0))
-
-
-def test_one_output_has_no_sensitivity() -> None:
-    with pytest.raises(PrivacyError, match="two outputs"):
-        observed_sensitivity([np.zeros(2)])
