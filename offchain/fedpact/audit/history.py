@@ -46,7 +46,7 @@ class AuditHistory(ABC):
 
     `keys`: an account to which the request's keys were sealed (a member, or an auditor named in
     the specification). Without it, what is sealed raises Unavailable. A seat in what follows is a
-    member: its seat in the first protocol, its pool index in the second.
+    member: its pool index; in the first protocol its seat.
     """
 
     def __init__(self, request: Request, store: ContentStore, keys: "AccountKeys | None") -> None:

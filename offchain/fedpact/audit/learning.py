@@ -19,7 +19,7 @@ JUDGED_THEMSELVES = "by members on records of their own, which nobody can comput
 
 @dataclass(frozen=True)
 class Judged:
-    """A round as the chain left it; members are seats, in the second protocol pool indices."""
+    """A round as the chain left it; members are pool indices, in the first protocol seats."""
 
     number: int
     refused: int

@@ -1,6 +1,6 @@
 """Who leads a round's aggregation, what each provider weighs, and when a round is final.
 
-Mirrors contracts/libraries/{LeaderOrder,Weights}.sol and the quorum of TrainingRounds.sol.
+Mirrors contracts/libraries/{Weights,Quorum}.sol and `leader` in Judgement.sol.
 Errors and reputations are in 1/10,000.
 """
 
@@ -17,7 +17,8 @@ MIN_APPROVALS = 2
 
 @dataclass(frozen=True)
 class Candidate:
-    """A seat that may lead: its model is included, its vote revealed and not adverse."""
+    """A seat that may lead: its model is included, its vote revealed and not adverse, and it
+    attested the final model."""
 
     seat: int
     account: str
@@ -47,7 +48,7 @@ def leader_order(
     weight_sum: int,
     last_leader: int | None,
 ) -> list[int]:
-    """Seats of the candidates, first leader first (LeaderOrder.sol, `order`).
+    """Seats of the candidates; the first of them leads.
 
     Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), compared as MAE_j * (S + d_j) without the
     terms that all share. Rule REPUTATION: descending, the last leader at the end. The hash of round
@@ -67,13 +68,14 @@ def leader_order(
     return [candidate.seat for candidate in sorted(candidates, key=key)]
 
 
-def approvals_needed(revealed: int, expected: int, rule: ApprovalRule) -> int:
+def approvals_needed(attested: int, judged: int, rule: ApprovalRule) -> int:
     """Least number of matching attestations that make a round final.
 
     Args:
-        revealed: number of seats that revealed a vote this round.
-        expected: number of seats that were elected to this round.
+        attested: number of seats whose attestation counts (in the first protocol: that revealed
+            a vote).
+        judged: number of seats whose models count (in the first protocol: that were expected).
     """
     if rule is ApprovalRule.UNANIMOUS:
-        return max(revealed, MIN_APPROVALS, expected // 2 + 1)
-    return max(-(-2 * revealed // 3), MIN_APPROVALS, expected // 2 + 1)
+        return max(attested, MIN_APPROVALS, judged // 2 + 1)
+    return max(-(-2 * attested // 3), MIN_APPROVALS, judged // 2 + 1)

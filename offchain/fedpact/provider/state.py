@@ -276,8 +276,8 @@ class ProviderState(Closing):
 
 
 def request_of(args: Mapping[str, Any]) -> int | None:
-    """The request that an event is of, in either protocol; None: of none."""
-    found = args.get("requestId", args.get("request"))
+    """The request that an event is of; None: of none."""
+    found = args.get("request")
     return None if found is None else int(found)
 
 

@@ -15,7 +15,7 @@ ACCOUNT = "0xA"
 
 
 def created(block: int, request: int) -> tuple[int, int, str, dict[str, Any]]:
-    return block, 0, "RequestCreated", {"requestId": request, "terms": {"specification": b"\x01"}}
+    return block, 0, "RequestCreated", {"request": request, "terms": {"specification": b"\x01"}}
 
 
 @pytest.fixture
@@ -25,10 +25,9 @@ def state(tmp_path: Path) -> Iterator[ProviderState]:
     opened.close()
 
 
-@pytest.mark.parametrize("name", ["requestId", "request"])
-def test_an_event_is_of_its_request_in_either_protocol(name: str) -> None:
-    """A wait after a failure ends with the next event of the request; it did in the first alone."""
-    assert request_of({name: 7, "round": 1}) == 7
+def test_an_event_is_of_its_request() -> None:
+    """A wait after a failure ends with the next event of the request."""
+    assert request_of({"request": 7, "round": 1}) == 7
     assert request_of({"account": "0xa"}) is None
 
 
@@ -45,7 +44,7 @@ def test_events_are_read_and_the_checkpoint_advances(state: ProviderState) -> No
 
 
 def test_events_are_taken_all_or_none(state: ProviderState) -> None:
-    broken = (7, 0, "RequestCreated", {"requestId": 2, "terms": object()})
+    broken = (7, 0, "RequestCreated", {"request": 2, "terms": object()})
     with pytest.raises(TypeError):
         state.ingest([created(6, 1), broken], 8, "0xb8")
     assert state.block == 4

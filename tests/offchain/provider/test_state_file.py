@@ -27,7 +27,7 @@ CREATE TABLE votes (
     record TEXT NOT NULL, PRIMARY KEY (request, round));
 INSERT INTO meta VALUES ('schema', '1'), ('deployment', '{DEPLOYMENT.fingerprint.hex()}'),
     ('account', '{ACCOUNT}'), ('block', '9'), ('block_hash', '0xb9');
-INSERT INTO events VALUES (9, 0, 'RequestCreated', 1, '{json.dumps({"requestId": 1})}');
+INSERT INTO events VALUES (9, 0, 'RequestCreated', 1, '{json.dumps({"request": 1})}');
 INSERT INTO requests VALUES (1, 'joined', 'joined with 5 samples');
 """
 

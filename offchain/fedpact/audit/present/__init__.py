@@ -1,1 +1,1 @@
-"""The audit of requests of the second protocol."""
+"""The audit of requests of the present protocol."""

@@ -1,4 +1,4 @@
-"""An audit of one request of the second protocol: gather the events, then check item after item."""
+"""An audit of one request: gather the events, then check item after item."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

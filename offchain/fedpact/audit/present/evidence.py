@@ -1,4 +1,4 @@
-"""A request's events of the second protocol in order: the evidence for each check."""
+"""A request's events in order: the evidence for each check."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A request of the second protocol as the shared checks see it: members are known by pool index."""
+"""A request as the shared checks see it: members are known by pool index."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class PoolHistory(AuditHistory):
-    """Of a request of the second protocol, by what its rounds come to when played again."""
+    """Of a request, by what its rounds come to when played again."""
 
     def __init__(
         self,

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from fedpact.consensus.artefacts import model_cid
 from fedpact.learning.families import family_of
 from fedpact.types.cid import Cid
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-
-if TYPE_CHECKING:
-    pass
 
 MILESTONES = {
     "RequestCreated": "request published",
