@@ -37,8 +37,8 @@ from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.types.requests import Terms
 from tests.support.browser import Watched, chromium
+from tests.support.chain_request import People, deployed_contracts, make_terms
 from tests.support.dashboard_world import SERVING, dashboard_command
-from tests.support.second import People, deployed_second, make_terms
 from tests.support.specifications import SOUND, specification
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,7 +81,7 @@ def main() -> None:
 
 def _chain(devnet: Devnet, folder: Path) -> ChainClient:
     registrar = devnet.new_account()
-    deployment = deployed_second(devnet, registrar)
+    deployment = deployed_contracts(devnet, registrar)
     deployments.save(deployment, folder / "deployment.json")
     client = ChainClient.connect(devnet.url, deployment)
     people = People.admitted(devnet, client, registrar, MEMBERS)

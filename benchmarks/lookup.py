@@ -23,7 +23,6 @@ import numpy as np
 
 from fedpact.data.newsgroups import newsgroups
 from fedpact.demo.network import running_network
-from fedpact.demo.options import StoreKind
 from fedpact.demo.searchable import publish_providers, serve, wait_until_settled
 from fedpact.requester.search import Searcher, ask, query_of
 from fedpact.retrieval.schema import SearchBody
@@ -68,7 +67,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
         rows = generator.choice(np.flatnonzero(source.y_train == group), DOCUMENTS, replace=False)
         documents = [source.train[row] for row in rows.tolist()]
         texts[f"provider-{number}"] = (source.labels[group], documents)
-    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
+    with running_network(folder) as (network, registrar):
         network.start_process = executed  # their memory is what a provider's daemon takes
         served = publish_providers(network, registrar, texts)
         requester = network.account("requester")

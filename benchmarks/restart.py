@@ -23,8 +23,7 @@ from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 
 from fedpact.child import start_with_parent
-from tests.support.second_world import SecondWorld, second_world
-from tests.support.world import POLICY, POLL
+from tests.support.world import POLICY, POLL, World, running_world
 
 EPSILON = 0.25
 """Of a request: all that are joined fit into one lifetime budget."""
@@ -41,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="fedpact-restart-") as folder,
-        second_world(Path(folder), providers=2, rounds=1) as world,
+        running_world(Path(folder), providers=2, rounds=1) as world,
     ):
         privacy = {**world.data.draft.fields["privacy"], "epsilon": EPSILON}
         world.data = replace(world.data, draft=world.data.draft.changed(privacy=privacy))
@@ -59,7 +58,7 @@ def main() -> None:
     sys.exit(0 if statistics.median(one[1] for one in runs) <= MOST_SECONDS else 1)
 
 
-def restart(world: SecondWorld) -> tuple[float, float, float]:
+def restart(world: World) -> tuple[float, float, float]:
     """Seconds until it serves, and until it has joined; the CPU seconds of that."""
     network, request = world.network, world.create()
     log_file = network.folder / "restarted.log"
@@ -80,7 +79,7 @@ def restart(world: SecondWorld) -> tuple[float, float, float]:
     return serving, joined, cpu
 
 
-def serve_command(world: SecondWorld) -> list[str]:
+def serve_command(world: World) -> list[str]:
     """As a person starts it; the network would fork it from a process that has imported all."""
     config, policy = (world.network.folder / name for name in ("restarted.toml", "policy.toml"))
     config.write_text(world.network.settings("provider-1", POLL))

@@ -37,13 +37,13 @@ from benchmarks.copied_events import copy_events
 from fedpact.child import start_with_parent
 from fedpact.content.pruning import prune
 from fedpact.demo.data import prepare
-from fedpact.demo.network import free_port
+from fedpact.demo.network import free_port, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.provider.files import provider_folder
 from fedpact.requester.client import Requester
 from fedpact.settings import Settings
 from fedpact.types.requests import Status
-from tests.support.second_world import SecondWorld, second_network
+from tests.support.world import World
 
 BUSY, IDLE = 0, 2
 PROVIDERS, MEMBERS = 3, 2
@@ -109,7 +109,7 @@ def main() -> None:
 class Soak:
     """`complaints`: what grows, and limits that are missed."""
 
-    def __init__(self, world: SecondWorld) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         network = world.network
         self._requester = Requester(
@@ -348,8 +348,8 @@ def _size(folder: Path) -> int:
 def soak_world(folder: Path, rounds: int) -> Iterator[Soak]:
     """Chain, store, accounts and data; all processes end at the end."""
     data = prepare(DemoOptions(providers=PROVIDERS, rounds=rounds), folder)
-    with second_network(folder) as (network, registrar):
-        yield Soak(SecondWorld(network, registrar, data))
+    with running_network(folder) as (network, registrar):
+        yield Soak(World(network, registrar, data))
 
 
 if __name__ == "__main__":

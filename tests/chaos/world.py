@@ -23,14 +23,13 @@ from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.opening import open_store
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import DemoNetwork, free_port
+from fedpact.demo.network import DemoNetwork, free_port, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.actors import Actor
 from tests.chaos.schedule import LONGEST, PROVIDERS, REQUESTER, Episode, Kind
 from tests.chaos.weather import StoreWeather, Weather, node_with, store_with
-from tests.support.second_world import SecondWorld, second_network
 from tests.support.waiting import wait_until
-from tests.support.world import POLICY
+from tests.support.world import POLICY, World
 
 POLL_SECONDS = 0.1
 LIFETIME = 10_000.0
@@ -44,7 +43,7 @@ STARTS_EACH = 15
 machine does everything more slowly, recovery included."""
 
 
-class ChaosWorld(SecondWorld):
+class ChaosWorld(World):
     def __init__(
         self, network: DemoNetwork, registrar: AccountKeys, data: DemoData, episode: Episode
     ) -> None:
@@ -221,7 +220,7 @@ class ChaosWorld(SecondWorld):
 def chaos_world(episode: Episode, folder: Path) -> Iterator[ChaosWorld]:
     """Everything of an episode but the running daemons; all of it is ended at the end."""
     data = prepare(DemoOptions(providers=PROVIDERS, rounds=episode.rounds), folder)
-    with second_network(folder, episode.store) as (network, registrar), ExitStack() as stack:
+    with running_network(folder, episode.store) as (network, registrar), ExitStack() as stack:
         world = ChaosWorld(network, registrar, data, episode)
         stack.callback(world.kill_all)
         if episode.store is StoreKind.IPFS:

@@ -1,5 +1,5 @@
-"""The audit of a request of the second protocol: an honest one holds item by item; one falsified
-input makes the item that is about it fail, and that item alone.
+"""The audit of a request: an honest one holds item by item; one falsified input makes the item that
+is about it fail, and that item alone.
 
 The contracts let none of this happen; a node or a store that lies, or other contracts, might. Each
 case changes one fact of a real, finished request.
@@ -31,29 +31,29 @@ from fedpact.content.keys import Manifest, key_hash
 from fedpact.requester.client import Requester
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
-from tests.support.second_committee import (
-    SecondCommittee,
-    SecondMarket,
+from tests.support.committee import (
+    Committee,
+    DigitsMarket,
     new_request,
-    open_second_market,
+    open_digits_market,
 )
 
 PRICE = 10**16
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
-    return open_second_market(anvil, tmp_path_factory.mktemp("second-market"))
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
+    return open_digits_market(anvil, tmp_path_factory.mktemp("second-market"))
 
 
 @pytest.fixture(scope="module")
-def undelivered(market: SecondMarket) -> dict[str, AuditItem]:
+def undelivered(market: DigitsMarket) -> dict[str, AuditItem]:
     """What the auditor finds before anything is delivered; filled by `finished`."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def finished(market: SecondMarket, undelivered: dict[str, AuditItem]) -> SecondCommittee:
+def finished(market: DigitsMarket, undelivered: dict[str, AuditItem]) -> Committee:
     """Two honest rounds, one in batches and one posted as a whole; delivered and settled. The
     auditor has bought the result, and a member has sealed the key to it."""
     committee = new_request(market, resale={"price": PRICE})
@@ -66,7 +66,7 @@ def finished(market: SecondMarket, undelivered: dict[str, AuditItem]) -> SecondC
     return committee
 
 
-def sell(committee: SecondCommittee) -> None:
+def sell(committee: Committee) -> None:
     """To the auditor's account."""
     market, request = committee.market, committee.id
     client, resale = market.client, market.client.resale
@@ -90,7 +90,7 @@ class Told:
     facts: Facts
     store: EmbeddedStore
     folder: Path
-    committee: SecondCommittee
+    committee: Committee
 
     def event(self, name: str, number: int = 0) -> Event:
         """The request's event of this name, to be changed."""
@@ -141,13 +141,13 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def originals(market: SecondMarket, finished: SecondCommittee) -> tuple[list[Event], Facts]:
+def originals(market: DigitsMarket, finished: Committee) -> tuple[list[Event], Facts]:
     frame = market.client.frame()
     events = all_events(market)
     return events, Facts(market.client, finished.id, frame)
 
 
-def all_events(market: SecondMarket) -> list[Event]:
+def all_events(market: DigitsMarket) -> list[Event]:
     """All events of the deployment, as the node returns them."""
     frame = market.client.frame()
     return list(EventScanner(market.client, market.client.deployment.block).scan(frame))
@@ -155,8 +155,8 @@ def all_events(market: SecondMarket) -> list[Event]:
 
 @pytest.fixture
 def told(
-    market: SecondMarket,
-    finished: SecondCommittee,
+    market: DigitsMarket,
+    finished: Committee,
     originals: tuple[list[Event], Facts],
     tmp_path: Path,
 ) -> Told:
@@ -169,9 +169,7 @@ def told(
     return Told(deepcopy(events), own, EmbeddedStore(folder), folder, finished)
 
 
-def test_an_honest_request_holds_item_by_item(
-    market: SecondMarket, finished: SecondCommittee
-) -> None:
+def test_an_honest_request_holds_item_by_item(market: DigitsMarket, finished: Committee) -> None:
     report = audit(market.client, market.store, finished.id, market.auditor)
     assert [item for item in report.items if item.verdict is not Verdict.HOLDS] == []
     details = {item.name: item.detail for item in report.items}
@@ -183,9 +181,7 @@ def test_an_honest_request_holds_item_by_item(
     assert details["sold_keys"] == "1 keys"
 
 
-def test_without_a_seal_all_that_is_public_holds(
-    market: SecondMarket, finished: SecondCommittee
-) -> None:
+def test_without_a_seal_all_that_is_public_holds(market: DigitsMarket, finished: Committee) -> None:
     report = audit(market.client, market.store, finished.id)
     sealed = ["request_key", "start_keys", "models", "scores", "aggregates", "global_errors"]
     sealed.append("sold_keys")
@@ -194,7 +190,7 @@ def test_without_a_seal_all_that_is_public_holds(
 
 
 def test_an_auditor_opens_nothing_before_the_delivery(
-    market: SecondMarket, finished: SecondCommittee, undelivered: dict[str, AuditItem]
+    market: DigitsMarket, finished: Committee, undelivered: dict[str, AuditItem]
 ) -> None:
     """In the first protocol a requester named itself auditor, and read all models unpaid."""
     for name in ("request_key", "models", "aggregates"):
@@ -213,7 +209,7 @@ def test_an_auditor_opens_nothing_before_the_delivery(
     assert manifest.open(member.address, member.encryption_key()) == finished.key
 
 
-def test_what_all_members_agree_to_say_falsely_is_found(market: SecondMarket) -> None:
+def test_what_all_members_agree_to_say_falsely_is_found(market: DigitsMarket) -> None:
     """On a real chain, signed by all: votes in round 1, an error in round 2, a model in round 3."""
     liars = new_request(market, rounds=3)
     liars.post_round(worse=400)
@@ -588,7 +584,7 @@ def test_that_item_fails(told: Told, falsify: Callable[[Told], None], expected: 
 
 @pytest.mark.parametrize(("falsify", "expected"), OPENED, ids=[one.__name__ for one, _ in OPENED])
 def test_that_item_fails_for_an_auditor_with_a_seal(
-    market: SecondMarket, told: Told, falsify: Callable[[Told], None], expected: set[str]
+    market: DigitsMarket, told: Told, falsify: Callable[[Told], None], expected: set[str]
 ) -> None:
     falsify(told)
     items = told.inspected(market.auditor)

@@ -24,7 +24,7 @@ from fedpact.provider.published import submissions
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.requests import Status
 from fedpact.types.schema import DataSchema, schema_file
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 from tests.support.serving import POLL, Serving
 
 LABELS = ("healthy", "diabetes", "hiv")
@@ -81,7 +81,7 @@ def write(path: Path, *, with_target: bool, first: int) -> Path:
     return path
 
 
-def use_up(market: SecondMarket, data: Path) -> None:
+def use_up(market: DigitsMarket, data: Path) -> None:
     """The one record has used up its budget in an older data set, of which this one knows nothing
     but what the ledger says."""
     keys, folder = market.providers[0], market.folder / "daemon-0"
@@ -92,9 +92,9 @@ def use_up(market: SecondMarket, data: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondMarket]:
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DigitsMarket]:
     folder = tmp_path_factory.mktemp("behaviour")
-    market = open_second_market(anvil, folder, 2)
+    market = open_digits_market(anvil, folder, 2)
     files = [
         write(folder / "with.csv", with_target=True, first=0),
         write(folder / "without.csv", with_target=False, first=1000),
@@ -108,7 +108,7 @@ def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_a_record_that_does_not_fit_changes_nothing_that_others_see(
-    market: SecondMarket, attack: str
+    market: DigitsMarket, attack: str
 ) -> None:
     fields = {**SOUND, **HOSTILE[attack]}
     y = np.arange(8) % 2
@@ -131,7 +131,7 @@ FIRST_LESS_SECOND: dict[str, set[int]] = {}
 far."""
 
 
-def _check_calls(market: SecondMarket, first: int) -> None:
+def _check_calls(market: DigitsMarket, first: int) -> None:
     """Both providers' calls from a block on have the sizes that their order explains, whoever has
     the record. One that the other's call forestalled is refused. Gas is not compared: it follows
     from seats, order and the round's public result, which differ from request to request."""
@@ -155,7 +155,7 @@ class Call:
     status: int
 
 
-def calls_of_both(market: SecondMarket, first: int) -> list[Call]:
+def calls_of_both(market: DigitsMarket, first: int) -> list[Call]:
     """The providers' calls from a block on, in order."""
     rpc, found = market.client.rpc, []
     accounts = {keys.address.lower() for keys in market.providers}

@@ -14,7 +14,7 @@ from fedpact.types.requests import Phase, Status
 from fedpact.types.schema import schema_file
 from tests.support.processes import executed
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world
+from tests.support.world import PAY, POLL, World, faults_of, points_of, running_world
 
 ROUNDS = 3
 
@@ -37,7 +37,7 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     # Nobody is excluded for the time that a restart takes on a busy machine.
     windows = {**world.data.draft.fields["windows"], "submit": 900, "commit": 900, "reveal": 900}
     draft = world.data.draft.changed(strategy={"name": "dlmu"}, windows=windows)
-    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    request = world.requester.create(draft, world.data.evaluation, PAY)
     struck: set[int] = set()
 
     def strike(progress: RequestProgress) -> None:
@@ -70,7 +70,7 @@ def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) 
     world.serve(0, lifetime=3.0)
     world.network.wait_until_serving()
     draft = world.data.draft.changed(min_providers=2)
-    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    request = world.requester.create(draft, world.data.evaluation, PAY)
     declined = f"request {request}: declined:"
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
     assert "of the data set's epsilon" in world.log(0)

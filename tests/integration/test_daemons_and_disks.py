@@ -12,7 +12,7 @@ from fedpact.requester import RequestProgress
 from fedpact.types.requests import Phase, Status
 from tests.support.disks import damage, full_disk, locked
 from tests.support.waiting import wait_until
-from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world
+from tests.support.world import PAY, POLL, World, faults_of, points_of, running_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -34,7 +34,7 @@ def serve_a_request(world: World, strike: Thread) -> None:
     """One request to its end; `strike` runs from its first commit stage on."""
     windows = {**world.data.draft.fields["windows"], "submit": 900, "commit": 900, "reveal": 900}
     draft = world.data.draft.changed(windows=windows)
-    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    request = world.requester.create(draft, world.data.evaluation, PAY)
 
     def begin(progress: RequestProgress) -> None:
         at_work = progress.round >= 1 and progress.stage in (Phase.COMMIT, Phase.REVEAL)

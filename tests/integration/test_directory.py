@@ -20,7 +20,7 @@ from fedpact.requester.search import entry_points
 from fedpact.retrieval.directory import ProfileDirectory
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles.document import Profile
-from tests.support.second import deployed_second
+from tests.support.chain_request import deployed_contracts
 
 PLAIN = Policy(profile_without_privacy=True)
 
@@ -45,7 +45,7 @@ class World:
 @pytest.fixture
 def world(anvil: Devnet, tmp_path: Path) -> World:
     registrar = anvil.new_account()
-    client = ChainClient.connect(anvil.url, deployed_second(anvil, registrar))
+    client = ChainClient.connect(anvil.url, deployed_contracts(anvil, registrar))
     people = [anvil.new_account() for _ in range(3)]
     for number, keys in enumerate(people, start=1):
         public = bytes(keys.encryption_key().public_key)

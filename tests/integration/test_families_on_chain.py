@@ -31,7 +31,7 @@ from fedpact.types.columns import ColumnSchema
 from fedpact.types.requests import Status
 from fedpact.types.schema import DataSchema, schema_file
 from fedpact.types.specification import Specification
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 from tests.support.serving import POLL, Serving, declare, noise_at
 
 PROVIDERS = 3
@@ -131,7 +131,7 @@ def whole_digits() -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class World:
-    market: SecondMarket
+    market: DigitsMarket
     daemons: list[Serving]
     files: list[Path]
     evaluation: tuple[np.ndarray, np.ndarray]
@@ -163,7 +163,7 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # results depend on it, and all sides run here
     folder = tmp_path_factory.mktemp("families")
-    market = open_second_market(anvil, folder, PROVIDERS)
+    market = open_digits_market(anvil, folder, PROVIDERS)
     x, y = whole_digits()
     files = []
     for number, indices in enumerate(np.array_split(np.arange(EVALUATION, 600), PROVIDERS)):

@@ -10,28 +10,28 @@ from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.requester.client import Requester
-from tests.support.second_committee import (
+from tests.support.committee import (
     PAYMENT,
-    SecondCommittee,
-    SecondMarket,
-    open_second_market,
+    Committee,
+    DigitsMarket,
+    open_digits_market,
 )
 
 PRICE = 10**16
 
 
-def played(market: SecondMarket, payment: int, **changes: object) -> SecondCommittee:
+def played(market: DigitsMarket, payment: int, **changes: object) -> Committee:
     """A request of one round, delivered and settled."""
     draft = market.draft(rounds=1, privacy={"mode": "none"}, **changes)
     number = market.requester.create(draft, market.evaluation, payment)
-    committee = SecondCommittee(market, number)
+    committee = Committee(market, number)
     committee.enrol_and_start()
     committee.post_round()
     committee.deliver_and_settle()
     return committee
 
 
-def easy(market: SecondMarket, committee: SecondCommittee) -> Dataset:
+def easy(market: DigitsMarket, committee: Committee) -> Dataset:
     """Of each label, examples that a finished model gets right."""
     from fedpact.learning.families import family_of
 
@@ -42,19 +42,19 @@ def easy(market: SecondMarket, committee: SecondCommittee) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def street(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
+def street(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
     """Seven providers: three honest, three of a farmer's, one that would buy."""
-    return open_second_market(anvil, tmp_path_factory.mktemp("street"), providers=7)
+    return open_digits_market(anvil, tmp_path_factory.mktemp("street"), providers=7)
 
 
-def part(street: SecondMarket, first: int, **changes: object) -> SecondMarket:
+def part(street: DigitsMarket, first: int, **changes: object) -> DigitsMarket:
     """The street with three of its providers."""
     people = replace(street.people, members=street.providers[first : first + 3], **changes)
     return replace(street, people=people, parts=street.parts[first : first + 3])
 
 
 def test_a_farmed_result_has_the_lower_error_and_shows_its_origin(
-    street: SecondMarket, tmp_path: Path
+    street: DigitsMarket, tmp_path: Path
 ) -> None:
     """One wei, own committee, own evaluation set."""
     sold = {"resale": {"price": PRICE}, "metric": "accuracy"}
@@ -85,7 +85,7 @@ def test_a_farmed_result_has_the_lower_error_and_shows_its_origin(
 
 
 def test_a_price_that_the_makers_did_not_agree_to_is_not_paid(
-    street: SecondMarket, tmp_path: Path
+    street: DigitsMarket, tmp_path: Path
 ) -> None:
     """The requester offers what its specification keeps to itself."""
     own = part(street, 0)
@@ -94,7 +94,7 @@ def test_a_price_that_the_makers_did_not_agree_to_is_not_paid(
     client = street.client
     offer = client.resale.offer(number, client.market.terms(number), 1)
     client.send(street.requester_keys, offer)
-    committee = SecondCommittee(own, number)
+    committee = Committee(own, number)
     committee.enrol_and_start()
     committee.post_round()
     committee.deliver_and_settle()

@@ -27,8 +27,8 @@ from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork
 from fedpact.types.requests import Join
 from fedpact.types.schema import DataSchema, schema_file
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 from tests.support.node_proxy import Dropped, HttpAnswer, Message, honest, node_in_front
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import declare
 
 _numbers = itertools.count(1)
@@ -44,8 +44,8 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 
 
 @pytest.fixture(scope="module")
-def market(net: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
-    return open_second_market(net, tmp_path_factory.mktemp("market"), providers=2)
+def market(net: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
+    return open_digits_market(net, tmp_path_factory.mktemp("market"), providers=2)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def data(tmp_path: Path) -> Path:
 
 @contextmanager
 def daemon_before(
-    market: SecondMarket, data: Path, habit: Habit = lambda _: None, told: Told = honest
+    market: DigitsMarket, data: Path, habit: Habit = lambda _: None, told: Told = honest
 ) -> Iterator[Daemon]:
     """A daemon that takes part in nothing, and whose node has these habits."""
     with node_in_front(market.client.rpc.endpoint, habit, told) as url:
@@ -73,7 +73,7 @@ def daemon_before(
             started.close()
 
 
-def daemon_in(folder: Path, market: SecondMarket, data: Path, url: str) -> Daemon:
+def daemon_in(folder: Path, market: DigitsMarket, data: Path, url: str) -> Daemon:
     return Daemon(
         ChainClient.connect(url, market.client.deployment),
         market.client.deployment,
@@ -91,7 +91,7 @@ def daemon_in(folder: Path, market: SecondMarket, data: Path, url: str) -> Daemo
     )
 
 
-def created(market: SecondMarket) -> int:
+def created(market: DigitsMarket) -> int:
     return market.requester.create(
         market.draft(min_providers=2, max_providers=2, title=f"No {next(_numbers)}"),
         market.evaluation,
@@ -99,7 +99,7 @@ def created(market: SecondMarket) -> int:
     )
 
 
-def enrol(market: SecondMarket, request: int) -> None:
+def enrol(market: DigitsMarket, request: int) -> None:
     """The other provider joins."""
     keys = market.providers[1]
     joins = [Join(keys.address, 10, bytes(32))]
@@ -121,12 +121,12 @@ def cycles(daemon: Daemon, count: int = 4) -> None:
         time.sleep(min(daemon._pace.wait(), 0.3))
 
 
-def on_chain(market: SecondMarket) -> set[int]:
+def on_chain(market: DigitsMarket) -> set[int]:
     return set(market.client.market.numbers_of(None))
 
 
 def test_no_event_is_lost_where_reading_breaks_off_in_the_middle(
-    net: Devnet, market: SecondMarket, data: Path
+    net: Devnet, market: DigitsMarket, data: Path
 ) -> None:
     """The range is halved; its first half arrives, and the connection breaks before the second."""
     struck: list[int] = []
@@ -158,7 +158,7 @@ def test_no_event_is_lost_where_reading_breaks_off_in_the_middle(
         assert len(struck) > 3
 
 
-def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: SecondMarket, data: Path) -> None:
+def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: DigitsMarket, data: Path) -> None:
     """A reorganisation, and a refusal in the same look."""
     struck: list[str] = []
 
@@ -186,7 +186,7 @@ def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: SecondMarket, d
 
 @pytest.mark.parametrize("depth", [1, 3, 140])
 def test_a_reorganisation_of_any_depth_is_followed(
-    net: Devnet, market: SecondMarket, data: Path, depth: int
+    net: Devnet, market: DigitsMarket, data: Path, depth: int
 ) -> None:
     """Also deeper than the block hashes that the daemon keeps, one for each cycle."""
     with daemon_before(market, data) as daemon:
@@ -203,7 +203,7 @@ def test_a_reorganisation_of_any_depth_is_followed(
 
 
 def test_a_daemon_whose_disk_failed_at_its_start_can_be_made_again(
-    market: SecondMarket, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    market: DigitsMarket, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It kept the lock that says which process serves, and met itself as another daemon."""
 
@@ -219,7 +219,7 @@ def test_a_daemon_whose_disk_failed_at_its_start_can_be_made_again(
 
 
 def test_a_head_that_is_orphaned_at_once_is_left(
-    net: Devnet, market: SecondMarket, data: Path
+    net: Devnet, market: DigitsMarket, data: Path
 ) -> None:
     """A block that is replaced right after an answer named it does not make reading endless."""
     asked: list[str] = []
@@ -245,7 +245,7 @@ def test_a_head_that_is_orphaned_at_once_is_left(
 
 
 def test_entries_that_the_node_indexes_one_block_late_are_found(
-    net: Devnet, market: SecondMarket, data: Path
+    net: Devnet, market: DigitsMarket, data: Path
 ) -> None:
     def late(message: Message, result: Any) -> Any:
         if message["method"] != "eth_getLogs":
@@ -263,7 +263,7 @@ def test_entries_that_the_node_indexes_one_block_late_are_found(
         assert request in known(daemon)
 
 
-def test_entries_of_another_block_are_not_stored(market: SecondMarket, data: Path) -> None:
+def test_entries_of_another_block_are_not_stored(market: DigitsMarket, data: Path) -> None:
     def other_branch(message: Message, result: Any) -> Any:
         if not armed or message["method"] != "eth_getLogs":
             return result
@@ -305,7 +305,7 @@ def dropped(_: Message) -> Message:
     ],
     ids=["limit", "internal", "beyond head", "unknown", "403", "dropped"],
 )
-def test_no_refusal_ends_a_daemon(market: SecondMarket, data: Path, fault: Habit) -> None:
+def test_no_refusal_ends_a_daemon(market: DigitsMarket, data: Path, fault: Habit) -> None:
     def sometimes(message: Message) -> Message | None:
         return fault(message) if armed else None
 
@@ -323,7 +323,7 @@ def test_no_refusal_ends_a_daemon(market: SecondMarket, data: Path, fault: Habit
         assert request in known(daemon)
 
 
-def test_a_missing_head_does_not_end_a_daemon(market: SecondMarket, data: Path) -> None:
+def test_a_missing_head_does_not_end_a_daemon(market: DigitsMarket, data: Path) -> None:
     def nothing(message: Message, result: Any) -> Any:
         return None if armed and message["method"] == "eth_getBlockByNumber" else result
 
@@ -337,7 +337,7 @@ def test_a_missing_head_does_not_end_a_daemon(market: SecondMarket, data: Path) 
 
 
 def test_what_fails_in_one_request_concerns_no_other(
-    market: SecondMarket,
+    market: DigitsMarket,
     data: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -361,7 +361,7 @@ def test_what_fails_in_one_request_concerns_no_other(
 
 
 def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
-    net: Devnet, market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
+    net: Devnet, market: DigitsMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage that others open may be over before a long wait is."""
     tried: list[int] = []
@@ -388,7 +388,7 @@ def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
 
 
 def test_a_transaction_under_way_is_looked_at_once_a_block(
-    net: Devnet, market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
+    net: Devnet, market: DigitsMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = created(market)
     looked: list[int] = []
@@ -407,7 +407,7 @@ def test_a_transaction_under_way_is_looked_at_once_a_block(
 
 
 def test_what_is_done_from_time_to_time_ends_no_daemon(
-    market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
+    market: DigitsMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forget(*_: object) -> None:
         raise TypeError("not a number")
@@ -420,7 +420,7 @@ def test_what_is_done_from_time_to_time_ends_no_daemon(
 
 
 def test_what_fails_in_the_shared_part_restarts_the_cycle(
-    market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
+    market: DigitsMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = [True]
 
@@ -446,7 +446,7 @@ def without_block_hashes(message: Message) -> Message | None:
 
 
 def test_a_node_without_reads_by_hash_is_read_by_number_and_checked(
-    market: SecondMarket, data: Path
+    market: DigitsMarket, data: Path
 ) -> None:
     asked: list[Any] = []
 
@@ -469,7 +469,7 @@ def test_a_node_without_reads_by_hash_is_read_by_number_and_checked(
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_node_that_takes_few_calls_in_a_batch_is_asked_in_parts(
-    market: SecondMarket, data: Path, most: int
+    market: DigitsMarket, data: Path, most: int
 ) -> None:
     def habit(message: Message) -> Message | None:
         if message.get("batch", 1) > most:
@@ -487,7 +487,7 @@ def test_a_node_that_takes_few_calls_in_a_batch_is_asked_in_parts(
         assert [int(block["number"], 16) for block in found] == list(range(7))
 
 
-def test_stopping_is_heard_while_events_are_read(market: SecondMarket, data: Path) -> None:
+def test_stopping_is_heard_while_events_are_read(market: DigitsMarket, data: Path) -> None:
     with daemon_before(market, data) as daemon:
         daemon.stop()
         daemon.cycle()
@@ -495,7 +495,7 @@ def test_stopping_is_heard_while_events_are_read(market: SecondMarket, data: Pat
 
 
 def test_an_idle_hour_takes_at_most_a_thousand_calls(
-    net: Devnet, market: SecondMarket, data: Path
+    net: Devnet, market: DigitsMarket, data: Path
 ) -> None:
     """At defaults, on a chain with a block every 12 seconds: a look a block, three calls each."""
     asked: list[str] = []

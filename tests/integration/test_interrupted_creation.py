@@ -15,8 +15,8 @@ import pytest
 
 from fedpact.child import start_with_parent
 from tests.support.node_proxy import Dropped, Message, node_in_front
-from tests.support.second_world import SecondWorld, second_world
 from tests.support.waiting import PATIENCE
+from tests.support.world import World, running_world
 
 PAYMENT = 10**18
 WAITING = ("eth_sendRawTransaction", "eth_getTransactionReceipt")
@@ -24,12 +24,12 @@ WAITING = ("eth_sendRawTransaction", "eth_getTransactionReceipt")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[SecondWorld]:
-    with second_world(tmp_path, providers=3, rounds=1) as started:
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=3, rounds=1) as started:
         yield started
 
 
-def create(world: SecondWorld, endpoint: str) -> "subprocess.Popen[bytes]":
+def create(world: World, endpoint: str) -> "subprocess.Popen[bytes]":
     """Starts the command, as a requester calls it."""
     folder, evaluation = world.network.folder, world.data.evaluation
     settings = world.network.settings("requester", 0.1)
@@ -46,7 +46,7 @@ def create(world: SecondWorld, endpoint: str) -> "subprocess.Popen[bytes]":
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_creation_that_was_killed_after_signing_is_not_sent_twice(
-    world: SecondWorld, taken: bool
+    world: World, taken: bool
 ) -> None:
     """The node has taken the transaction, and mines it only after the second call has begun; or it
     has never seen it."""

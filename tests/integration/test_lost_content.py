@@ -10,7 +10,7 @@ from fedpact.requester import RequestProgress, client
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.support.waiting import wait_until
-from tests.support.world import PAYMENT, POLL, faults_of, points_of, running_world
+from tests.support.world import PAY, POLL, faults_of, points_of, running_world
 
 
 def test_a_request_goes_on_where_the_store_has_lost_everything(
@@ -24,7 +24,7 @@ def test_a_request_goes_on_where_the_store_has_lost_everything(
         network.wait_until_serving()
         windows = {**world.data.draft.fields["windows"], "submit": 900, "commit": 900}
         draft = world.data.draft.changed(windows=windows, min_providers=2)
-        request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+        request = world.requester.create(draft, world.data.evaluation, PAY)
         spec = world.requester.specification(request)
         slices = [Cid.parse(part.cid) for part in spec.evaluation]
         lost: list[str] = []

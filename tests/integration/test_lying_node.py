@@ -17,19 +17,19 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet, find_anvil
 from fedpact.child import ChildProcess
 from fedpact.types.requests import Phase
+from tests.support.committee import PAYMENT, DigitsMarket, new_request, open_digits_market
 from tests.support.node_proxy import Message, node_in_front
-from tests.support.second_committee import PAYMENT, SecondMarket, new_request, open_second_market
 from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
-    return open_second_market(anvil, tmp_path_factory.mktemp("lied-to"))
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
+    return open_digits_market(anvil, tmp_path_factory.mktemp("lied-to"))
 
 
 @contextmanager
 def asked_through(
-    market: SecondMarket, told: Callable[[Message, Any], Any]
+    market: DigitsMarket, told: Callable[[Message, Any], Any]
 ) -> Iterator[ChainClient]:
     """A client whose node tells these things."""
     with node_in_front(market.client.rpc.endpoint, told=told) as url:
@@ -40,7 +40,7 @@ def asked_through(
             client.close()
 
 
-def test_an_auditor_notices_a_node_that_hides_a_round(market: SecondMarket) -> None:
+def test_an_auditor_notices_a_node_that_hides_a_round(market: DigitsMarket) -> None:
     """Events and views must agree, and the running hashes with both."""
     committee = new_request(market, rounds=1, privacy={"mode": "none"})
     committee.post_round()
@@ -57,7 +57,7 @@ def test_an_auditor_notices_a_node_that_hides_a_round(market: SecondMarket) -> N
 
 
 @contextmanager
-def branch(market: SecondMarket, folder: Path) -> Iterator[ChainClient]:
+def branch(market: DigitsMarket, folder: Path) -> Iterator[ChainClient]:
     """A node that goes on by itself from the chain as it is, and signs for whom it likes."""
     command = [str(find_anvil()), "--fork-url", market.client.rpc.endpoint, "--port", "0"]
     child = ChildProcess.start([*command, "--auto-impersonate"], folder / "branch.log")
@@ -71,7 +71,7 @@ def branch(market: SecondMarket, folder: Path) -> Iterator[ChainClient]:
 
 
 def test_a_whole_invented_branch_is_noticed_only_beside_another_node(
-    market: SecondMarket, tmp_path: Path
+    market: DigitsMarket, tmp_path: Path
 ) -> None:
     """The stated limit: whoever asks one node alone sees what that node wants.
 

@@ -1,4 +1,4 @@
-"""Many requests of the second protocol at once, with daemons and the requester's service."""
+"""Many requests at once, with daemons and the requester's service."""
 
 import time
 from collections.abc import Iterator
@@ -10,8 +10,7 @@ from fedpact.requester.client import Requester
 from fedpact.types.requests import Status
 from tests.integration.test_requester_service import log_file, service
 from tests.support.held_provider import SLOW
-from tests.support.second_world import PAY, SecondWorld, second_world
-from tests.support.world import faults_of, serve_held
+from tests.support.world import PAY, World, faults_of, running_world, serve_held
 
 MEMBERS, REQUESTS, BLOCK_SECONDS = 2, 20, 12
 WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 240)
@@ -30,14 +29,14 @@ max_parallel_training = 2
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[SecondWorld]:
-    with second_world(tmp_path, providers=MEMBERS, rounds=1) as started:
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=MEMBERS, rounds=1) as started:
         yield started
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_nobody_misses_a_window_beside_a_long_training(world: SecondWorld) -> None:
+def test_nobody_misses_a_window_beside_a_long_training(world: World) -> None:
     """Twenty requests at once on a chain of slow blocks; one trains for a minute and a half."""
     client, folder = world.client, world.network.folder
     requester = Requester(client, world.network.store, world.requester_keys, folder / "state")

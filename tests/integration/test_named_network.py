@@ -13,8 +13,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.features.networks import named
 from fedpact.types.requests import Status
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 from tests.support.networks import SIDE, WIDTH, small_network
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving, declare
 from tests.support.waiting import wait_until
 
@@ -26,7 +26,7 @@ def daemons(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("named")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(named.FOLDER_VARIABLE, str(folder / "networks"))
-        market, source = open_second_market(anvil, folder, 2), digits()
+        market, source = open_digits_market(anvil, folder, 2), digits()
         digest = sha256(ACCEPTED).hexdigest()
         found = []
         for number, rows in enumerate(np.array_split(np.arange(120), 2)):
@@ -41,7 +41,7 @@ def daemons(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     named._session.cache_clear()
 
 
-def ask(market: SecondMarket, content: bytes) -> int:
+def ask(market: DigitsMarket, content: bytes) -> int:
     """A request for images, 8 x 8, on this network, which only the store has so far."""
     cid, digest = market.store.put(content), sha256(content).hexdigest()
     parameters = {"network": str(cid), "digest": digest, "side": SIDE, "width": WIDTH}

@@ -22,7 +22,7 @@ from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
 from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAYMENT, POLICY, POLL, World, running_world
+from tests.support.world import PAY, POLICY, POLL, World, running_world
 
 
 @pytest.fixture
@@ -87,13 +87,13 @@ def test_a_policy_is_read_again_on_sighup_and_a_bad_file_changes_nothing(world: 
     world.process(0).send_signal(signal.SIGHUP)
     wait_until(lambda: "the one before stays: policy file" in world.log(0), lambda: world.log(0))
     draft = world.data.draft.changed(min_providers=2)
-    first = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    first = world.requester.create(draft, world.data.evaluation, PAY)
     wait_until(lambda: f"request {first}: joined" in world.log(0), lambda: world.log(0))
 
     policy.write_text(good + "min_pay_per_round = 1000000000000000000000\n")
     world.process(0).send_signal(signal.SIGHUP)
     wait_until(lambda: "read the policy again" in world.log(0), lambda: world.log(0))
-    second = world.requester.create(draft.changed(title="second"), world.data.evaluation, PAYMENT)
+    second = world.requester.create(draft.changed(title="second"), world.data.evaluation, PAY)
     declined = f"request {second}: declined: pay of"
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
 
@@ -103,9 +103,9 @@ def test_a_dry_run_decides_and_explains_and_sends_nothing(world: World) -> None:
     with dry_run(world) as log:
         wait_until(lambda: "dry run: nothing is sent" in log.read_text(), log.read_text)
         draft = world.data.draft.changed(min_providers=2)
-        wanted = world.requester.create(draft, world.data.evaluation, PAYMENT)
+        wanted = world.requester.create(draft, world.data.evaluation, PAY)
         unwanted = world.requester.create(
-            draft.changed(rounds=3, title="long"), world.data.evaluation, PAYMENT
+            draft.changed(rounds=3, title="long"), world.data.evaluation, PAY
         )
         joins = f"request {wanted}: would send TrainingPool.enrol, for about "
         declines = f"request {unwanted}: declined: 3 rounds are over 2"
@@ -166,7 +166,7 @@ def test_a_daemon_serves_for_an_account_whose_key_another_program_holds(world: W
         log = network.folder / f"{name}.log"
         network.wait_until_serving()
         draft = world.data.draft.changed(min_providers=2)
-        request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+        request = world.requester.create(draft, world.data.evaluation, PAY)
         wait_until(lambda: f"request {request}: joined with" in log.read_text(), log.read_text)
     assert world.client.pool.count(request) == 1
 

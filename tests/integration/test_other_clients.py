@@ -7,8 +7,7 @@ import pytest
 
 from fedpact.chain.faults import Capability
 from tests.support.clients import ON_DEMAND, Client, EthereumJS, Hardhat
-from tests.support.second_world import second_world
-from tests.support.world import faults_of
+from tests.support.world import faults_of, running_world
 
 PROVIDERS, ROUNDS = 3, 2
 
@@ -22,7 +21,7 @@ def test_daemons_serve_a_request_to_its_audited_end(
 ) -> None:
     if not ON_DEMAND.is_dir():
         pytest.skip("`make clients` installs Hardhat and EthereumJS")
-    with second_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS, start=client.start) as world:
+    with running_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS, start=client.start) as world:
         for number in range(PROVIDERS):
             world.serve(number)
         world.network.wait_until_serving()

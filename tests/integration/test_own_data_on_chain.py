@@ -14,7 +14,7 @@ from fedpact.requester.answer import answer_file
 from fedpact.requester.draft import Draft
 from fedpact.types.requests import Status
 from fedpact.types.schema import schema_file
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 from tests.support.serving import POLL, Serving
 from tests.support.waiting import wait_until
 
@@ -61,12 +61,12 @@ def as_ordinal(schema: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
-    return open_second_market(anvil, tmp_path_factory.mktemp("own"), 3)
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
+    return open_digits_market(anvil, tmp_path_factory.mktemp("own"), 3)
 
 
 @pytest.fixture(scope="module")
-def daemons(anvil: Devnet, market: SecondMarket) -> Iterator[list[Serving]]:
+def daemons(anvil: Devnet, market: DigitsMarket) -> Iterator[list[Serving]]:
     files = [
         declare(german(market.folder / "werk.csv", rows(1, 300))),
         declare(lines(market.folder / "plant.jsonl", rows(2, 300))),
@@ -79,7 +79,7 @@ def daemons(anvil: Devnet, market: SecondMarket) -> Iterator[list[Serving]]:
 
 
 def test_raw_exports_become_a_model_that_answers_a_table(
-    market: SecondMarket, daemons: list[Serving]
+    market: DigitsMarket, daemons: list[Serving]
 ) -> None:
     held_out = declare(german(market.folder / "held-out.csv", rows(4, 200)))
     fields = market.draft(

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from fedpact.types.requests import Phase, RoundFacts
-from tests.support.second_world import second_world
 from tests.support.socket_relay import relayed
-from tests.support.world import faults_of
+from tests.support.world import faults_of, running_world
 
 PROVIDERS, ROUNDS = 3, 2
 
@@ -17,7 +16,7 @@ def test_a_request_is_served_over_sockets_that_are_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        second_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as world,
+        running_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as world,
         relayed(world.network.devnet.url) as (relay, url),
     ):
         monkeypatch.setenv("FEDPACT_ENDPOINT", url)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
+from tests.support.committee import new_request, open_digits_market
 from tests.support.drifting import drifting_known
-from tests.support.second_committee import new_request, open_second_market
 
 SOUND = {
     "mode": "sound",
@@ -17,7 +17,7 @@ SOUND = {
 
 
 def test_an_honest_request_passes_the_audit(anvil: Devnet, tmp_path: Path) -> None:
-    market = open_second_market(anvil, tmp_path)
+    market = open_digits_market(anvil, tmp_path)
     with drifting_known():
         committee = new_request(
             market, rounds=4, strategy={"name": "drifting"}, max_error=10_000, privacy=SOUND

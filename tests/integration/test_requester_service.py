@@ -16,17 +16,16 @@ from fedpact.learning.families import family_of
 from fedpact.requester import fetch
 from fedpact.requester.client import Requester
 from fedpact.types.requests import Status
-from tests.support.second_world import PAY, SecondWorld, second_world
 from tests.support.waiting import PATIENCE
-from tests.support.world import POLL
+from tests.support.world import PAY, POLL, World, running_world
 
 ROUNDS, PROVIDERS = 2, 3
 LONG = dict.fromkeys(("submit", "commit", "reveal", "propose", "deliver"), 900)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[SecondWorld]:
-    with second_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as started:
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as started:
         started.exchanging = True
         for number in range(PROVIDERS):
             started.serve(number)
@@ -34,7 +33,7 @@ def world(tmp_path: Path) -> Iterator[SecondWorld]:
         yield started
 
 
-def service(world: SecondWorld) -> subprocess.Popen[bytes]:
+def service(world: World) -> subprocess.Popen[bytes]:
     """`fedpact requester serve` as a process; its log grows over all starts."""
     config = world.network.folder / "requester.toml"
     config.write_text(world.network.settings("requester", POLL))
@@ -43,12 +42,12 @@ def service(world: SecondWorld) -> subprocess.Popen[bytes]:
         return start_with_parent(command, stdout=log, stderr=subprocess.STDOUT)
 
 
-def log_file(world: SecondWorld) -> Path:
+def log_file(world: World) -> Path:
     return world.network.folder / "requester.log"
 
 
 @pytest.mark.slow
-def test_a_request_that_nobody_attends_to(world: SecondWorld) -> None:
+def test_a_request_that_nobody_attends_to(world: World) -> None:
     """The service is killed after the first round, as a power cut would, and started again."""
     folder = world.network.folder
     requester = Requester(world.client, world.network.store, world.requester_keys, folder / "state")

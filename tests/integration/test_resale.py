@@ -1,5 +1,5 @@
-"""Resale of a result under the second protocol, with daemons as processes: one maker seals a wrong
-key and loses its part, the next one seals the right one, and the makers share the price."""
+"""Resale of a result, with daemons as processes: one maker seals a wrong key and
+loses its part, the next one seals the right one, and the makers share the price."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,9 +21,8 @@ from fedpact.provider.published import submissions
 from fedpact.provider.standing import privacy_verify
 from fedpact.requester.client import Requester
 from fedpact.types.resale import SaleStatus
-from tests.support.second_world import PAY, SecondWorld, second_world
 from tests.support.waiting import wait_until
-from tests.support.world import POLL
+from tests.support.world import PAY, POLL, World, running_world
 
 PROVIDERS, ROUNDS = 3, 1
 PRICE = 10**16
@@ -31,19 +30,19 @@ BUYER_ORGANISATION = 50
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[SecondWorld]:
-    with second_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as started:
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as started:
         for number in range(PROVIDERS):
             started.serve(number)
         started.network.wait_until_serving()
         yield started
 
 
-def requester_of(world: SecondWorld, keys: AccountKeys) -> Requester:
+def requester_of(world: World, keys: AccountKeys) -> Requester:
     return Requester(world.client, world.network.store, keys, world.network.folder / "state")
 
 
-def test_a_result_is_sold_though_one_maker_seals_a_wrong_key(world: SecondWorld) -> None:
+def test_a_result_is_sold_though_one_maker_seals_a_wrong_key(world: World) -> None:
     requester = requester_of(world, world.requester_keys)
     fields = world.data.draft.fields
     draft = world.data.draft.changed(

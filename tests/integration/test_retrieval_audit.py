@@ -13,15 +13,15 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.search import query_of
 from fedpact.retrieval.record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
-    return open_second_market(anvil, tmp_path_factory.mktemp("searched"))
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
+    return open_digits_market(anvil, tmp_path_factory.mktemp("searched"))
 
 
-def record_of(market: SecondMarket, accounts: list[str], **changes: object) -> RetrievalRecord:
+def record_of(market: DigitsMarket, accounts: list[str], **changes: object) -> RetrievalRecord:
     query = query_of(["hockey"])
     deployment = market.client.deployment
     signed = sign_search(
@@ -45,13 +45,13 @@ def record_of(market: SecondMarket, accounts: list[str], **changes: object) -> R
     return one.model_copy(update=changes)
 
 
-def said(market: SecondMarket, record: RetrievalRecord, invited: list[str]) -> str:
+def said(market: DigitsMarket, record: RetrievalRecord, invited: list[str]) -> str:
     digest = market.store.put(record.encode()).digest
     requester = market.requester_keys.address
     return check_record(market.store, digest, market.client.deployment, requester, invited)
 
 
-def test_a_record_that_is_not_the_requesters_own_fails(market: SecondMarket) -> None:
+def test_a_record_that_is_not_the_requesters_own_fails(market: DigitsMarket) -> None:
     named = [keys.address for keys in market.providers]
     assert said(market, record_of(market, named), named) == "found 3 in 3 messages"
     other_query = query_of(["wheat"]).encode().hex()
@@ -69,7 +69,7 @@ def test_a_record_that_is_not_the_requesters_own_fails(market: SecondMarket) -> 
         said(market, theirs, named)
 
 
-def test_invitations_that_contradict_are_refused(market: SecondMarket) -> None:
+def test_invitations_that_contradict_are_refused(market: DigitsMarket) -> None:
     fingerprint = market.client.deployment.fingerprint
     one = record_of(market, [market.providers[0].address])
     with pytest.raises(SpecificationError, match="leave it out to invite"):

@@ -18,7 +18,6 @@ from fedpact.chain.bindings.events import RetrievalRecorded
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.network import DemoNetwork, running_network
-from fedpact.demo.options import StoreKind
 from fedpact.demo.searchable import SearchableProvider, publish_providers, serve, wait_until_joined
 from fedpact.errors import InvalidInput, SearchFailed
 from fedpact.requester.client import specification_of
@@ -63,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for category, words in TOPICS.items()
     }
     folder = tmp_path_factory.mktemp("search")
-    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
+    with running_network(folder) as (network, registrar):
         providers = publish_providers(network, registrar, texts)
         requester = network.account("requester")
         network.register(registrar, requester, 1)

@@ -15,7 +15,7 @@ from fedpact.provider.profile import ProfileData
 from fedpact.provider.searching import SearchNode
 from fedpact.retrieval.messages import Acknowledged, Lookup, Ping, decode_reply, encode
 from fedpact.types.document import canonical_json
-from tests.support.second import deployed_second
+from tests.support.chain_request import deployed_contracts
 
 
 def test_a_node_answers_once_its_profile_is_published_and_follows_it(
@@ -23,7 +23,7 @@ def test_a_node_answers_once_its_profile_is_published_and_follows_it(
 ) -> None:
     store = EmbeddedStore(tmp_path / "content")
     keys, registrar = anvil.new_account(), anvil.new_account()
-    client = ChainClient.connect(anvil.url, deployed_second(anvil, registrar))
+    client = ChainClient.connect(anvil.url, deployed_contracts(anvil, registrar))
     placeholder = store.put(canonical_json({"version": 1, "categories": ["words"]})).digest
     public = bytes(keys.encryption_key().public_key)
     client.registry.admit(registrar, keys.address, 1, public, placeholder, b"r" * 32)

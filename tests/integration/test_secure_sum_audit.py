@@ -6,19 +6,19 @@ from fedpact.audit import audit
 from fedpact.audit.report import AuditReport
 from fedpact.chain.devnet import Devnet
 from fedpact.types.scores import INVALID
-from tests.support.second_committee import SecondMarket, open_second_market
+from tests.support.committee import DigitsMarket, open_digits_market
 from tests.support.secure_committee import SecureCommittee, new_secure_request
 
 MEMBERS = 4
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
-    return open_second_market(anvil, tmp_path_factory.mktemp("secure-market"), MEMBERS)
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> DigitsMarket:
+    return open_digits_market(anvil, tmp_path_factory.mktemp("secure-market"), MEMBERS)
 
 
 @pytest.fixture(scope="module")
-def finished(market: SecondMarket) -> SecureCommittee:
+def finished(market: DigitsMarket) -> SecureCommittee:
     """Two honest rounds, one in batches and one posted as a whole; delivered and settled."""
     committee = new_secure_request(market)
     committee.play_in_batches()
@@ -27,12 +27,12 @@ def finished(market: SecondMarket) -> SecureCommittee:
     return committee
 
 
-def audited(market: SecondMarket, committee: SecureCommittee) -> AuditReport:
+def audited(market: DigitsMarket, committee: SecureCommittee) -> AuditReport:
     return audit(market.client, market.store, committee.id, market.auditor)
 
 
 def test_an_honest_request_holds_item_by_item(
-    market: SecondMarket, finished: SecureCommittee
+    market: DigitsMarket, finished: SecureCommittee
 ) -> None:
     report = audited(market, finished)
     report.check()
@@ -44,14 +44,14 @@ def test_an_honest_request_holds_item_by_item(
 
 
 def test_without_a_seal_the_sums_are_unavailable(
-    market: SecondMarket, finished: SecureCommittee
+    market: DigitsMarket, finished: SecureCommittee
 ) -> None:
     report = audit(market.client, market.store, finished.id, None)
     report.check()
     assert "sums" in {item.name for item in report.unavailable}
 
 
-def test_two_sums_of_one_group_are_found(market: SecondMarket) -> None:
+def test_two_sums_of_one_group_are_found(market: DigitsMarket) -> None:
     """It takes members that sign for two sets of vectors, more of them than may collude. The
     committee lets them pass: by the rules, both sums are invalid."""
     liars = new_secure_request(market, twice=True)
@@ -64,7 +64,7 @@ def test_two_sums_of_one_group_are_found(market: SecondMarket) -> None:
     assert failed.keys() == {"scores"}
 
 
-def test_a_member_without_a_proof_is_invalid(market: SecondMarket) -> None:
+def test_a_member_without_a_proof_is_invalid(market: DigitsMarket) -> None:
     """The others' sum counts all the same, its vector too."""
     committee = new_secure_request(market, silent=2)
     committee.post_round()

@@ -11,9 +11,8 @@ from fedpact.privacy.ledger_check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.requests import Phase, RoundFacts
-from tests.support.second_world import SecondWorld, second_world
 from tests.support.summing import SECURE
-from tests.support.world import faults_of, points_of
+from tests.support.world import World, faults_of, points_of, running_world
 
 PROVIDERS = 4
 LONG = {"submit": 900, "commit": 900, "reveal": 900, "propose": 900}
@@ -21,9 +20,9 @@ BRIEF = {"submit": 60, "commit": 60, "reveal": 60, "propose": 60}
 
 
 @contextmanager
-def summing_world(folder: Path, rounds: int) -> Iterator[SecondWorld]:
+def summing_world(folder: Path, rounds: int) -> Iterator[World]:
     """Daemons that accept secure sums, and a draft that asks for them."""
-    with second_world(folder, providers=PROVIDERS, rounds=rounds) as world:
+    with running_world(folder, providers=PROVIDERS, rounds=rounds) as world:
         draft = world.data.draft
         asked = draft.changed(
             privacy={**draft.fields["privacy"], **SECURE},
@@ -35,7 +34,7 @@ def summing_world(folder: Path, rounds: int) -> Iterator[SecondWorld]:
         yield world
 
 
-def charged_as_accounted(world: SecondWorld, number: int, rounds: int) -> None:
+def charged_as_accounted(world: World, number: int, rounds: int) -> None:
     """The provider's ledger charges what the accountant finds for the specification's honest
     minimum, once a round."""
     spec = world.specification

@@ -25,7 +25,7 @@ from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.requests import Status
-from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
 from tests.support.serving import POLL, Serving, declare, noise_at
 from tests.support.text_examples import LABELS, WORDS, text_dataset, texts
 from tests.support.waiting import wait_until
@@ -113,7 +113,7 @@ def arrays(path: Path, part: list[tuple[str, str]]) -> Path:
 
 @dataclass
 class World:
-    market: SecondMarket
+    market: DigitsMarket
     daemons: list[Serving]
     files: list[Path]
     queries: Path
@@ -141,7 +141,7 @@ class World:
 def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Four daemons at work, one of them with one text alone, and a request of each case."""
     root = tmp_path_factory.mktemp("texts")
-    market = open_second_market(anvil, root, PROVIDERS + 1)
+    market = open_digits_market(anvil, root, PROVIDERS + 1)
     parts = [list(zip(*texts(60, 100 + seed), strict=True)) for seed in range(PROVIDERS)]
     empty = [("the of and", name) for name in LABELS for _ in range(20)]
     files = [

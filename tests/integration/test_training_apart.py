@@ -18,7 +18,7 @@ from fedpact.types.requests import Status
 from tests.support.held_provider import GREEDY, HELD, KILLED
 from tests.support.waiting import wait_until
 from tests.support.world import (
-    PAYMENT,
+    PAY,
     World,
     faults_of,
     points_of,
@@ -57,7 +57,7 @@ def create(world: World, title: str, **fields: object) -> int:
         **{"windows": dict.fromkeys(world.data.draft.fields["windows"], WINDOW), **fields},
     )
     requester = world.requester
-    request = requester.create(draft, world.data.evaluation, PAYMENT)
+    request = requester.create(draft, world.data.evaluation, PAY)
     threading.Thread(target=requester.follow, args=(request,), daemon=True).start()
     return request
 

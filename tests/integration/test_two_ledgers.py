@@ -29,7 +29,7 @@ from fedpact.requester import RequestProgress
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAYMENT, POLL, World, running_world
+from tests.support.world import PAY, POLL, World, running_world
 
 DELTA = 1e-5
 
@@ -82,7 +82,7 @@ def deploy_again(world: World, account: AccountKeys) -> None:
 def requested(world: World, **windows: int) -> int:
     drafted = world.data.draft.fields["windows"]
     draft = world.data.draft.changed(min_providers=3, windows={**drafted, **windows})
-    return world.requester.create(draft, world.data.evaluation, PAYMENT)
+    return world.requester.create(draft, world.data.evaluation, PAY)
 
 
 def draws(world: World, request: int, account: AccountKeys) -> dict[int, set[bytes]]:

@@ -1,4 +1,4 @@
-"""Requests of the second protocol with daemons as processes, by the chain's direct calls."""
+"""Requests with daemons as processes, by the chain's direct calls."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,9 +26,8 @@ from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Join, Phase, RoundFacts, Start
-from tests.support.second_world import PAY, SecondWorld, second_world
 from tests.support.tokens import new_token
-from tests.support.world import faults_of, points_of
+from tests.support.world import PAY, World, faults_of, points_of, running_world
 
 ROUNDS, PROVIDERS = 2, 3
 LONG = {"submit": 900, "commit": 900, "reveal": 900, "propose": 900}
@@ -37,20 +36,20 @@ SHORT = {"submit": 20, "commit": 6, "reveal": 6, "propose": 20}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[SecondWorld]:
-    with second_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as started:
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS) as started:
         yield started
 
 
 @pytest.fixture
-def serving(world: SecondWorld) -> SecondWorld:
+def serving(world: World) -> World:
     for number in range(PROVIDERS):
         world.serve(number)
     world.network.wait_until_serving()
     return world
 
 
-def one_draw_a_round(world: SecondWorld, number: int, rounds: int | Sequence[int]) -> None:
+def one_draw_a_round(world: World, number: int, rounds: int | Sequence[int]) -> None:
     """The provider's ledger holds one release for each of these rounds, and charges no more."""
     expected = list(range(1, rounds + 1) if isinstance(rounds, int) else rounds)
     with open_ledger(world.ledger_file(number), world.accounts[number]) as ledger:
@@ -64,7 +63,7 @@ def one_draw_a_round(world: SecondWorld, number: int, rounds: int | Sequence[int
         )
 
 
-def test_a_whole_request(serving: SecondWorld) -> None:
+def test_a_whole_request(serving: World) -> None:
     world, request = serving, serving.create()
     world.follow(request, world.settled(request))
     outcome = world.client.rounds.outcome(request)
@@ -82,7 +81,7 @@ def test_a_whole_request(serving: SecondWorld) -> None:
     assert audited["commitments"] == f"{PROVIDERS * ROUNDS} votes opened on chain"
 
 
-def test_a_slice_that_opens_for_nobody_is_paid_for(serving: SecondWorld) -> None:
+def test_a_slice_that_opens_for_nobody_is_paid_for(serving: World) -> None:
     """In the first protocol such a request took all models for nothing."""
     world, request = serving, serving.create(SHORT)
     sealed = {1: bytes(range(80)), 2: None}
@@ -105,7 +104,7 @@ def test_a_slice_that_opens_for_nobody_is_paid_for(serving: SecondWorld) -> None
 
 
 @pytest.mark.slow
-def test_members_are_paid_in_a_token_that_their_policy_lists(world: SecondWorld) -> None:
+def test_members_are_paid_in_a_token_that_their_policy_lists(world: World) -> None:
     pay = 60_000_001
     held = {world.requester_keys.address: 2 * pay}
     bare = new_token(world.client, world.registrar, "BareToken", **held)
@@ -130,7 +129,7 @@ def test_members_are_paid_in_a_token_that_their_policy_lists(world: SecondWorld)
 
 
 @pytest.mark.slow
-def test_nobody_joins_before_all_slices_are_there(serving: SecondWorld) -> None:
+def test_nobody_joins_before_all_slices_are_there(serving: World) -> None:
     """A missing slice made daemons of the first protocol wait until the window ended."""
     world = serving
     held: list[bytes] = []
@@ -149,7 +148,7 @@ def test_nobody_joins_before_all_slices_are_there(serving: SecondWorld) -> None:
 
 
 @pytest.mark.slow
-def test_a_cancelled_round_is_paid(serving: SecondWorld) -> None:
+def test_a_cancelled_round_is_paid(serving: World) -> None:
     """In the first protocol providers trained for a requester that cancelled, and got nothing."""
     world, request = serving, serving.create(SHORT)
 
@@ -165,12 +164,12 @@ def test_a_cancelled_round_is_paid(serving: SecondWorld) -> None:
     world.audited(request)  # nothing was delivered, so that its auditor opens nothing
 
 
-def nowhere(world: SecondWorld, request: int) -> Start:
+def nowhere(world: World, request: int) -> Start:
     """A manifest that nobody has."""
     return Start(b"\1" * 32, b"\2" * 32, b"\3" * 32, b"\4" * 32)
 
 
-def other_deliveries(world: SecondWorld, request: int) -> Start:
+def other_deliveries(world: World, request: int) -> Start:
     """All can read the request key, but the requester would be delivered another."""
     key, here = b"\5" * 32, world.network.deployment.fingerprint
     members = world.client.pool.members(request)
@@ -186,9 +185,7 @@ def other_deliveries(world: SecondWorld, request: int) -> Start:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("useless", [nowhere, other_deliveries])
-def test_a_useless_start_is_void(
-    world: SecondWorld, useless: Callable[[SecondWorld, int], Start]
-) -> None:
+def test_a_useless_start_is_void(world: World, useless: Callable[[World, int], Start]) -> None:
     """In the first protocol the request was dead, without a fault."""
     world.serve(1)
     world.serve(2)
@@ -211,7 +208,7 @@ def test_a_useless_start_is_void(
 
 
 @pytest.mark.slow
-def test_a_request_survives_a_daemon_that_is_killed(serving: SecondWorld) -> None:
+def test_a_request_survives_a_daemon_that_is_killed(serving: World) -> None:
     world, request = serving, serving.create(LONG)
     struck: set[Phase] = set()
 
@@ -233,7 +230,7 @@ def test_a_request_survives_a_daemon_that_is_killed(serving: SecondWorld) -> Non
 
 
 @pytest.fixture
-def exchanging(world: SecondWorld) -> SecondWorld:
+def exchanging(world: World) -> World:
     world.exchanging = True
     for number in range(PROVIDERS):
         world.serve(number)
@@ -241,7 +238,7 @@ def exchanging(world: SecondWorld) -> SecondWorld:
     return world
 
 
-def test_a_round_on_which_all_agree_is_one_transaction(exchanging: SecondWorld) -> None:
+def test_a_round_on_which_all_agree_is_one_transaction(exchanging: World) -> None:
     world, request = exchanging, exchanging.create(LONG)
 
     def by_message(facts: RoundFacts) -> None:
@@ -272,7 +269,7 @@ def test_a_round_on_which_all_agree_is_one_transaction(exchanging: SecondWorld) 
 
 
 @pytest.mark.slow
-def test_a_useless_slice_by_message_costs_nobody_its_vote(exchanging: SecondWorld) -> None:
+def test_a_useless_slice_by_message_costs_nobody_its_vote(exchanging: World) -> None:
     """Sent to one member alone it would have made that member's vote BLIND."""
     world, request = exchanging, exchanging.create(LONG)
 
@@ -291,7 +288,7 @@ def test_a_useless_slice_by_message_costs_nobody_its_vote(exchanging: SecondWorl
 
 @pytest.mark.slow
 def test_models_go_on_chain_in_one_batch_for_a_requester_that_sends_no_messages(
-    exchanging: SecondWorld,
+    exchanging: World,
 ) -> None:
     world, request = exchanging, exchanging.create(LONG)
     world.follow(request, world.settled(request))
@@ -302,7 +299,7 @@ def test_models_go_on_chain_in_one_batch_for_a_requester_that_sends_no_messages(
 
 @pytest.mark.slow
 def test_an_exchange_survives_a_daemon_that_is_killed_and_one_that_stays_away(
-    exchanging: SecondWorld,
+    exchanging: World,
 ) -> None:
     """Batches and single calls take over; nobody signs anything else than before."""
     world, request = exchanging, exchanging.create(BRIEF)
@@ -333,7 +330,7 @@ def test_an_exchange_survives_a_daemon_that_is_killed_and_one_that_stays_away(
 
 
 @pytest.mark.slow
-def test_whoever_signs_two_votes_is_void_and_at_fault(world: SecondWorld) -> None:
+def test_whoever_signs_two_votes_is_void_and_at_fault(world: World) -> None:
     world.exchanging = True
     for number in (0, 1):
         world.serve(number)
@@ -379,7 +376,7 @@ def test_whoever_signs_two_votes_is_void_and_at_fault(world: SecondWorld) -> Non
 @pytest.mark.slow
 def test_whoever_is_not_drawn_spends_nothing_and_owes_nothing(tmp_path: Path) -> None:
     providers, rounds, cohort = 4, 4, 2
-    with second_world(tmp_path, providers=providers, rounds=rounds) as world:
+    with running_world(tmp_path, providers=providers, rounds=rounds) as world:
         world.exchanging = True
         for number in range(providers):
             world.serve(number)

@@ -1,8 +1,8 @@
 """Ethereum clients other than Anvil, each as a chain of its own: Hardhat, EthereumJS.
 
-They serve `second_network` in place of a Devnet. Hardhat mines a block for each transaction and one
-each second; EthereumJS is a real execution client, for which `Consensus` does
-what a consensus client would.
+They serve `running_network` in place of a Devnet. Hardhat mines a block for each transaction and
+one each second; EthereumJS is a real execution client, for which `Consensus` does what a consensus
+client would.
 """
 
 from __future__ import annotations

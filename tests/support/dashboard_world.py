@@ -17,8 +17,8 @@ from fedpact.dashboard.web.login import token_file
 from fedpact.requester import request as requests
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
-from tests.support.second import People, SecondRequest
-from tests.support.second_world import SecondWorld, second_world
+from tests.support.chain_request import ChainRequest, People
+from tests.support.world import World, running_world
 
 PROVIDERS, ROUNDS = 3, 2
 SERVING = re.compile(r"dashboard at (http://\S+)")
@@ -36,11 +36,11 @@ CLINICS: dict[str, Any] = {"title": "Wound classes in photographs", "category": 
 class DashboardWorld:
     """What runs; `finished`, `running` and `open` are requests."""
 
-    world: SecondWorld
+    world: World
     people: People
     finished: int
-    running: SecondRequest
-    open: SecondRequest
+    running: ChainRequest
+    open: ChainRequest
     url: str = ""
 
     @property
@@ -48,7 +48,7 @@ class DashboardWorld:
         folder = self.world.network.folder / "state" / "dashboard"
         return token_file(folder).read_text()
 
-    def publish(self, **changes: Any) -> SecondRequest:
+    def publish(self, **changes: Any) -> ChainRequest:
         """A request of another specification than the daemons serve; they decline it."""
         windows = dict.fromkeys(self.world.data.draft.fields["windows"], 1_000)
         draft = self.world.data.draft.changed(rounds=6, windows=windows, **changes)
@@ -57,7 +57,7 @@ class DashboardWorld:
         self.world.put(prepared.contents)
         return self.created(prepared.specification)
 
-    def created(self, spec: Specification) -> SecondRequest:
+    def created(self, spec: Specification) -> ChainRequest:
         """Publish a request of this specification."""
         encoded = spec.encode()
         self.world.put([encoded])
@@ -75,9 +75,9 @@ class DashboardWorld:
             "leader_rule": spec.chain_leader_rule,
             "approval_rule": spec.chain_approval_rule,
         }
-        return SecondRequest.created(self.world.client, self.people, **terms)
+        return ChainRequest.created(self.world.client, self.people, **terms)
 
-    def post_round(self, request: SecondRequest, error: int, strange: int | None = None) -> None:
+    def post_round(self, request: ChainRequest, error: int, strange: int | None = None) -> None:
         """A whole round; the seat `strange` votes far from the others."""
         record = request.record(error=error)
         votes = list(record.votes)
@@ -98,7 +98,7 @@ class DashboardWorld:
 @contextmanager
 def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
     """Everything, with the dashboard serving; daemons are stopped once their request is over."""
-    with second_world(folder, providers=PROVIDERS, rounds=ROUNDS) as world:
+    with running_world(folder, providers=PROVIDERS, rounds=ROUNDS) as world:
         for number in range(PROVIDERS):
             world.serve(number)
         world.network.wait_until_serving()
@@ -115,7 +115,7 @@ def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
             dashboard.stop()
 
 
-def _with_requests(world: SecondWorld, finished: int) -> DashboardWorld:
+def _with_requests(world: World, finished: int) -> DashboardWorld:
     members = [world.network.devnet.new_account() for _ in range(3)]
     for number, keys in enumerate(members):
         key = bytes(keys.encryption_key().public_key)
@@ -133,7 +133,7 @@ def _with_requests(world: SecondWorld, finished: int) -> DashboardWorld:
     return shown
 
 
-def _served(world: SecondWorld) -> ChildProcess:
+def _served(world: World) -> ChildProcess:
     folder = world.network.folder
     own = ["--own", "--policy", str(folder / "policy-1.toml")]
     own += ["--log", str(folder / "provider-1.log")]

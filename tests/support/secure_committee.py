@@ -1,4 +1,4 @@
-"""A committee of the second protocol whose members make secure sums, in one process."""
+"""A committee whose members make secure sums, in one process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.types.cid import Cid
 from fedpact.types.scores import pack_scores
-from tests.support.second_committee import PAYMENT, SecondCommittee, SecondMarket
+from tests.support.committee import PAYMENT, Committee, DigitsMarket
 from tests.support.summing import SECURE
 
 DRAFT = {
@@ -39,7 +39,7 @@ DRAFT = {
 
 
 @dataclass
-class SecureCommittee(SecondCommittee):
+class SecureCommittee(Committee):
     """`twice`: all sign two sums of one group, half of it submits each, and nobody minds.
     `silent`: this seat submits a record that proves nothing."""
 
@@ -147,7 +147,7 @@ def _say(
     assert board.take(said.model_copy(update={"signature": signature}))
 
 
-def new_secure_request(market: SecondMarket, **ways: object) -> SecureCommittee:
+def new_secure_request(market: DigitsMarket, **ways: object) -> SecureCommittee:
     """A request for secure sums that its members have started."""
     draft = market.draft(**DRAFT)
     number = market.requester.create(draft, market.evaluation, PAYMENT)

@@ -20,7 +20,7 @@ from fedpact.provider.state import ProviderState
 from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.types.schema import DataSchema, schema_file
-from tests.support.second_committee import SecondMarket
+from tests.support.committee import DigitsMarket
 from tests.support.waiting import PATIENCE
 
 POLL = 0.05
@@ -62,7 +62,7 @@ class Serving:
     def __init__(
         self,
         url: str,
-        market: SecondMarket,
+        market: DigitsMarket,
         number: int,
         data: Path,
         networks: tuple[str, ...] = (),

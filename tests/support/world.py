@@ -1,24 +1,47 @@
-"""A network of daemons as processes, with data for each, and a requester."""
+"""Daemons as processes, with data for each, and a requester that tests drive by hand: it does what
+it is told, rightly or wrongly. `World.requester` is the product's, which does what it should."""
+
+from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fedpact.chain.bindings.events import Credited, RequestEvent
+import httpx
+from eth_utils.crypto import keccak
+
+from fedpact.audit import audit
+from fedpact.chain.bindings.events import Credited, Delivered, Paid, RequestEvent, Started
 from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
+from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
+from fedpact.consensus.earned import fold, payouts, refunds_of
+from fedpact.content import delivery
+from fedpact.content.keys import seal
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.fleet import Process
 from fedpact.demo.network import DemoNetwork, running_network
-from fedpact.demo.options import DemoOptions, StoreKind
+from fedpact.demo.options import DemoOptions
+from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family_of
 from fedpact.provider.files import ledger_file, state_file
+from fedpact.requester import request as requests
 from fedpact.requester.client import Requester
-from fedpact.types.requests import seats_of
+from fedpact.requester.slices import slice_key
+from fedpact.types.cid import Cid
+from fedpact.types.requests import Earned, Phase, RoundFacts, Status, Terms, seats_of
+from fedpact.types.specification import Specification
+from tests.support.chain_request import make_terms
+from tests.support.waiting import PATIENCE, wait_until
 
 POLL = 0.05
-PAYMENT = 10**18
+PAY = 10**18
 POLICY = """categories = ["images/digits"]
 epsilon_per_request = 4.1
 epsilon_per_requester = 100.0
@@ -29,29 +52,45 @@ min_samples = 20
 
 
 class World:
-    """A network with providers' accounts and data, and a requester; `registrar` admits others."""
+    """A network with accounts of a requester, providers with data, and an auditor; `registrar`
+    admits others."""
 
     def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
-        assert isinstance(network.client, ChainClient)
-        self.network = network
+        self.network, self.registrar, self.data = network, registrar, data
         self.client: ChainClient = network.client
-        self.registrar = registrar
-        self.data = data
         self.requester_keys = network.account("requester")
-        network.register(registrar, self.requester_keys, 1)
         self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
-        for number, keys in enumerate(self.accounts):
-            network.register(registrar, keys, number + 2)
+        self.auditor = network.account("auditor")
+        everybody = [self.requester_keys, *self.accounts, self.auditor]
+        for organisation, keys in enumerate(everybody, start=1):
+            network.register(registrar, keys, organisation)
         self.requester = Requester(
             network.client, network.store, self.requester_keys, network.folder / "state"
         )
+        self.secret = delivery.requester_secret(
+            self.requester_keys.derive("delivery"), network.deployment.fingerprint
+        )
+        self.specification: Specification | None = None
+        self.exchanging = False
+        """Whether daemons answer at ports of their own."""
+        self.tokens: dict[str, int] = {}
+        """In which providers take pay besides ether, with the least pay a round."""
+        self.listens: dict[int, str] = {}
+        self.policy = ""
+        """Further lines of the providers' policies."""
+
+    # -- daemons --------------------------------------------------------------------------------
 
     def serve(self, number: int, lifetime: float = 8.0) -> None:
-        policy = self.policy_file(number)
-        policy.write_text(POLICY.format(lifetime=lifetime))
-        self.network.start_daemon(
-            f"provider-{number + 1}", self.data.files[number], policy, POLL, None
-        )
+        if number not in self.listens and self.exchanging:
+            self.listens[number] = self.network.listens()
+        lines = [POLICY.format(lifetime=lifetime) + self.policy]
+        if self.tokens:
+            lines += ["[tokens]", *(f'"{token}" = {pay}' for token, pay in self.tokens.items())]
+        policy, name = self.policy_file(number), f"provider-{number + 1}"
+        policy.write_text("\n".join(lines))
+        listen = self.listens.get(number, "")
+        self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
 
     def policy_file(self, number: int) -> Path:
         return self.network.folder / f"policy-{number + 1}.toml"
@@ -81,6 +120,133 @@ class World:
     def log(self, number: int) -> str:
         return (self.network.folder / f"provider-{number + 1}.log").read_text()
 
+    # -- the requester --------------------------------------------------------------------------
+
+    def create(
+        self, windows: dict[str, int] | None = None, cohort: int | None = None, **terms: Any
+    ) -> int:
+        """Publish a request for all providers; `windows` replace the draft's.
+
+        `cohort`: how many are drawn for a round.
+        """
+        draft = self.data.draft.changed(
+            windows={**self.data.draft.fields["windows"], **(windows or {})},
+            auditors=[self.auditor.address],
+        )
+        if cohort is not None:
+            draft = draft.changed(min_providers=cohort, max_providers=cohort)
+        prepared = requests.prepare(draft, self.data.evaluation, self.requester_keys)
+        self.specification = spec = prepared.specification
+        self.put(prepared.contents)
+        said = spec.windows
+        public = delivery.public_key(self.secret)
+        asked: Terms = make_terms(
+            specification=Cid.of(spec.encode()).digest,
+            evaluation=spec.evaluation_digest,
+            initial_model=Cid.parse(spec.initial_model).digest,
+            query_key=spec.query_key,
+            delivery_key_x=public.x,
+            delivery_key_y=public.y,
+            pay=PAY,
+            min_pool=spec.min_providers,
+            max_pool=len(self.accounts),
+            cohort=spec.max_providers,
+            max_rounds=spec.rounds,
+            max_error=spec.max_error,
+            target=spec.target,
+            leader_rule=spec.chain_leader_rule,
+            approval_rule=spec.chain_approval_rule,
+            vote_band=spec.vote_band,
+            join_window=said.join,
+            start_window=said.start,
+            submit_window=said.submit,
+            commit_window=said.commit,
+            reveal_window=said.reveal,
+            attest_window=said.propose,
+            deliver_window=said.deliver,
+            dispute_window=1,
+        )
+        call = self.client.market.create_request(replace(asked, **terms))
+        receipt = self.client.send(self.requester_keys, call)
+        return int(receipt.event("RequestCreated").args["request"])
+
+    def put(self, contents: Any) -> None:
+        for content in contents:
+            self.network.store.put(content)
+
+    def open_slice(self, request: int, facts: RoundFacts) -> None:
+        self.send_slice(request, self.sealed_slice(request, facts))
+
+    def sealed_slice(self, request: int, facts: RoundFacts) -> bytes:
+        """The slice's key, sealed to the committee."""
+        assert self.specification is not None
+        part = self.specification.evaluation[facts.round - 1]
+        key = slice_key(self.requester_keys, bytes.fromhex(part.sha256))
+        started = self.events(request, Started)[-1]
+        entropy = self.requester_keys.seal_entropy
+        return seal(started.start.committee_key, key, entropy)
+
+    def send_slice(self, request: int, sealed: bytes) -> None:
+        keys = self.requester_keys
+        call = self.client.rounds.open_slice(request, (), keys.address, sealed, None)
+        self.client.send(keys, call)
+
+    def exchange(self, request: int, round_: int, messages: list[Message]) -> list[Message]:
+        """Messages with the first daemon; none before it takes part in the round."""
+        fingerprint = self.network.deployment.fingerprint.hex()
+        url = f"http://{self.listens[0]}/exchange/{fingerprint}/{request}/{round_}"
+        headers = {"content-type": "application/json"}
+        answer = httpx.post(url, content=encode(messages), headers=headers, trust_env=False)
+        return decode(answer.content) if answer.status_code == httpx.codes.OK else []
+
+    def say_slice(self, request: int, facts: RoundFacts, sealed: bytes | None = None) -> None:
+        """Send the slice by message, once all models are named; `sealed`: another one."""
+        held = self.exchange(request, facts.round, [])
+        named = {one.seat for one in held if one.kind is Kind.MODEL}
+        if named != set(seats_of(facts.expected)) or any(o.kind is Kind.SLICE for o in held):
+            return
+        sealed, keys = sealed or self.sealed_slice(request, facts), self.requester_keys
+        domain = self.client.rounds.domain
+        typed = domain.typed("Slice", request, facts.round, keccak(sealed))
+        said = Message(
+            kind=Kind.SLICE,
+            seat=SLICE_SEAT,
+            value=sealed.hex(),
+            extra=keys.address[2:].lower(),
+            signature=keys.sign_typed(*typed).hex(),
+        )
+        self.exchange(request, facts.round, [said])
+
+    def follow(
+        self,
+        request: int,
+        until: Callable[[], bool],
+        open_slice: Callable[[int, RoundFacts], None] | None = None,
+        strike: Callable[[RoundFacts], None] = lambda _: None,
+    ) -> None:
+        """Open slices until something holds; `strike` is called at each look at the rounds."""
+        opening = self.open_slice if open_slice is None else open_slice
+        opened: set[int] = set()
+        deadline = time.monotonic() + PATIENCE
+        while not until():
+            facts = self.client.rounds.round_facts(request)
+            waits = facts.phase is Phase.COMMIT and not facts.slice_opened
+            if waits and facts.round not in opened:
+                opened.add(facts.round)
+                opening(request, facts)
+            strike(facts)
+            self.network.check_daemons()
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(POLL / 2)
+
+    def settled(self, request: int) -> Callable[[], bool]:
+        return lambda: self.client.market.request(request).status is Status.SETTLED
+
+    def phase(self, request: int) -> Phase:
+        return self.client.rounds.round_facts(request).phase
+
+    # -- what became of it ----------------------------------------------------------------------
+
     def events(self, request: int, kind: type[Any]) -> list[Any]:
         return [one for one in self.all_events(request) if isinstance(one, kind)]
 
@@ -90,6 +256,61 @@ class World:
     def entries(self, request: int) -> list[Credited]:
         """What rounds earned, without the gas of batches."""
         return [one for one in self.events(request, Credited) if one.points or one.extra & 0xFFFF]
+
+    def paid_as_mirrored(self, request: int) -> dict[str, int]:
+        """What each account was paid: shares and refunds of gas, as the mirror computes them."""
+        listed = [
+            Earned(one.cohort, one.points, one.extra, one.digest)
+            for one in self.events(request, Credited)
+        ]
+        outcome, terms = self.client.rounds.outcome(request), self.client.market.terms(request)
+        assert fold(listed) == outcome.earned
+        shares = payouts(
+            listed, terms.pay, due=True, reached=outcome.reached, max_rounds=terms.max_rounds
+        )
+        members = self.client.pool.members(request)
+        expected = {members[index].account: share for index, share in shares.items()}
+        by_lower = {member.account.lower(): member.account for member in members}
+        for poster, wei in refunds_of(listed, terms.gas_budget).items():
+            expected[by_lower[poster]] += wei
+        found: dict[str, int] = {}
+        for event in self.events(request, Paid):
+            if event.account != self.requester_keys.address:
+                found[event.account] = found.get(event.account, 0) + event.amount
+        assert found == {account: wei for account, wei in expected.items() if wei}
+        return found
+
+    def audited(self, request: int, keys: AccountKeys | None = None) -> dict[str, str]:
+        """What an audit found, by item; nothing fails, and with `keys` all is there."""
+        report = audit(self.client, self.network.store, request, keys)
+        report.check()
+        assert keys is None or not report.unavailable, report.unavailable
+        return {item.name: item.detail for item in report.items}
+
+    def final_model(self, request: int) -> Model:
+        """Opened with what was delivered."""
+        assert self.specification is not None
+        [sent] = self.events(request, Delivered)
+        given = delivery.Delivery(
+            delivery.Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof
+        )
+        key = delivery.open_delivery(self.secret, given, sent.final_rounds)
+        template = family_of(self.specification).template(self.specification)
+        digest = [one.digest for one in self.entries(request) if any(one.digest)][-1]
+        sealed = self.network.store.get(model_cid(template, digest), sealed_bytes(template))
+        reference = RoundRef(self.network.deployment.fingerprint, request, sent.final_rounds)
+        return open_global(sealed, key, reference, template)
+
+    def wait_until_all_say(self, words: str) -> None:
+        wait_until(
+            lambda: all(words in self.log(number) for number in range(len(self.accounts))),
+            self.logs,
+        )
+
+    def logs(self) -> str:
+        names = [f"provider-{n + 1}.log" for n in range(len(self.accounts))]
+        files = [self.network.folder / name for name in names]
+        return "\n".join(f"{one.name}:\n{one.read_text()[-3000:]}" for one in files if one.exists())
 
 
 def faults_of(entry: Credited) -> list[int]:
@@ -101,15 +322,17 @@ def points_of(entry: Credited, seats: int) -> list[int]:
 
 
 @contextmanager
-def running_world(folder: Path, *, providers: int, rounds: int) -> Iterator[World]:
-    """A fresh chain; no daemon runs yet. Everything is stopped at the end."""
+def running_world(
+    folder: Path, *, providers: int, rounds: int, start: Callable[[Path], Devnet] = Devnet.start
+) -> Iterator[World]:
+    """A fresh chain, by `start`; no daemon runs yet. Everything is stopped at the end."""
     data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
-    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
+    with running_network(folder, start=start) as (network, registrar):
         yield World(network, registrar, data)
 
 
-def serve_held(world: Any, number: int, policy: str) -> Process:
-    """Starts the daemon of a World or SecondWorld whose trainings do what requests' titles say
+def serve_held(world: World, number: int, policy: str) -> Process:
+    """Starts the daemon whose trainings do what requests' titles say
     (`held_provider`)."""
     network, name = world.network, f"provider-{number + 1}"
     config, policy_file = (network.folder / f"{name}{end}.toml" for end in ("", "-policy"))

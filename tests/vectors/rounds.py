@@ -1,5 +1,5 @@
-"""Rounds and settlements of the second protocol, from a third reading of their rules: in fractions
-and plain lists, without the contracts and without fedpact.consensus."""
+"""Rounds and settlements, from a third reading of their rules: in fractions and plain lists,
+without the contracts and without fedpact.consensus."""
 
 import random
 from fractions import Fraction

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from fedpact.chain import deployment as deployments
 from fedpact.chain import keystore
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import deploy_contracts, parameters_for
+from fedpact.chain.deploying import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import encode_voucher
@@ -185,21 +185,26 @@ def free_port() -> int:
 
 
 def _deployed(devnet: Devnet, registrar: AccountKeys) -> PresentDeployment:
-    connection, owner = Connection.connect(devnet.url, None), registrar.address
-    parameters = parameters_for(connection, owner, owner, ether_unit=REPUTATION_UNIT_WEI)
-    return deploy_contracts(connection, registrar, parameters)
+    """With windows and delays of a second."""
+    owner = registrar.address
+    parameters = Parameters(owner, owner, 1, 1, REPUTATION_UNIT_WEI)
+    return deploy_contracts(Connection.connect(devnet.url, None), registrar, parameters)
 
 
 @contextlib.contextmanager
-def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
-    """A fresh chain with the contracts deployed, and its registrar; everything is
-    stopped at the end."""
+def running_network(
+    folder: Path,
+    store: StoreKind = StoreKind.EMBEDDED,
+    start: Callable[[Path], Devnet] = Devnet.start,
+) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
+    """A fresh chain with the contracts deployed, and its registrar; everything is stopped at the
+    end. `start`: starts the chain, with its files in a folder."""
     password_file = folder / "password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(24))
     with contextlib.ExitStack() as stack:
-        devnet = Devnet.start(folder / "devnet")
+        devnet = start(folder / "devnet")
         stack.callback(devnet.close)
         ipfs = None
         uri = str(folder / "content")

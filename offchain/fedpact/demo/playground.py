@@ -10,7 +10,6 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.data.proposal import as_toml
 from fedpact.demo import plants
 from fedpact.demo.network import DemoNetwork, running_network
-from fedpact.demo.options import StoreKind
 from fedpact.errors import InvalidInput
 from fedpact.types.schema import schema_file
 
@@ -53,7 +52,7 @@ def playground(folder: Path, rows: int = ROWS) -> Iterator[DemoNetwork]:
     inner.mkdir(parents=True)
     serving = False
     try:
-        with running_network(inner, StoreKind.EMBEDDED) as running:
+        with running_network(inner) as running:
             _start(*running, folder, rows)
             serving = True
             yield running[0]

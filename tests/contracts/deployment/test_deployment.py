@@ -6,7 +6,7 @@ import pytest
 
 from scripts.compile import SETTINGS
 from scripts.standard_json import content
-from tests.support.second_deployment import deploy_second, factory_address, planned
+from tests.support.planned_deployment import deploy_planned, factory_address, planned
 
 DELAY = 7 * 24 * 3600
 SALT = b"\x05" * 32
@@ -35,7 +35,7 @@ def arguments(owner):
 
 def test_contracts_that_name_each_other_are_where_they_were_planned(chain, owner, arguments):
     before = planned(chain, owner.address, SALT, arguments)
-    made = deploy_second(chain, owner, SALT, arguments)
+    made = deploy_planned(chain, owner, SALT, arguments)
 
     assert {name: contract.address for name, contract in made.items()} == before
     market = made["SharingMarket"]
@@ -45,7 +45,7 @@ def test_contracts_that_name_each_other_are_where_they_were_planned(chain, owner
 
 
 def test_a_stranger_creates_nothing(chain, owner, arguments, accounts, expect_revert):
-    deploy_second(chain, owner, SALT, arguments)
+    deploy_planned(chain, owner, SALT, arguments)
     factory = chain.at("DeploymentFactory", factory_address(chain, owner.address, SALT))
     with expect_revert("DeploymentFactory_NotOwner", accounts[8]):
         chain.send(accounts[8], factory.functions.create(b"\x00"))
@@ -53,7 +53,7 @@ def test_a_stranger_creates_nothing(chain, owner, arguments, accounts, expect_re
 
 def test_a_constructor_that_fails_takes_no_number(chain, owner, arguments, expect_revert):
     one = {"ParticipantRegistry": arguments["ParticipantRegistry"]}
-    deploy_second(chain, owner, SALT, one)
+    deploy_planned(chain, owner, SALT, one)
     factory = chain.at("DeploymentFactory", factory_address(chain, owner.address, SALT))
     with expect_revert("DeploymentFactory_Failed", 2):
         chain.send(owner, factory.functions.create(b"\xfe"))

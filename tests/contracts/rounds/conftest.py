@@ -1,4 +1,4 @@
-"""The contracts of the second protocol, deployed once; a request that a test can drive anywhere."""
+"""The contracts, deployed once; a request that a test can drive anywhere."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,4 @@
-"""Drives a request of the second protocol over the real contracts: registry, ledger, pool, rounds
-and market.
+"""Drives a request over the real contracts: registry, ledger, pool, rounds and market.
 
 Member i of `members` has organisation 100 + i; in a pool that joined in one batch it has index i.
 Unless told otherwise every model scores 1,000 + 100 * seat with every voter, so that seat 0 leads.
@@ -66,7 +65,7 @@ class Contracts:
 
 
 def deploy(chain: Chain, deployer: LocalAccount) -> Contracts:
-    """All contracts of the second protocol, each told the others' addresses."""
+    """All contracts, each told the others' addresses."""
     nonce = chain.w3.eth.get_transaction_count(deployer.address)
     names = ("registry", "ledger", "pool", "rounds", "market")
     at = {name: create_address(deployer.address, nonce + i) for i, name in enumerate(names)}

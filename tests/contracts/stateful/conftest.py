@@ -1,4 +1,4 @@
-"""The contracts of the second protocol, as the tests of rounds have them."""
+"""The contracts, as the tests of rounds have them."""
 
 from tests.contracts.rounds.conftest import contracts
 

@@ -1,4 +1,4 @@
-"""Random requests on the contracts of the second protocol, against a model in Python.
+"""Random requests on the contracts, against a model in Python.
 
 Up to six members, cohorts of up to four. Anybody acts at any time, honestly or not; members of the
 honest part act in every phase before it ends. The numbers are those of docs/protocol.md, "What

@@ -1,7 +1,6 @@
 """The audit of rounds that daemons seldom see, played without models: drawn cohorts,
 contradictions, cancelled requests, useless deliveries, wallets that sign."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,13 @@ from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_contex
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
 from fedpact.types.requests import Earned, Join, MessageKind, seats_of
-from tests.support.second import SECRET, SLICE_KEY, People, SecondRequest, deployed_second, signed
+from tests.support.chain_request import (
+    SECRET,
+    SLICE_KEY,
+    ChainRequest,
+    People,
+    signed,
+)
 
 CONTENT = {
     *("specification_digest", "initial_model", "evaluation_slices", "invited", "key_manifest"),
@@ -56,23 +61,11 @@ call's calldata as one word, then that of both."""
 
 
 @pytest.fixture(scope="module")
-def operator(anvil: Devnet) -> AccountKeys:
-    return anvil.new_account()
-
-
-@pytest.fixture(scope="module")
-def client(anvil: Devnet, operator: AccountKeys) -> Iterator[ChainClient]:
-    connected = ChainClient.connect(anvil.url, deployed_second(anvil, operator, salt=23))
-    yield connected
-    connected.close()
-
-
-@pytest.fixture(scope="module")
 def people(anvil: Devnet, client: ChainClient, operator: AccountKeys) -> People:
     return People.admitted(anvil, client, operator, members=4)
 
 
-def audited(request: SecondRequest, tmp_path: Path) -> dict[str, str]:
+def audited(request: ChainRequest, tmp_path: Path) -> dict[str, str]:
     """What the audit found, by item; all that does not need content holds."""
     report = audit(request.client, EmbeddedStore(tmp_path / "empty"), request.id)
     wrong = [item for item in report.items if item.verdict is Verdict.FAILS]
@@ -86,11 +79,11 @@ def _all_but_content(report: AuditReport) -> None:
     assert missing <= CONTENT | {"delivery", "leader_order"}, report.unavailable
 
 
-def events_of(request: SecondRequest, kind: type[Any]) -> list[Any]:
+def events_of(request: ChainRequest, kind: type[Any]) -> list[Any]:
     return [one for one in request.client.request_events(request.id) if isinstance(one, kind)]
 
 
-def settle(request: SecondRequest, keys: AccountKeys) -> None:
+def settle(request: ChainRequest, keys: AccountKeys) -> None:
     entries = [
         Earned(one.cohort, one.points, one.extra, one.digest)
         for one in events_of(request, Credited)
@@ -99,7 +92,7 @@ def settle(request: SecondRequest, keys: AccountKeys) -> None:
     request.send(keys, call)
 
 
-def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> None:
+def vote(request: ChainRequest, votes: dict[int, int], opening: set[int]) -> None:
     """Open the slice; each seat commits to its vote; one call reveals those of `opening`."""
     rounds, members, keys = request.client.rounds, request.people.members, request.people.requester
     request.send(keys, rounds.open_slice(request.id, (), keys.address, SLICE_KEY, None))
@@ -125,7 +118,7 @@ def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> No
     request.send(members[0], call)
 
 
-def tally_and_attest(request: SecondRequest, attesting: set[int]) -> None:
+def tally_and_attest(request: ChainRequest, attesting: set[int]) -> None:
     """A tally, where hidden votes need one, comes with the first attestation."""
     rounds, members = request.client.rounds, request.people.members
     first, *others = (
@@ -140,7 +133,7 @@ def tally_and_attest(request: SecondRequest, attesting: set[int]) -> None:
         request.send(members[seat], call)
 
 
-def anchored(request: SecondRequest) -> Anchored:
+def anchored(request: ChainRequest) -> Anchored:
     """Of round 1."""
     [slice_] = events_of(request, SliceOpened)
     commitments = [
@@ -156,7 +149,7 @@ def anchored(request: SecondRequest) -> Anchored:
     return Anchored(slice_.log, tuple(commitments), tuple(votes))
 
 
-def finalise(request: SecondRequest, attested: set[int]) -> None:
+def finalise(request: ChainRequest, attested: set[int]) -> None:
     [tallied] = events_of(request, RoundTallied)
     listed = [(seat, FINAL, 700) for seat in sorted(attested)]
     call = request.client.rounds.finalise(request.id, tallied.log, tallied.board, listed)
@@ -173,7 +166,7 @@ def test_cohorts_are_drawn_again(
         return cohort(seed, *given)
 
     monkeypatch.setattr(draw, "cohort", counted)
-    request = SecondRequest.created(client, people, cohort=2, max_rounds=3).running()
+    request = ChainRequest.created(client, people, cohort=2, max_rounds=3).running()
     for _ in range(3):
         request.post()
     request.deliver()
@@ -189,7 +182,7 @@ def test_contradictions_and_silence_are_counted(
     anvil: Devnet, client: ChainClient, people: People, tmp_path: Path
 ) -> None:
     """Member 3 signs two models, member 2 is silent; the others finish the round."""
-    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request = ChainRequest.created(client, people, max_rounds=1).running()
     request.submit(0, 1, 3)
     domain, hostile = client.rounds.domain, people.members[3]
     said = [signed(hostile, domain.model(request.id, 1, bytes([n]) * 32)) for n in (1, 2)]
@@ -218,7 +211,7 @@ def test_a_vote_that_is_hidden_and_an_attestation_that_is_contradicted(
     anvil: Devnet, client: ChainClient, people: People, tmp_path: Path
 ) -> None:
     """Member 3 commits and does not open; member 2 attests two models."""
-    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request = ChainRequest.created(client, people, max_rounds=1).running()
     request.submit(0, 1, 2, 3)
     word = sum(1_000 << 14 * seat for seat in range(4))
     votes = {seat: word & ~(0x3FFF << 14 * seat) for seat in range(4)}
@@ -244,7 +237,7 @@ def test_silence_at_the_end_is_at_fault_and_stops_nobody(
     anvil: Devnet, client: ChainClient, people: People, tmp_path: Path
 ) -> None:
     """Member 3 attests nothing; the round is final without it."""
-    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request = ChainRequest.created(client, people, max_rounds=1).running()
     request.submit(0, 1, 2, 3)
     word = sum(1_000 << 14 * seat for seat in range(4))
     vote(request, {seat: word & ~(0x3FFF << 14 * seat) for seat in range(4)}, {0, 1, 2, 3})
@@ -262,7 +255,7 @@ def test_a_hidden_vote_shares_in_no_blind_round(
     anvil: Devnet, client: ChainClient, people: People, tmp_path: Path
 ) -> None:
     """Three say that the slice does not open; member 3 hides its vote."""
-    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request = ChainRequest.created(client, people, max_rounds=1).running()
     request.submit(0, 1, 2, 3)
     vote(request, dict.fromkeys(range(4), BLIND), {0, 1, 2})
     anvil.mine(2, request.terms.reveal_window // 2 + 100)
@@ -280,7 +273,7 @@ def test_a_hidden_vote_shares_in_no_blind_round(
 def test_a_cancelled_round_and_what_it_cost_the_requester(
     anvil: Devnet, client: ChainClient, people: People, tmp_path: Path
 ) -> None:
-    request = SecondRequest.created(client, people, max_rounds=2).running()
+    request = ChainRequest.created(client, people, max_rounds=2).running()
     request.submit(1, 2)
     request.send(people.requester, client.market.cancel(request.id))
     anvil.mine(2, request.terms.submit_window)
@@ -295,7 +288,7 @@ def test_a_cancelled_round_and_what_it_cost_the_requester(
 def test_a_void_start_is_followed_by_another(
     anvil: Devnet, client: ChainClient, people: People, tmp_path: Path
 ) -> None:
-    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request = ChainRequest.created(client, people, max_rounds=1).running()
     anvil.mine(2, request.terms.submit_window)
     request.send(people.members[3], client.rounds.close(request.id))
     anvil.mine(2, 10)
@@ -310,7 +303,7 @@ def test_a_void_start_is_followed_by_another(
 def test_a_useless_delivery_was_disputed_rightly(
     client: ChainClient, people: People, tmp_path: Path
 ) -> None:
-    request = SecondRequest.created(client, people, max_rounds=1)
+    request = ChainRequest.created(client, people, max_rounds=1)
     right = request.deliveries
     request.deliveries = Deliveries(right.ephemeral, (b"\x0b" * 32,), right.key_digests)
     request.running()
@@ -331,7 +324,7 @@ def test_a_useless_delivery_was_disputed_rightly(
 def test_what_is_under_way_holds_so_far(
     client: ChainClient, people: People, tmp_path: Path
 ) -> None:
-    request = SecondRequest.created(client, people)
+    request = ChainRequest.created(client, people)
     store = EmbeddedStore(tmp_path / "empty")
     for act in (request.enrol, request.start, lambda: request.submit(0, 2), request.post):
         act()
@@ -342,7 +335,7 @@ def test_a_wallets_signature_is_asked_for_at_the_wallet(
     anvil: Devnet, client: ChainClient, people: People
 ) -> None:
     """In a string with that of a key; a wallet that is not there has not signed."""
-    request = SecondRequest.created(client, people)
+    request = ChainRequest.created(client, people)
     wallet, keys = anvil.new_account().address, people.members[0]
     message = client.rounds.domain.model(request.id, 1, b"\1" * 32)
     packed = pack_signatures([b"any", signed(keys, message)])
@@ -377,7 +370,7 @@ def test_two_enrolments_that_a_contract_makes_at_once_are_not_taken_for_one(
 ) -> None:
     """Events tell nothing of where one call ends, and the order of the pool follows from it: the
     audit called an honest pool false. Now it says what it cannot know."""
-    request, members = SecondRequest.created(client, people), people.members
+    request, members = ChainRequest.created(client, people), people.members
     terms_hash = client.market.terms_hash(request.terms)
 
     def enrolment(*joining: AccountKeys, sender: AccountKeys | None = None) -> Call:

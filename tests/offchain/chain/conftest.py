@@ -1,6 +1,6 @@
-"""The contracts on a real chain, and people to use them."""
+"""Accounts that are registered or not, and requests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,26 +8,8 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.types.deployment import Deployment, PresentDeployment
 from tests.offchain.chain.people import admitted
-from tests.support.second import People, SecondRequest, deployed_second
-
-
-@pytest.fixture(scope="session")
-def registrar(anvil: Devnet) -> AccountKeys:
-    return anvil.new_account()
-
-
-@pytest.fixture(scope="session")
-def deployment(anvil: Devnet, registrar: AccountKeys) -> Deployment:
-    return deployed_second(anvil, registrar)
-
-
-@pytest.fixture
-def client(anvil: Devnet, deployment: Deployment) -> Iterator[ChainClient]:
-    connected = ChainClient.connect(anvil.url, deployment)
-    yield connected
-    connected.close()
+from tests.support.chain_request import ChainRequest, People
 
 
 @pytest.fixture
@@ -37,38 +19,15 @@ def stranger(anvil: Devnet) -> AccountKeys:
 
 
 @pytest.fixture
-def participant(anvil: Devnet, client: ChainClient, registrar: AccountKeys) -> AccountKeys:
-    return admitted(anvil, client, registrar)
-
-
-@pytest.fixture(scope="session")
-def operator(anvil: Devnet) -> AccountKeys:
-    """Registrar and guardian."""
-    return anvil.new_account()
-
-
-@pytest.fixture(scope="session")
-def second_deployment(anvil: Devnet, operator: AccountKeys) -> PresentDeployment:
-    return deployed_second(anvil, operator)
-
-
-@pytest.fixture(scope="session")
-def second(anvil: Devnet, second_deployment: PresentDeployment) -> Iterator[ChainClient]:
-    client = ChainClient.connect(anvil.url, second_deployment)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def people(anvil: Devnet, second: ChainClient, operator: AccountKeys) -> People:
-    return People.admitted(anvil, second, operator)
+def participant(anvil: Devnet, client: ChainClient, operator: AccountKeys) -> AccountKeys:
+    return admitted(anvil, client, operator)
 
 
 @pytest.fixture
-def new_request(second: ChainClient, people: People) -> Callable[..., SecondRequest]:
+def new_request(client: ChainClient, people: People) -> Callable[..., ChainRequest]:
     """`new_request(**terms)`: published, nobody has joined."""
 
-    def new(**terms: Any) -> SecondRequest:
-        return SecondRequest.created(second, people, **terms)
+    def new(**terms: Any) -> ChainRequest:
+        return ChainRequest.created(client, people, **terms)
 
     return new

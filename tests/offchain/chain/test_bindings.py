@@ -1,4 +1,4 @@
-"""Each function of the second protocol from Python, over a request's life on a real chain."""
+"""Each function of the contracts from Python, over a request's life on a real chain."""
 
 import re
 from collections.abc import Callable
@@ -36,8 +36,8 @@ from fedpact.types.requests import (
     Status,
     WeightRule,
 )
+from tests.support.chain_request import SECRET, ChainRequest, People, signed
 from tests.support.relay import RELAY, relay_code
-from tests.support.second import SECRET, People, SecondRequest, signed
 
 FOR_CONTRACTS = {
     "ParticipantRegistry": {"seatInfo"},
@@ -51,7 +51,7 @@ OF_OPENZEPPELIN = {
     *("owner", "pendingOwner", "transferOwnership", "acceptOwnership", "renounceOwnership"),
     "eip712Domain",
 }
-NewRequest = Callable[..., SecondRequest]
+NewRequest = Callable[..., ChainRequest]
 
 
 @pytest.mark.parametrize("binding", [Registry, Reputation, Pool, Rounds, Market])
@@ -74,54 +74,54 @@ def test_every_event_of_a_request_has_a_class() -> None:
 
 
 def test_the_record_of_a_round_that_a_contract_posts(
-    anvil: Devnet, second: ChainClient, new_request: NewRequest
+    anvil: Devnet, client: ChainClient, new_request: NewRequest
 ) -> None:
     request = new_request().running()
-    record, rounds = request.record(), second.rounds
+    record, rounds = request.record(), client.rounds
     message = rounds.domain.round(request.id, 1, rounds.round_facts(request.id).history, record)
     signatures = [signed(one, message) for one in request.seats]
     hidden = b"\0" + rounds.post_round(request.id, record, signatures).data
     with closing(Nodes(anvil.url)) as node:
         node.call("anvil_setCode", RELAY, relay_code(rounds.address))
-    receipt = second.send(request.people.members[0], Call(RELAY, hidden))
+    receipt = client.send(request.people.members[0], Call(RELAY, hidden))
     posted = receipt.event("RoundPosted").args["record"]
     assert rounds.posted_record(receipt.tx_hash, posted) == record
 
 
 def test_a_request_whose_rounds_are_posted_whole(
-    second: ChainClient, people: People, new_request: NewRequest
+    client: ChainClient, people: People, new_request: NewRequest
 ) -> None:
     request = new_request()
-    terms_hash = second.market.terms_hash(request.terms)
-    assert second.market.terms(request.id) == request.terms
-    stored = second.market.request(request.id)
+    terms_hash = client.market.terms_hash(request.terms)
+    assert client.market.terms(request.id) == request.terms
+    stored = client.market.request(request.id)
     assert (stored.status, stored.requester) == (Status.OPEN, people.requester.address)
-    assert stored.terms_hash == terms_hash == second.rounds.open_terms(request.id)
+    assert stored.terms_hash == terms_hash == client.rounds.open_terms(request.id)
 
     request.enrol()
-    facts = second.pool.facts(request.id)
+    facts = client.pool.facts(request.id)
     assert (facts.members, facts.closed, facts.enough, facts.drawn) == (3, True, True, False)
     assert facts.plan.requester_organisation == 99
-    members = second.pool.members(request.id)
+    members = client.pool.members(request.id)
     assert [one.account for one in members] == [keys.address for keys in people.members]
     assert [one.weight_sum for one in members] == [1, 2, 3]
-    assert second.pool.index_of(request.id, people.members[2].address) == 2
-    assert second.pool.index_of(request.id, people.requester.address) is None
+    assert client.pool.index_of(request.id, people.members[2].address) == 2
+    assert client.pool.index_of(request.id, people.requester.address) is None
 
     request.start()
-    first = second.rounds.round_facts(request.id)
+    first = client.rounds.round_facts(request.id)
     assert (first.phase, first.round, first.size, first.expected) == (Phase.SUBMIT, 1, 3, 0b111)
     record = request.record()
     receipt = request.post(record)
     posted = receipt.event("RoundPosted").args["record"]
-    assert second.rounds.posted_record(receipt.tx_hash, posted) == record
-    assert second.rounds.posted_record(receipt.tx_hash, bytes(32)) is None
+    assert client.rounds.posted_record(receipt.tx_hash, posted) == record
+    assert client.rounds.posted_record(receipt.tx_hash, bytes(32)) is None
     request.post(error=400)
-    ended = second.rounds.outcome(request.id)
+    ended = client.rounds.outcome(request.id)
     assert (ended.ended, ended.reached, ended.final_rounds) == (True, True, 2)
 
     request.deliver()
-    log = list(second.request_events(request.id))
+    log = list(client.request_events(request.id))
     [delivered] = [one for one in log if isinstance(one, events.Delivered)]
     delivery = request.deliveries.after(2)
     assert (delivered.ephemeral, delivered.cipher) == (delivery.ephemeral.fields, delivery.cipher)
@@ -141,15 +141,15 @@ def test_a_request_whose_rounds_are_posted_whole(
     assert entries[0].poster == people.members[0].address.lower()
 
     # The requester accepts by signature, so that a stranger may settle at once.
-    acceptance = people.requester.signer.sign_message(second.market.acceptance(request.id))
-    assert bytes(acceptance.message_hash) == second.market.accept_digest(request.id)
-    settle = second.market.settle(request.id, request.terms, entries, bytes(acceptance.signature))
+    acceptance = people.requester.signer.sign_message(client.market.acceptance(request.id))
+    assert bytes(acceptance.message_hash) == client.market.accept_digest(request.id)
+    settle = client.market.settle(request.id, request.terms, entries, bytes(acceptance.signature))
     request.send(people.members[1], settle)
-    assert second.market.request(request.id).status is Status.SETTLED
-    paid = [one for one in second.request_events(request.id) if isinstance(one, events.Paid)]
+    assert client.market.request(request.id).status is Status.SETTLED
+    paid = [one for one in client.request_events(request.id) if isinstance(one, events.Paid)]
     shares = [one.amount for one in paid if one.account in {m.address for m in people.members}]
     assert sum(shares) >= request.terms.pay - 3
-    assert second.reputation.requester_reputation(people.requester.address) > 4_000
+    assert client.reputation.requester_reputation(people.requester.address) > 4_000
 
     start = next(one for one in log if isinstance(one, events.Started)).start
     links = [
@@ -158,14 +158,14 @@ def test_a_request_whose_rounds_are_posted_whole(
     history = history_after_start(terms_hash, list(vars(start).values()))
     for link in links:
         history = history_after_round(history, link.round, link.log, link.record)
-    assert history == second.rounds.round_facts(request.id).history
-    assert second.rounds.verify_history(request.id, terms_hash, [start], links)
-    assert not second.rounds.verify_history(request.id, terms_hash, [start], links[:1])
+    assert history == client.rounds.round_facts(request.id).history
+    assert client.rounds.verify_history(request.id, terms_hash, [start], links)
+    assert not client.rounds.verify_history(request.id, terms_hash, [start], links[:1])
 
 
-def test_a_round_in_batches(second: ChainClient, people: People, new_request: NewRequest) -> None:
+def test_a_round_in_batches(client: ChainClient, people: People, new_request: NewRequest) -> None:
     request = new_request(max_rounds=1).running()
-    rounds, domain, seats = second.rounds, second.rounds.domain, request.seats
+    rounds, domain, seats = client.rounds, client.rounds.domain, request.seats
     request.submit(0, 1, 2)
     assert rounds.round_facts(request.id).phase is Phase.COMMIT
 
@@ -205,46 +205,46 @@ def test_a_round_in_batches(second: ChainClient, people: People, new_request: Ne
 
 
 def test_a_model_signed_twice_is_void(
-    second: ChainClient, people: People, new_request: NewRequest
+    client: ChainClient, people: People, new_request: NewRequest
 ) -> None:
     request = new_request().running()
-    domain, keys = second.rounds.domain, request.seats[1]
+    domain, keys = client.rounds.domain, request.seats[1]
     models = (keccak(text="one"), keccak(text="two"))
     pair = tuple(signed(keys, domain.model(request.id, 1, one)) for one in models)
-    report = second.rounds.report_equivocation(
+    report = client.rounds.report_equivocation(
         request.id, 1, MessageKind.MODEL, (models[0], 0), (models[1], 0), (pair[0], pair[1])
     )
     request.send(people.requester, report)
-    assert second.rounds.round_facts(request.id).voided == 0b10
+    assert client.rounds.round_facts(request.id).voided == 0b10
 
 
 def test_a_drawn_cohort_is_the_mirrors(
-    second: ChainClient, people: People, new_request: NewRequest
+    client: ChainClient, people: People, new_request: NewRequest
 ) -> None:
     request = new_request(cohort=2, weight_rule=WeightRule.SAMPLES, sample_cap=1_000).running()
-    facts = second.rounds.round_facts(request.id)
+    facts = client.rounds.round_facts(request.id)
     assert facts.drawn
-    sums = [one.weight_sum for one in second.pool.members(request.id)]
+    sums = [one.weight_sum for one in client.pool.members(request.id)]
     weights = [after - before for before, after in zip([0, *sums], sums, strict=False)]
-    indices, members = second.pool.cohort(request.id, facts.seed)
-    assert indices == draw.cohort(facts.seed, weights, 2, second.pool.left(request.id))
+    indices, members = client.pool.cohort(request.id, facts.seed)
+    assert indices == draw.cohort(facts.seed, weights, 2, client.pool.left(request.id))
     assert [one.account for one in members] == [people.members[i].address for i in indices]
 
 
 def test_who_left_is_passed_over(
-    second: ChainClient, people: People, new_request: NewRequest
+    client: ChainClient, people: People, new_request: NewRequest
 ) -> None:
     request = new_request(max_pool=4)
     request.enrol()
-    request.send(people.members[1], second.pool.withdraw(request.id, 1))
-    assert second.pool.left(request.id) == (1,)
-    assert second.pool.has_left(request.id, 1)
-    assert second.pool.index_of(request.id, people.members[1].address) is None
-    assert second.pool.facts(request.id).left == 1
+    request.send(people.members[1], client.pool.withdraw(request.id, 1))
+    assert client.pool.left(request.id) == (1,)
+    assert client.pool.has_left(request.id, 1)
+    assert client.pool.index_of(request.id, people.members[1].address) is None
+    assert client.pool.facts(request.id).left == 1
 
 
 def test_a_wrong_key_is_disputed(
-    second: ChainClient, people: People, new_request: NewRequest
+    client: ChainClient, people: People, new_request: NewRequest
 ) -> None:
     request = new_request(max_rounds=1)
     wrong = replace(request.deliveries, ciphers=(bytes(32),))
@@ -253,36 +253,36 @@ def test_a_wrong_key_is_disputed(
     request.post()
     request.deliver()
     delivery = wrong.after(1)
-    here = second.deployment
+    here = client.deployment
     context = dispute_context(here.chain_id, here.market, request.id)
     proof = prove(SECRET, delivery, 1, context)
-    dispute = second.market.dispute(request.id, request.terms, delivery.fields, proof.fields)
+    dispute = client.market.dispute(request.id, request.terms, delivery.fields, proof.fields)
     request.send(people.requester, dispute)
-    assert second.market.request(request.id).status is Status.DISPUTED
-    [found] = [o for o in second.request_events(request.id) if isinstance(o, events.Disputed)]
+    assert client.market.request(request.id).status is Status.DISPUTED
+    [found] = [o for o in client.request_events(request.id) if isinstance(o, events.Disputed)]
     assert found.shared == proof.shared.fields
 
 
 def test_a_request_is_cancelled(
-    second: ChainClient, people: People, new_request: NewRequest
+    client: ChainClient, people: People, new_request: NewRequest
 ) -> None:
     request = new_request()
-    request.send(people.requester, second.market.cancel(request.id))
-    assert second.rounds.round_facts(request.id).phase is Phase.ENDED
+    request.send(people.requester, client.market.cancel(request.id))
+    assert client.rounds.round_facts(request.id).phase is Phase.ENDED
     with pytest.raises(Reverted, match="WrongPhase"):
-        second.rounds.open_terms(request.id)
+        client.rounds.open_terms(request.id)
     with pytest.raises(Reverted, match="NotRequester"):
-        request.send(people.members[0], second.market.cancel(request.id))
+        request.send(people.members[0], client.market.cancel(request.id))
 
 
-def test_unknown_requests_and_roles(second: ChainClient, people: People) -> None:
+def test_unknown_requests_and_roles(client: ChainClient, people: People) -> None:
     with pytest.raises(UnknownRequest):
-        second.market.request(10**6)
+        client.market.request(10**6)
     with pytest.raises(UnknownRequest):
-        second.market.terms(10**6)
-    assert second.rounds.round_facts(10**6).phase is Phase.NONE
-    assert second.market.min_window() == 1
-    assert second.market.guardian() == people.registrar.address == second.registry.registrar()
-    assert second.reputation.is_recorder(second.deployment.market)
-    assert (second.registry.suspension_delay(), second.reputation.delay()) == (1, 1)
-    assert second.market.paused() is False
+        client.market.terms(10**6)
+    assert client.rounds.round_facts(10**6).phase is Phase.NONE
+    assert client.market.min_window() == 1
+    assert client.market.guardian() == people.registrar.address == client.registry.registrar()
+    assert client.reputation.is_recorder(client.deployment.market)
+    assert (client.registry.suspension_delay(), client.reputation.delay()) == (1, 1)
+    assert client.market.paused() is False

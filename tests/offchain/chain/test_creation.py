@@ -19,8 +19,8 @@ from fedpact.chain.scanner import SETTLED
 from fedpact.errors import NodeUnreachable, UnknownRequest
 from fedpact.requester.look import RequestLog
 from fedpact.types.requests import Status
+from tests.support.chain_request import ChainRequest, People, deployed_contracts
 from tests.support.node_proxy import Message, node_in_front
-from tests.support.second import People, SecondRequest, deployed_second
 
 BLOCKS, APART = 150, 12
 """Blocks between two requests, and seconds between two of them."""
@@ -34,7 +34,7 @@ class Chain:
     net: Devnet
     client: ChainClient
     people: People
-    requests: list[SecondRequest]
+    requests: list[ChainRequest]
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Three requests far apart, of two accounts; blocks come more slowly in the end."""
     with Devnet.start(tmp_path_factory.mktemp("long")) as net:
         operator = net.new_account()
-        client = ChainClient.connect(net.url, deployed_second(net, operator))
+        client = ChainClient.connect(net.url, deployed_contracts(net, operator))
         people = People.admitted(net, client, operator, members=1)
         other = People(operator, people.members[0], people.members)
         made = []
         for by, apart in ((people, APART), (other, APART), (people, 3 * APART)):
             net.mine(BLOCKS, apart)
             terms = {"join_window": JOIN_BLOCKS * APART, "max_pool": 2}
-            made.append(SecondRequest.created(client, by, **terms))
+            made.append(ChainRequest.created(client, by, **terms))
             net.mine(SETTLED, apart)
         yield Chain(net, client, people, made)
         client.close()

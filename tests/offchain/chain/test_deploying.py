@@ -1,4 +1,4 @@
-"""Deploying the second protocol, and telling whether code on chain is this package's."""
+"""Deploying the contracts, and telling whether code on chain is this package's."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.verification import verify_artifacts
 from fedpact.errors import DeploymentError, FedpactError
 from fedpact.types.deployment import PresentDeployment
-from tests.support.second import deployed_second
+from tests.support.chain_request import deployed_contracts
 
 
 def test_an_interrupted_deployment_goes_on(anvil: Devnet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,11 +42,11 @@ def test_an_interrupted_deployment_goes_on(anvil: Devnet, monkeypatch: pytest.Mo
 
 
 def test_the_same_salt_is_refused(
-    anvil: Devnet, operator: AccountKeys, second_deployment: PresentDeployment
+    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
 ) -> None:
-    with pytest.raises(DeploymentError, match=f"market {second_deployment.market}.*another salt"):
-        deployed_second(anvil, operator)
-    assert deployed_second(anvil, operator, salt=1).market != second_deployment.market
+    with pytest.raises(DeploymentError, match=f"market {deployment.market}.*another salt"):
+        deployed_contracts(anvil, operator)
+    assert deployed_contracts(anvil, operator, salt=1).market != deployment.market
 
 
 def test_parameters_by_chain(anvil: Devnet, operator: AccountKeys) -> None:
@@ -59,25 +59,25 @@ def test_parameters_by_chain(anvil: Devnet, operator: AccountKeys) -> None:
     assert parameters_for(connection, me, me, min_window=90).min_window == 90
 
 
-def test_what_was_deployed_is_verified(anvil: Devnet, second_deployment: PresentDeployment) -> None:
-    connection = Connection.connect(anvil.url, second_deployment)
-    found = {one.name: one for one in verify_artifacts(connection, second_deployment)}
+def test_what_was_deployed_is_verified(anvil: Devnet, deployment: PresentDeployment) -> None:
+    connection = Connection.connect(anvil.url, deployment)
+    found = {one.name: one for one in verify_artifacts(connection, deployment)}
     assert STEPS in found
     assert found[MARKET].parameters == (1, 31337)
 
 
 def test_contracts_of_two_deployments_do_not_pass(
-    anvil: Devnet, second_deployment: PresentDeployment
+    anvil: Devnet, deployment: PresentDeployment
 ) -> None:
-    other = deployed_second(anvil, anvil.new_account())
-    mixed = replace(second_deployment, ledger=other.ledger, factory=other.factory)
+    other = deployed_contracts(anvil, anvil.new_account())
+    mixed = replace(deployment, ledger=other.ledger, factory=other.factory)
     connection = Connection.connect(anvil.url, mixed)
     with pytest.raises(DeploymentError, match="its contracts do not belong together"):
         verify_artifacts(connection, mixed)
 
 
 def test_changed_code_does_not_pass(anvil: Devnet) -> None:
-    made = deployed_second(anvil, anvil.new_account())
+    made = deployed_contracts(anvil, anvil.new_account())
     connection = Connection.connect(anvil.url, made)
     code = bytearray.fromhex(connection.rpc.call("eth_getCode", made.pool, "latest")[2:])
     code[100] ^= 1

@@ -1,4 +1,4 @@
-"""The file that describes a deployment of the second protocol."""
+"""The file that describes a deployment of the present protocol."""
 
 import json
 from dataclasses import asdict, replace
@@ -11,18 +11,18 @@ from fedpact.errors import DeploymentError
 from fedpact.types.deployment import PresentDeployment
 
 
-def test_the_file_names_its_protocol(tmp_path: Path, second_deployment: PresentDeployment) -> None:
+def test_the_file_names_its_protocol(tmp_path: Path, deployment: PresentDeployment) -> None:
     path = tmp_path / "deployment.json"
-    save(second_deployment, path)
+    save(deployment, path)
     assert json.loads(path.read_text())["protocol"] == 2
-    assert load(path) == second_deployment
+    assert load(path) == deployment
 
 
 def test_a_protocol_of_another_version_is_refused(
-    tmp_path: Path, second_deployment: PresentDeployment
+    tmp_path: Path, deployment: PresentDeployment
 ) -> None:
     path = tmp_path / "deployment.json"
-    facts = asdict(replace(second_deployment, protocol=3))
+    facts = asdict(replace(deployment, protocol=3))
     for name in ("ledger", "pool", "factory", "min_window"):
         del facts[name]
     path.write_text(json.dumps(facts))
@@ -30,9 +30,9 @@ def test_a_protocol_of_another_version_is_refused(
         load(path)
 
 
-def test_a_missing_contract_is_named(tmp_path: Path, second_deployment: PresentDeployment) -> None:
+def test_a_missing_contract_is_named(tmp_path: Path, deployment: PresentDeployment) -> None:
     path = tmp_path / "deployment.json"
-    facts = asdict(second_deployment)
+    facts = asdict(deployment)
     del facts["pool"]
     path.write_text(json.dumps(facts))
     with pytest.raises(DeploymentError, match=r"is not a deployment file.*pool"):

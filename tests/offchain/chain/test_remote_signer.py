@@ -37,9 +37,9 @@ def remote(server: SigningServer, tmp_path: Path) -> Iterator[AccountKeys]:
 
 
 def test_a_remote_account_registers_as_any_other(
-    client: ChainClient, registrar: AccountKeys, remote: AccountKeys, server: SigningServer
+    client: ChainClient, operator: AccountKeys, remote: AccountKeys, server: SigningServer
 ) -> None:
-    voucher = sign_voucher(registrar, client.deployment, remote.address, 77, 4711, 2**40)
+    voucher = sign_voucher(operator, client.deployment, remote.address, 77, 4711, 2**40)
     public = bytes(remote.encryption_key().public_key)
     client.registry.register(remote, voucher, public, bytes(32), bytes(32))
     assert client.registry.participant(remote.address).encryption_key == public

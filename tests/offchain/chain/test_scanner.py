@@ -12,8 +12,8 @@ from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
+from tests.support.chain_request import deployed_contracts
 from tests.support.node_proxy import Message, node_in_front
-from tests.support.second import deployed_second
 
 PROFILES = 12
 
@@ -25,7 +25,7 @@ def chain(
     """Twelve changes of a profile, each some blocks after the one before."""
     with Devnet.start(tmp_path_factory.mktemp("scanned"), block_time=3600) as net:
         registrar = net.new_account()
-        client = ChainClient.connect(net.url, deployed_second(net, registrar))
+        client = ChainClient.connect(net.url, deployed_contracts(net, registrar))
         client.registry.admit(registrar, registrar.address, 1, b"k" * 32, b"p" * 32, b"a" * 32)
         for number in range(PROFILES):
             change(client, registrar, number)

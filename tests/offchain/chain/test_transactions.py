@@ -20,18 +20,18 @@ from fedpact.chain.records import Call
 from fedpact.chain.transactions import Sender
 from fedpact.errors import FeeTooHigh, Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
+from tests.support.chain_request import deployed_contracts
 from tests.support.node_proxy import HttpAnswer, Message, node_in_front
-from tests.support.second import deployed_second
 from tests.support.waiting import PATIENCE, wait_until
 
 _numbers = count(1)
 
 
 def test_a_receipt_has_block_gas_and_events(
-    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys
+    client: ChainClient, operator: AccountKeys, stranger: AccountKeys
 ) -> None:
     receipt = client.registry.admit(
-        registrar, stranger.address, 2**14 - 1, b"k" * 32, b"p" * 32, b"a" * 32
+        operator, stranger.address, 2**14 - 1, b"k" * 32, b"p" * 32, b"a" * 32
     )
     [event] = receipt.events
     assert event == receipt.event("Registered")
@@ -61,10 +61,10 @@ def test_refusal_carries_the_name_and_values_of_the_error(
 
 
 def test_an_unfunded_account_error_names_the_missing_amount(
-    anvil: Devnet, client: ChainClient, registrar: AccountKeys
+    anvil: Devnet, client: ChainClient, operator: AccountKeys
 ) -> None:
     poor = anvil.new_account(wei=0)
-    client.registry.admit(registrar, poor.address, 10_000, b"k" * 32, b"p" * 32, b"a" * 32)
+    client.registry.admit(operator, poor.address, 10_000, b"k" * 32, b"p" * 32, b"a" * 32)
     with pytest.raises(UnfundedAccount, match=f"{poor.address} holds 0 wei and may have to pay"):
         client.registry.set_profile(poor, b"q" * 32, b"a" * 32)
 
@@ -113,7 +113,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 
 @pytest.fixture(scope="module")
 def patient_deployment(patient: Devnet) -> Deployment:
-    return deployed_second(patient, patient.new_account())
+    return deployed_contracts(patient, patient.new_account())
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_a_revert_that_shows_only_in_the_block_is_reported_by_name(
     """Both pass the estimate; the first one mined takes what the second one needs."""
     registrar = patient.new_account()
     slow.rpc.call("evm_setAutomine", True)
-    deployment = deployed_second(patient, registrar)
+    deployment = deployed_contracts(patient, registrar)
     slow.rpc.call("evm_setIntervalMining", 0)
     newcomer = patient.new_account()
 
@@ -465,7 +465,7 @@ def test_what_the_contract_would_refuse_by_now_is_cancelled(
     """Its estimate reverts after a long wait: what it was to do has become impossible."""
     registrar, newcomer = patient.new_account(), patient.new_account()
     slow.rpc.call("evm_setAutomine", True)
-    deployment = deployed_second(patient, registrar)
+    deployment = deployed_contracts(patient, registrar)
     client = ChainClient.connect(patient.url, deployment)
     expected = nonce_of(slow, registrar)
     slow.rpc.call("evm_setIntervalMining", 0)

@@ -15,9 +15,9 @@ FOREVER = 2**60
 
 
 @pytest.fixture
-def voucher(registrar: AccountKeys, stranger: AccountKeys, deployment: Deployment) -> SignedVoucher:
+def voucher(operator: AccountKeys, stranger: AccountKeys, deployment: Deployment) -> SignedVoucher:
     return sign_voucher(
-        registrar, deployment, stranger.address, 9, int(stranger.address, 16), FOREVER
+        operator, deployment, stranger.address, 9, int(stranger.address, 16), FOREVER
     )
 
 
@@ -42,45 +42,45 @@ def test_voucher_admits_its_account_with_its_key(
     assert refusal(client, stranger, voucher) == "AlreadyRegistered"
 
 
-def test_voucher_is_signed_by_the_registrar(registrar: AccountKeys, voucher: SignedVoucher) -> None:
-    assert voucher_signer(voucher) == registrar.address
+def test_voucher_is_signed_by_the_registrar(operator: AccountKeys, voucher: SignedVoucher) -> None:
+    assert voucher_signer(voucher) == operator.address
     forged = replace(voucher, voucher=replace(voucher.voucher, organisation=10))
-    assert voucher_signer(forged) != registrar.address
+    assert voucher_signer(forged) != operator.address
 
 
 def test_voucher_of_another_is_refused(
-    client: ChainClient, participant: AccountKeys, registrar: AccountKeys, voucher: SignedVoucher
+    client: ChainClient, participant: AccountKeys, operator: AccountKeys, voucher: SignedVoucher
 ) -> None:
-    assert refusal(client, registrar, voucher) == "VoucherOfAnother"
+    assert refusal(client, operator, voucher) == "VoucherOfAnother"
 
 
 def test_revoked_voucher_is_refused(
-    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys, voucher: SignedVoucher
+    client: ChainClient, operator: AccountKeys, stranger: AccountKeys, voucher: SignedVoucher
 ) -> None:
     nonce = voucher.voucher.nonce
     assert not client.registry.voucher_revoked(nonce)
-    client.registry.revoke_voucher(registrar, nonce)
+    client.registry.revoke_voucher(operator, nonce)
     assert client.registry.voucher_revoked(nonce)
     assert refusal(client, stranger, voucher) == "VoucherRevoked"
 
 
 def test_expired_voucher_is_refused(
-    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys, deployment: Deployment
+    client: ChainClient, operator: AccountKeys, stranger: AccountKeys, deployment: Deployment
 ) -> None:
-    voucher = sign_voucher(registrar, deployment, stranger.address, 9, 1, 1_000_000)
+    voucher = sign_voucher(operator, deployment, stranger.address, 9, 1, 1_000_000)
     assert refusal(client, stranger, voucher) == "VoucherExpired"
 
 
 @pytest.mark.parametrize("change", [{"chain_id": 1}, {"registry": "0x" + "11" * 20}])
 def test_voucher_for_another_chain_or_registry_is_refused(
     client: ChainClient,
-    registrar: AccountKeys,
+    operator: AccountKeys,
     stranger: AccountKeys,
     deployment: Deployment,
     change: dict[str, object],
 ) -> None:
     elsewhere = replace(deployment, **change)
-    voucher = sign_voucher(registrar, elsewhere, stranger.address, 9, 1, FOREVER)
+    voucher = sign_voucher(operator, elsewhere, stranger.address, 9, 1, FOREVER)
     assert refusal(client, stranger, voucher) == "VoucherNotSigned"
 
 
@@ -96,10 +96,10 @@ def test_voucher_of_a_stranger_is_refused(
     [("0x" + "ab" * 20, 1), ("nobody", 1), (None, 0), (None, 2**16)],
 )
 def test_a_voucher_that_the_contract_would_refuse_is_not_signed(
-    registrar: AccountKeys, deployment: Deployment, account: str | None, organisation: int
+    operator: AccountKeys, deployment: Deployment, account: str | None, organisation: int
 ) -> None:
     with pytest.raises(InvalidInput):
-        sign_voucher(registrar, deployment, account or registrar.address, organisation, 1, FOREVER)
+        sign_voucher(operator, deployment, account or operator.address, organisation, 1, FOREVER)
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,8 @@ from fedpact.chain.registrar import encode_voucher, sign_voucher
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli
 from tests.offchain.cli.drafts import DRAFT
-from tests.support.second import deployed_second
 
 QUICK = 2**12
-
-
-@pytest.fixture(scope="module")
-def operator(anvil: Devnet) -> AccountKeys:
-    return anvil.new_account()
-
-
-@pytest.fixture(scope="module")
-def deployment(anvil: Devnet, operator: AccountKeys) -> Deployment:
-    return deployed_second(anvil, operator)
 
 
 @pytest.fixture(scope="module")
@@ -272,13 +261,13 @@ def test_a_payment_that_is_not_an_amount(cli: Cli, ready: Path, payment: str) ->
 
 
 def test_a_refused_request_leaves_nothing_behind(
-    cli: Cli, ready: Path, anvil: Devnet, deployment: Deployment
+    cli: Cli, ready: Path, client: ChainClient, bob: AccountKeys
 ) -> None:
     np.savez(ready / "evaluation.npz", x=np.ones((1, 64)), y=np.arange(1))
     create(cli)
     assert not (ready / "state").exists()
     assert [path for path in (ready / "content").rglob("*") if path.is_file()] == []
-    assert ChainClient.connect(anvil.url, deployment).market.request_count() == 0
+    assert list(client.market.numbers_of(bob.address)) == []
 
 
 def test_a_payment_that_the_account_does_not_have(cli: Cli, ready: Path) -> None:

@@ -1,5 +1,5 @@
-"""The mirror of the second protocol's rounds, against the vectors that the
-contracts are tested with (tests/contracts/libraries/test_judgement_vectors.py)."""
+"""The mirror of rounds, against the vectors that the contracts are tested with
+(tests/contracts/libraries/test_judgement_vectors.py)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The second protocol's contracts on a real chain, and an index that follows it."""
+"""The contracts on a real chain, and an index that follows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile
-from tests.support.second import People, deployed_second
+from tests.support.chain_request import People, deployed_contracts
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +30,25 @@ def operator(chain: Devnet) -> AccountKeys:
 
 
 @pytest.fixture(scope="module")
-def second(chain: Devnet, operator: AccountKeys) -> Iterator[ChainClient]:
-    client = ChainClient.connect(chain.url, deployed_second(chain, operator))
+def client(chain: Devnet, operator: AccountKeys) -> Iterator[ChainClient]:
+    client = ChainClient.connect(chain.url, deployed_contracts(chain, operator))
     yield client
     client.close()
 
 
 @pytest.fixture(scope="module")
-def people(chain: Devnet, second: ChainClient, operator: AccountKeys) -> People:
-    return People.admitted(chain, second, operator)
+def people(chain: Devnet, client: ChainClient, operator: AccountKeys) -> People:
+    return People.admitted(chain, client, operator)
 
 
 @pytest.fixture
-def new_index(second: ChainClient, tmp_path: Path) -> Iterator[Callable[[str], Follower]]:
+def new_index(client: ChainClient, tmp_path: Path) -> Iterator[Callable[[str], Follower]]:
     """`new_index(name)`: follows the chain from its first block."""
     with ExitStack() as stack:
 
         def new(name: str) -> Follower:
             file = stack.enter_context(IndexFile(tmp_path / name, writes=True))
             store = EmbeddedStore(tmp_path / "content")
-            return stack.enter_context(Follower(second, store, file))
+            return stack.enter_context(Follower(client, store, file))
 
         yield new

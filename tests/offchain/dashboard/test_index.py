@@ -22,7 +22,7 @@ from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.market import MarketQuery, Which, market_view
 from fedpact.errors import ContentMissing, NodeUnreachable, StateDamaged, UnknownRequest
 from fedpact.types.cid import Cid
-from tests.support.second import People, SecondRequest
+from tests.support.chain_request import ChainRequest, People
 from tests.support.waiting import wait_until
 
 TABLES = ("events", "mentions", "transactions", "records", "pools", "requests", "members")
@@ -52,10 +52,10 @@ def catch_up(follower: Follower) -> list[Change]:
 
 
 def test_step_by_step_as_from_scratch(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     kept = new_index("kept.sqlite")
-    request = SecondRequest.created(second, people)
+    request = ChainRequest.created(client, people)
     step(kept)
     request.running()
     step(kept)
@@ -70,9 +70,9 @@ def test_step_by_step_as_from_scratch(
 
 
 def test_an_index_that_is_deleted_or_damaged_is_made_again(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
-    SecondRequest.created(second, people)
+    ChainRequest.created(client, people)
     kept, path = new_index("kept.sqlite"), tmp_path / "kept.sqlite"
     catch_up(kept)
     whole = everything(path)
@@ -87,14 +87,14 @@ def test_an_index_that_is_deleted_or_damaged_is_made_again(
 
 
 def test_an_index_that_another_process_has_made_again_is_kept(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     """Else two dashboards of one state folder would delete each other's for ever."""
     kept, path = new_index("kept.sqlite"), tmp_path / "kept.sqlite"
     catch_up(kept)
     with IndexFile(path, writes=True, rebuild=True):
         made = path.stat().st_ino
-        request = SecondRequest.created(second, people)
+        request = ChainRequest.created(client, people)
         catch_up(kept)
         assert path.stat().st_ino == made
     with IndexFile(path) as file:
@@ -120,9 +120,9 @@ def test_a_damaged_index_is_read_again_by_the_thread_that_follows(
 
 
 def test_a_request_is_open_only_while_providers_can_join(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
-    empty, full = (SecondRequest.created(second, people) for _ in range(2))
+    empty, full = (ChainRequest.created(client, people) for _ in range(2))
     full.enrol()
     catch_up(new_index("kept.sqlite"))
     found = {}
@@ -143,10 +143,10 @@ def test_a_request_is_open_only_while_providers_can_join(
 
 
 def test_others_hear_nothing_of_a_request(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower]
+    client: ChainClient, people: People, new_index: Callable[[str], Follower]
 ) -> None:
     kept = new_index("kept.sqlite")
-    request = SecondRequest.created(second, people)
+    request = ChainRequest.created(client, people)
     assert any(one.others for one in catch_up(kept))  # of the registry
     request.running().post()
     told = catch_up(kept)
@@ -158,13 +158,13 @@ def test_others_hear_nothing_of_a_request(
 
 
 def test_what_is_in_the_index_is_told_though_the_node_fails(
-    second: ChainClient,
+    client: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept = new_index("kept.sqlite")
-    request = SecondRequest.created(second, people)
+    request = ChainRequest.created(client, people)
     told: list[Change] = []
 
     def refuse(*_: object) -> NoReturn:
@@ -204,14 +204,14 @@ def test_following_goes_on_after_any_fault(
 
 
 def test_missing_content_holds_nothing_up(
-    second: ChainClient,
+    client: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept, asked = new_index("kept.sqlite"), []
     for word in ("first", "second", "third"):
-        SecondRequest.created(second, people, specification=keccak(text=word))
+        ChainRequest.created(client, people, specification=keccak(text=word))
 
     def missing(_: object, cid: Cid, *__: object) -> NoReturn:
         asked.append(cid)
@@ -226,7 +226,7 @@ def test_missing_content_holds_nothing_up(
 
 
 def test_a_slow_store_does_not_delay_what_is_live(
-    second: ChainClient,
+    client: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
@@ -238,7 +238,7 @@ def test_a_slow_store_does_not_delay_what_is_live(
         raise ContentMissing(f"nobody holds {cid}")
 
     monkeypatch.setattr(EmbeddedStore, "get", slow)
-    request = SecondRequest.created(second, people, specification=keccak(text="slow"))
+    request = ChainRequest.created(client, people, specification=keccak(text="slow"))
     step(kept)
     request.running()
     try:
@@ -255,19 +255,19 @@ def test_a_slow_store_does_not_delay_what_is_live(
 
 
 def test_a_reorganisation_is_taken_back(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     kept = new_index("kept.sqlite")
-    request = SecondRequest.created(second, people).running()
+    request = ChainRequest.created(client, people).running()
     catch_up(kept)
-    fork = second.rpc.call("evm_snapshot")
+    fork = client.rpc.call("evm_snapshot")
     request.post()
-    lost = SecondRequest.created(second, people)
+    lost = ChainRequest.created(client, people)
     catch_up(kept)
     with IndexFile(tmp_path / "kept.sqlite") as file:
         assert len(Index(file).story(request.id).rounds) == 2
         assert Index(file).story(lost.id).stage is Stage.OPEN
-    assert second.rpc.call("evm_revert", fork)
+    assert client.rpc.call("evm_revert", fork)
     request.submit(2)
     catch_up(kept)
     catch_up(new_index("fresh.sqlite"))
@@ -282,9 +282,9 @@ def test_a_reorganisation_is_taken_back(
 
 
 def test_a_damaged_index_is_made_anew(
-    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
-    SecondRequest.created(second, people)
+    ChainRequest.created(client, people)
     path = tmp_path / "kept.sqlite"
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StateDamaged), IndexFile(path) as file:
@@ -295,7 +295,7 @@ def test_a_damaged_index_is_made_anew(
 
 
 def test_a_reader_cannot_write(
-    second: ChainClient, new_index: Callable[[str], Follower], tmp_path: Path
+    client: ChainClient, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     catch_up(new_index("kept.sqlite"))
     with IndexFile(tmp_path / "kept.sqlite") as file, pytest.raises(Exception, match="readonly"):

@@ -14,14 +14,14 @@ from fedpact.dashboard.terminal import provider
 from fedpact.dashboard.terminal.provider import ProviderPicture
 from fedpact.provider.observing import Decision
 from fedpact.settings import Settings
-from tests.support.second import People, SecondRequest
+from tests.support.chain_request import ChainRequest, People
 
 
 def test_a_request_that_the_daemon_has_finished_does_not_stand_still(
-    second: ChainClient, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: ChainClient, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = people.members[0].address
-    shown = ProviderPicture(second, EmbeddedStore(tmp_path), Settings(state=tmp_path), account)
+    shown = ProviderPicture(client, EmbeddedStore(tmp_path), Settings(state=tmp_path), account)
     decided: dict[int, str] = {}
 
     def text() -> str:
@@ -32,15 +32,15 @@ def test_a_request_that_the_daemon_has_finished_does_not_stand_still(
         Console(file=out, width=120).print(shown)
         return out.getvalue()
 
-    ended = SecondRequest.created(second, people)
+    ended = ChainRequest.created(client, people)
     decided[ended.id] = "joined"
     assert f"request {ended.id}  joining" in text()
-    second.send(people.requester, second.market.cancel(ended.id))
-    second.send(people.requester, second.market.settle(ended.id, ended.terms, []))
+    client.send(people.requester, client.market.cancel(ended.id))
+    client.send(people.requester, client.market.settle(ended.id, ended.terms, []))
     decided[ended.id] = "finished"  # before anybody looked again
     assert f"request {ended.id}  refunded" in text()
 
-    under_way = SecondRequest.created(second, people)
+    under_way = ChainRequest.created(client, people)
     decided[under_way.id] = "joined"
     assert f"request {under_way.id}  joining" in text()
     assert f"request {ended.id} " not in text()

@@ -22,7 +22,7 @@ from fedpact.dashboard.web.login import Login
 from fedpact.dashboard.web.own import OwnFiles, OwnProvider
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import NodeUnreachable
-from tests.support.second import People, SecondRequest
+from tests.support.chain_request import ChainRequest, People
 
 TOKEN = "t" * 43
 
@@ -37,8 +37,8 @@ def site_of(client: ChainClient, folder: Path) -> Site:
 
 
 @pytest.fixture
-def site(second: ChainClient, tmp_path: Path) -> Site:
-    return site_of(second, tmp_path)
+def site(client: ChainClient, tmp_path: Path) -> Site:
+    return site_of(client, tmp_path)
 
 
 class Web:
@@ -96,15 +96,15 @@ def test_a_node_that_is_gone_is_named(
 
 def test_no_reader_waits_for_a_node_that_hangs(
     web: Web,
-    second: ChainClient,
+    client: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each call to such a node takes its whole time limit; who follows the chain notices first."""
-    request = SecondRequest.created(second, people).running()
+    request = ChainRequest.created(client, people).running()
     new_index("index.sqlite").step(lambda _: None)
-    [node] = second.rpc.nodes
+    [node] = client.rpc.nodes
     asked: list[str] = []
     monkeypatch.setattr(node, "_ask", lambda method, *_: asked.append(method))
     monkeypatch.setattr(node.health, "failures", 3)
@@ -140,10 +140,10 @@ def test_what_came_by_https_goes_by_https_alone(web: Web, scheme: str) -> None:
 
 
 def test_a_page_is_as_of_one_block(
-    site: Site, second: ChainClient, people: People, new_index: Callable[[str], Follower]
+    site: Site, client: ChainClient, people: People, new_index: Callable[[str], Follower]
 ) -> None:
     """The present round too, though the node knows more than the index."""
-    request = SecondRequest.created(second, people).running()
+    request = ChainRequest.created(client, people).running()
     new_index("index.sqlite").step(lambda _: None)
     request.submit(*range(len(request.seats)))
     now = site.request(request.id).now

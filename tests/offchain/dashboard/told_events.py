@@ -23,7 +23,7 @@ from fedpact.chain.bindings.events import (
 from fedpact.consensus.judgement import judge
 from fedpact.dashboard.story import Pool, Story
 from fedpact.types.requests import Phase, PoolMember, RoundFacts, Start
-from tests.support.second import make_terms
+from tests.support.chain_request import make_terms
 
 ACCOUNTS = [f"0x{number:040x}" for number in range(1, 5)]
 TERMS = make_terms(max_pool=4, max_rounds=2, vote_band=50, max_error=5_000)

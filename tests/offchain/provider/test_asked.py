@@ -1,4 +1,4 @@
-"""What the second protocol's daemon reads of the chain's past."""
+"""What a daemon reads of the chain's past."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,6 +1,5 @@
-"""What a provider of the second protocol is told of its requests, and how it gets its pay."""
+"""What a provider is told of its requests, and how it gets its pay."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,22 +15,10 @@ from fedpact.provider.overview import claim, standing
 from fedpact.provider.state import Participation, ProviderState
 from fedpact.types.currency import ETHER_CURRENCY
 from fedpact.types.requests import Status
-from tests.support.second import People, SecondRequest, deployed_second, read_events
+from tests.support.chain_request import ChainRequest, People, read_events
 from tests.support.tokens import new_token
 
 PAY = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def operator(anvil: Devnet) -> AccountKeys:
-    return anvil.new_account()
-
-
-@pytest.fixture(scope="module")
-def client(anvil: Devnet, operator: AccountKeys) -> Iterator[ChainClient]:
-    found = ChainClient.connect(anvil.url, deployed_second(anvil, operator))
-    yield found
-    found.close()
 
 
 def followed(client: ChainClient, folder: Path, account: str, request: int) -> None:
@@ -50,7 +37,7 @@ def test_a_small_pool_is_paid_by_whoever_settles(
     people = People.admitted(anvil, client, operator)
     token = new_token(client, operator, "BareToken", **{people.requester.address: PAY})
     client.send(people.requester, token.approve(client.market.address, PAY))
-    request = SecondRequest.created(client, people, token=token.address, pay=PAY, max_rounds=1)
+    request = ChainRequest.created(client, people, token=token.address, pay=PAY, max_rounds=1)
     alice = people.members[0]
     assert standing(client, tmp_path, alice.address) == []
     request.running()
@@ -89,7 +76,7 @@ def test_members_of_a_large_pool_claim_for_themselves_and_for_others(
     anvil: Devnet, client: ChainClient, operator: AccountKeys, tmp_path: Path
 ) -> None:
     people = People.admitted(anvil, client, operator, members=17)
-    request = SecondRequest.created(
+    request = ChainRequest.created(
         client, people, max_rounds=1, cohort=2, gas_per_round=0, pay=PAY
     ).running()
     drawn = request.seats
@@ -116,7 +103,7 @@ def test_what_the_market_keeps_counts_once(
     settled = []
     with closing(Nodes(anvil.url)) as node:
         for code in ("0x5f5ffd", "0x"):  # the account refuses ether; it is an ordinary one
-            request = SecondRequest.created(client, people, max_rounds=1, pay=PAY).running()
+            request = ChainRequest.created(client, people, max_rounds=1, pay=PAY).running()
             request.post()
             request.deliver()
             anvil.mine(2, 1_001)

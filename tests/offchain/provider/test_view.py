@@ -1,4 +1,4 @@
-"""What a member reads of a request of the second protocol."""
+"""What a member reads of a request."""
 
 from types import SimpleNamespace
 from typing import Any

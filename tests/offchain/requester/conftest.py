@@ -1,8 +1,7 @@
-"""A requester of the second protocol on a real chain; the test plays its providers."""
+"""A requester on a real chain; the test plays its providers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from fedpact.chain.bindings.events import RequestEvent
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, seal_global
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import committee_key
@@ -21,30 +19,13 @@ from fedpact.requester.client import Requester
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.requests import Status
 from tests.offchain.requester.requests_of_digits import draft, evaluation
-from tests.support.second import REQUEST_KEY, People, SecondRequest, deployed_second
+from tests.support.chain_request import REQUEST_KEY, ChainRequest, People
 
 PAY = 10**18
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")
 
 
-@pytest.fixture(scope="session")
-def operator(anvil: Devnet) -> AccountKeys:
-    return anvil.new_account()
-
-
-@pytest.fixture(scope="session")
-def second(anvil: Devnet, operator: AccountKeys) -> Iterator[ChainClient]:
-    client = ChainClient.connect(anvil.url, deployed_second(anvil, operator))
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def people(anvil: Devnet, second: ChainClient, operator: AccountKeys) -> People:
-    return People.admitted(anvil, second, operator)
-
-
-class Played(SecondRequest):
+class Played(ChainRequest):
     """A request that the product published; the test controls its three providers."""
 
     def __init__(self, scene: Scene, request_id: int) -> None:
@@ -103,5 +84,5 @@ class Scene:
 
 
 @pytest.fixture
-def scene(anvil: Devnet, second: ChainClient, people: People, tmp_path: Path) -> Scene:
-    return Scene(anvil, second, people, tmp_path)
+def scene(anvil: Devnet, client: ChainClient, people: People, tmp_path: Path) -> Scene:
+    return Scene(anvil, client, people, tmp_path)

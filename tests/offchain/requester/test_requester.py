@@ -1,4 +1,4 @@
-"""What a requester of the second protocol does, and which of its attacks fail."""
+"""What a requester does, and which of its attacks fail."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,7 @@ from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.offchain.requester.conftest import PAY, Scene
 from tests.offchain.requester.requests_of_digits import evaluation
-from tests.support.second import REQUEST_KEY, People
+from tests.support.chain_request import REQUEST_KEY, People
 
 
 def test_a_request_is_served_to_its_end(scene: Scene, people: People) -> None:

@@ -34,7 +34,7 @@ from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification
 from tests.offchain.requester.conftest import Played, Scene
-from tests.support.second import REQUEST_KEY, read_events
+from tests.support.chain_request import REQUEST_KEY, read_events
 
 PRICE = 10**16
 ORGANISATION = 500

@@ -13,7 +13,7 @@ from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Status
 from tests.offchain.requester.conftest import Played, Scene
 from tests.offchain.requester.requests_of_digits import evaluation
-from tests.support.second import People
+from tests.support.chain_request import People
 from tests.support.tokens import new_token
 
 PAY = 12_000_001

@@ -1,4 +1,4 @@
-"""Deploys the second protocol at addresses that are known beforehand.
+"""Deploys the contracts at addresses that are known beforehand.
 
     order: registry, ledger, pool, rounds, market
 
@@ -37,7 +37,7 @@ def planned(chain: Chain, owner: str, salt: bytes, arguments: Arguments) -> dict
     return {name: create_address(factory, number) for number, name in enumerate(arguments, 1)}
 
 
-def deploy_second(
+def deploy_planned(
     chain: Chain, owner: LocalAccount, salt: bytes, arguments: Arguments
 ) -> dict[str, Contract]:
     """Creates the factory and all contracts; each is where it was planned."""

@@ -1,4 +1,4 @@
-"""A committee of the second protocol in one process, with models that are trained and scored.
+"""A committee in one process, with models that are trained and scored.
 
 Member i of the pool is provider i. Rounds are played by batches, in which some sign and others call
 for themselves, or posted as a whole.
@@ -44,7 +44,7 @@ from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import Earned, Join, Start, Terms
 from fedpact.types.scores import MAX_SCORE, lane, pack_scores
 from fedpact.types.specification import Specification
-from tests.support.second import People, deployed_second, signed
+from tests.support.chain_request import People, deployed_contracts, signed
 
 PAYMENT = 10**18 + 7
 """Wei; a number that divides into no equal shares, so that rounding shows."""
@@ -52,7 +52,7 @@ WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")
 
 
 @dataclass
-class SecondMarket:
+class DigitsMarket:
     """A fresh deployment with registered accounts, a store, and digits split across providers."""
 
     client: ChainClient
@@ -98,10 +98,10 @@ class SecondMarket:
         return Draft(fields)
 
 
-def open_second_market(devnet: Devnet, folder: Path, providers: int = 3) -> SecondMarket:
+def open_digits_market(devnet: Devnet, folder: Path, providers: int = 3) -> DigitsMarket:
     """Deploy, register a requester, an auditor and `providers` providers, split the digits."""
     registrar = devnet.new_account()
-    client = ChainClient.connect(devnet.url, deployed_second(devnet, registrar, salt=17))
+    client = ChainClient.connect(devnet.url, deployed_contracts(devnet, registrar, salt=17))
     people = People.admitted(devnet, client, registrar, providers)
     auditor = devnet.new_account()
     public = bytes(auditor.encryption_key().public_key)
@@ -109,7 +109,7 @@ def open_second_market(devnet: Devnet, folder: Path, providers: int = 3) -> Seco
     source = digits(seed=0)
     x = (source.x_train.reshape(-1, 64) / source.scale).astype(np.float32)
     dealt = np.array_split(np.arange(400, len(x)), providers)
-    return SecondMarket(
+    return DigitsMarket(
         client,
         EmbeddedStore(folder / "content"),
         people,
@@ -131,10 +131,10 @@ def history_of(
 
 
 @dataclass
-class SecondCommittee:
+class Committee:
     """All members of one request, which they play together."""
 
-    market: SecondMarket
+    market: DigitsMarket
     id: int
     key: bytes = field(default_factory=lambda: os.urandom(32))
 
@@ -353,9 +353,9 @@ class SecondCommittee:
         return [one for one in self.market.client.request_events(self.id) if isinstance(one, kind)]
 
 
-def new_request(market: SecondMarket, **draft: object) -> SecondCommittee:
+def new_request(market: DigitsMarket, **draft: object) -> Committee:
     """A request that its members have started."""
     number = market.requester.create(market.draft(**draft), market.evaluation, PAYMENT)
-    committee = SecondCommittee(market, number)
+    committee = Committee(market, number)
     committee.enrol_and_start()
     return committee

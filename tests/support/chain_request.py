@@ -1,6 +1,6 @@
-"""A request of the second protocol over the product's bindings: people, terms, and whole rounds.
+"""A request whose members only call the contracts: people, terms, and whole rounds.
 
-For tests that need a request to run without daemons. Member i of a pool that joined in one batch
+For tests that need neither daemons nor models. Member i of a pool that joined in one batch
 has organisation 100 + i and index i.
 """
 
@@ -42,7 +42,7 @@ ATTRIBUTES = keccak(text="attributes")
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "attest", "deliver", "dispute")
 
 
-def deployed_second(anvil: Devnet, keys: AccountKeys, salt: int = 0) -> PresentDeployment:
+def deployed_contracts(anvil: Devnet, keys: AccountKeys, salt: int = 0) -> PresentDeployment:
     """The contracts with windows of a second; `keys` are registrar and guardian."""
     connection = Connection.connect(anvil.url, None)
     return deploy_contracts(connection, keys, Parameters(keys.address, keys.address, 1, 1), salt)
@@ -102,8 +102,8 @@ class People:
         return people
 
 
-class SecondRequest:
-    """One request and what its members do."""
+class ChainRequest:
+    """One request and what its members do on chain; digests stand for models."""
 
     def __init__(self, client: ChainClient, people: People, request_id: int, terms: Terms) -> None:
         self.client, self.people, self.id, self.terms = client, people, request_id, terms
@@ -115,7 +115,7 @@ class SecondRequest:
         )
 
     @classmethod
-    def created(cls, client: ChainClient, people: People, **terms: Any) -> SecondRequest:
+    def created(cls, client: ChainClient, people: People, **terms: Any) -> ChainRequest:
         given = make_terms(**{"max_pool": len(people.members), **terms})
         receipt = client.send(people.requester, client.market.create_request(given))
         number = int(receipt.event("RequestCreated").args["request"])
@@ -147,7 +147,7 @@ class SecondRequest:
         )
         return self.send(self.people.members[0], self.client.rounds.start(self.id, 0, facts))
 
-    def running(self, committee_key: bytes = b"\x05" * 32) -> SecondRequest:
+    def running(self, committee_key: bytes = b"\x05" * 32) -> ChainRequest:
         self.enrol()
         self.start(committee_key)
         return self
