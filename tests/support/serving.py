@@ -104,34 +104,49 @@ class Serving:
         assert ready.wait(PATIENCE)
 
     def _serve(self, ready: threading.Event) -> None:
-        market, folder = self._market, self._market.folder / f"daemon-{self._number}"
-        folder.mkdir(exist_ok=True)
-        client = ChainClient.connect(self._url, market.client.deployment)
-        policy = Policy(
-            accept_without_privacy=True,
-            accept_paper_privacy=True,
-            min_samples=5,
-            epsilon_per_request=9.0,
-            epsilon_per_requester=32.0,
-            epsilon_lifetime=32.0,
-            submit_after=0.0,
-            networks=(*PINNED_NETWORKS, *self._networks),
-        )
-        settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", POLL)
-        self._daemon = Daemon(
-            client,
-            market.client.deployment,
-            EmbeddedStore(market.folder / "content"),
-            market.providers[self._number],
-            policy,
-            OwnRecords(
-                self._data,
-                DataSchema.read(schema_file(self._data)),
-                folder / "features",
-                folder / "snapshots",
-            ),
-            settings,
-            InProcess(SeededWork()),
+        self._daemon = daemon_of(
+            self._url, self._market, self._number, self._data, networks=self._networks
         )
         ready.set()
         self._daemon.run()
+
+
+def daemon_of(
+    url: str,
+    market: DigitsMarket,
+    number: int,
+    data: Path,
+    *,
+    networks: tuple[str, ...] = (),
+    poll_seconds: float = POLL,
+) -> Daemon:
+    """The daemon of one provider, in this process; its files are in the market's folder."""
+    folder = market.folder / f"daemon-{number}"
+    folder.mkdir(exist_ok=True)
+    client = ChainClient.connect(url, market.client.deployment)
+    policy = Policy(
+        accept_without_privacy=True,
+        accept_paper_privacy=True,
+        min_samples=5,
+        epsilon_per_request=9.0,
+        epsilon_per_requester=32.0,
+        epsilon_lifetime=32.0,
+        submit_after=0.0,
+        networks=(*PINNED_NETWORKS, *networks),
+    )
+    settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", poll_seconds)
+    return Daemon(
+        client,
+        market.client.deployment,
+        EmbeddedStore(market.folder / "content"),
+        market.providers[number],
+        policy,
+        OwnRecords(
+            data,
+            DataSchema.read(schema_file(data)),
+            folder / "features",
+            folder / "snapshots",
+        ),
+        settings,
+        InProcess(SeededWork()),
+    )
