@@ -5,6 +5,7 @@ ten at once.
 """
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,15 +22,23 @@ NEAR = 16
 
 
 def backwards(
-    connection: Connection, newest: int, oldest: int, *, address: str, topics: Sequence[str | None]
+    connection: Connection,
+    newest: int,
+    oldest: int,
+    *,
+    address: str,
+    topics: Sequence[str | None],
+    queries: float = math.inf,
 ) -> Iterator[Event]:
-    """A contract's events from block `newest` down to `oldest`, the last first.
+    """A contract's events from block `newest` down to `oldest`, the last first; with no more than
+    `queries` queries.
 
     They are as the node tells them: hints, which the caller checks against the contract's state.
     Raises NodeUnreachable, also where the node refuses a single block.
     """
     span, last = Span(connection.reach), newest
-    while last >= oldest:
+    while last >= oldest and queries > 0:
+        queries -= 1
         first = max(oldest, last - span.blocks + 1)
         query: dict[str, Any] = {
             "fromBlock": hex(first),

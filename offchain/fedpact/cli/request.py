@@ -111,7 +111,10 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
     Example: fedpact --account bob request status 1
     """
-    progress = _progress(session.of(context), request_id)
+    from fedpact.requester.client import progress_of
+
+    at = session.of(context)
+    progress = progress_of(at.client, at.store, request_id)
     said = {} if as_json else {"declined": progress.declined_text or None}
     print_facts({**_facts(progress), **said}, as_json=as_json)
 
@@ -376,18 +379,6 @@ def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> No
         raise NotReady(
             f"request {request_id} ended ({end.status.name.lower()}) without a model{why}: {rest}"
         )
-
-
-def _progress(at: "Session", request_id: int) -> "RequestProgress":
-    from fedpact.requester.declines import Declines
-    from fedpact.requester.look import look
-    from fedpact.types.requests import Phase
-
-    seen = look(at.client, request_id)
-    if seen.facts.phase is not Phase.WAITING:
-        return seen.progress()
-    with Declines(at.client, at.store, request_id) as declines:
-        return seen.progress(declined=tuple(declines.everybody().items()))
 
 
 def _facts(progress: "RequestProgress") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
 from fedpact.content.store import ContentStore
-from fedpact.errors import FedpactError, InvalidInput, Retryable
+from fedpact.errors import FedpactError, InvalidInput
 from fedpact.exchange.boards import Exchange
 from fedpact.requester import buying
 from fedpact.requester.answer import Answers, answer_file
@@ -121,10 +121,7 @@ class Requester(RequestCreator):
                 seen = look(self.client, request_id, kept, seen)
                 note = next_duty(acting, seen)
                 if seen.facts.phase is Phase.WAITING:
-                    try:
-                        declines.look()
-                    except FedpactError as error:  # They are shown, and decide nothing.
-                        log.debug("request %d: who declined is not known: %s", request_id, error)
+                    declines.look()
                 current = seen.progress(note, tuple(declines.counted.items()))
                 if current.status is Status.SETTLED:
                     self.release(request_id)
@@ -133,7 +130,7 @@ class Requester(RequestCreator):
                 failing_since = min(failing_since, time.monotonic())
                 if time.monotonic() - failing_since > patience:
                     raise
-                if not isinstance(error, Retryable):
+                if not isinstance(error, FedpactError):
                     log.exception("request %d: following failed; trying again", request_id)
                 if last is not None:
                     last = replace(last, note=str(error))
@@ -313,6 +310,15 @@ def requests(client: ChainClient, requester: str | None = None) -> Iterator[Requ
             client.rounds.round_facts(number, frame).round,
             terms.max_rounds,
         )
+
+
+def progress_of(client: ChainClient, store: ContentStore, request_id: int) -> RequestProgress:
+    """Where a request is now, with who has declined it while it waits. Raises UnknownRequest."""
+    seen = look(client, request_id)
+    if seen.facts.phase is not Phase.WAITING:
+        return seen.progress()
+    with Declines(client, store, request_id) as declines:
+        return seen.progress(declined=tuple(declines.everybody().items()))
 
 
 def pause_after(error: Exception, failures: int, poll_interval: float) -> float:
