@@ -1,11 +1,23 @@
 """`fedpact dashboard`: the web application."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fedpact.cli import session
+
+
+class AskProviders(StrEnum):
+    """Whose daemons are asked why they stay out of requests."""
+
+    NOBODY = "nobody"
+    PUBLIC = "public"
+    ALL = "all"
+
+
+ASK_PRIVATE = {AskProviders.NOBODY: None, AskProviders.PUBLIC: False, AskProviders.ALL: True}
 
 
 def dashboard(
@@ -25,6 +37,13 @@ def dashboard(
     log: Annotated[
         Path | None, typer.Option(help="The daemon's log file, for its last errors.")
     ] = None,
+    ask_providers: Annotated[
+        AskProviders,
+        typer.Option(
+            help="Ask daemons why they stay out of an open request that somebody looks at: those at"
+            " public addresses, or all."
+        ),
+    ] = AskProviders.NOBODY,
 ) -> None:
     """Show requests, rounds, votes and pay in a browser; read-only.
 
@@ -53,4 +72,5 @@ def dashboard(
     files = None
     if own:
         files = OwnFiles(at.address(), settings.state, policy, log, settings.monitor)
-    serve(settings, at.deployment, address, rebuild=rebuild, own=files)
+    asked = ASK_PRIVATE[ask_providers]
+    serve(settings, at.deployment, address, rebuild=rebuild, own=files, ask_private=asked)

@@ -20,6 +20,7 @@ from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.own import OwnFiles, OwnProvider
 from fedpact.dashboard.web.site import Site
+from fedpact.dashboard.web.staying_out import StayingOut
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment, PresentDeployment
@@ -40,8 +41,10 @@ def serve(
     *,
     rebuild: bool = False,
     own: OwnFiles | None = None,
+    ask_private: bool | None = None,
 ) -> None:
-    """Serve until stopped; `listen`: host:port.
+    """Serve until stopped; `listen`: host:port. `ask_private`: whether providers with private
+    addresses, too, are asked why they stay out of requests; None: nobody is asked.
 
     Raises DeploymentError for a deployment of the first protocol, NodeUnreachable, SettingsError,
     StorageUnavailable.
@@ -73,7 +76,12 @@ def serve(
         hub = Hub()
         links = Links(settings.explorer, settings.gateway)
         both = stores[1], stores[2]
-        site = Site(client, both, path, hub, links, settings.confirmations, follower.distrust)
+        asking = None
+        if ask_private is not None:
+            asking = StayingOut(client, stores[2], private=ask_private)
+        site = Site(
+            client, both, path, hub, links, settings.confirmations, follower.distrust, asking
+        )
         login, provider = None, None
         folder = settings.state / "dashboard"
         if own is not None:

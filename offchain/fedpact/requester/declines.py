@@ -65,14 +65,25 @@ class _Said:
 class Declines(Closing):
     """Of one request. Use it from one thread."""
 
-    def __init__(self, client: ChainClient, store: ContentStore, request: int) -> None:
+    def __init__(
+        self,
+        client: ChainClient,
+        store: ContentStore,
+        request: int,
+        *,
+        private: bool = True,
+        again: float = AGAIN_SECONDS,
+    ) -> None:
+        """`private`: whether to ask addresses of this machine and of private networks. `again`:
+        seconds between two questions to one daemon."""
         self._client, self._store, self.request = client, store, request
         self._path = f"/exchange/{client.deployment.fingerprint.hex()}/{request}/decline"
+        self._private, self._again = private, again
         self._declines: dict[str, Decline] = {}
         self._addresses: dict[str, str] = {}
         self._asked: dict[str, float] = {}
         self._answers: dict[str, Future[Decline | None]] = {}
-        self._http = Strangers(step=TIMEOUT_SECONDS, whole=2 * TIMEOUT_SECONDS)
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=2 * TIMEOUT_SECONDS, private=private)
         self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="declines")
         self._found: SimpleQueue[tuple[str, str]] = SimpleQueue()
         """Accounts and addresses, as the reader finds them."""
@@ -102,7 +113,7 @@ class Declines(Closing):
                 self._declines[account] = decline
         now = time.monotonic()
         for account, address in self._addresses.items():
-            due = now - self._asked.get(account, -AGAIN_SECONDS) >= AGAIN_SECONDS
+            due = now - self._asked.get(account, -self._again) >= self._again
             if due and account not in {*self._declines, *self._answers}:
                 self._asked[account] = now
                 self._answers[account] = self._workers.submit(self._ask, account, address)
@@ -171,7 +182,7 @@ class Declines(Closing):
         except FedpactError as error:  # Whoever is registered chooses what is found there.
             log.debug("the address of %s: %s", said.account, error)
             return True
-        if may_ask(True, address):
+        if may_ask(self._private, address):
             known.add(said.account)
             self._found.put((said.account, address.rstrip("/")))
         return True

@@ -69,8 +69,9 @@ class HttpTransport(Closing):
 
 def may_ask(private: bool, endpoint: str) -> bool:
     """Whether an address from others may be asked. `private`: whether the one who asks has no
-    public address itself; only then may it ask private ones."""
-    if not endpoint.startswith(("http://", "https://")):
+    public address itself; only then may it ask private ones. One with a user, a query or a fragment
+    is no server's address: paths are added to it."""
+    if not endpoint.startswith(("http://", "https://")) or set(endpoint) & set("?#@"):
         return False
     return private or not is_private(endpoint)
 

@@ -8,6 +8,8 @@ the deadline.
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -29,13 +31,17 @@ _until: ContextVar[float] = ContextVar("_until")
 class Strangers(Closing):
     """Connections to servers that nobody vouches for; thread-safe."""
 
-    def __init__(self, *, step: float, whole: float, connections: int = 64) -> None:
-        """`step`: seconds to connect, for one write, for one read; `whole`: for all of them."""
+    def __init__(
+        self, *, step: float, whole: float, connections: int = 64, private: bool = True
+    ) -> None:
+        """`step`: seconds to connect, for one write, for one read; `whole`: for all of them.
+        `private`: whether hosts of this machine and of private networks may be reached, also by
+        names that lead there."""
         self._step, self._whole = step, whole
         self._pool = httpcore.ConnectionPool(
             ssl_context=_tls(),
             max_connections=connections,
-            network_backend=_Backend(),
+            network_backend=_Backend(private),
         )
 
     def close(self) -> None:
@@ -121,6 +127,9 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
+    def __init__(self, private: bool) -> None:
+        self._private = private
+
     def connect_tcp(
         self,
         host: str,
@@ -129,8 +138,23 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        if not self._private:
+            host = _public_address(host, port)
         left = _left(timeout, httpcore.ConnectTimeout)
         return _Stream(super().connect_tcp(host, port, left, local_address, socket_options))
+
+
+def _public_address(host: str, port: int) -> str:
+    """The first address of a host that is not of a private network: what is connected to is what
+    was looked at. Raises ConnectError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+    for *_, address in found:
+        if ipaddress.ip_address(address[0]).is_global:
+            return str(address[0])
+    raise httpcore.ConnectError(f"{host} has no public address")
 
 
 def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float:

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.client import ChainClient
@@ -44,8 +43,10 @@ def site(client: ChainClient, tmp_path: Path) -> Site:
 class Web:
     """Asks the application, without a server."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(
+        self, site: Site, own: OwnProvider | None = None, login: Login | None = None
+    ) -> None:
+        self._app = create_app(site, None, own, login)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self._ask("GET", path, options))
@@ -62,7 +63,7 @@ class Web:
 @pytest.fixture
 def web(site: Site, people: People, tmp_path: Path) -> Web:
     own = OwnProvider(site, OwnFiles(people.members[0].address, tmp_path))
-    return Web(create_app(site, None, own, Login(TOKEN)))
+    return Web(site, own, Login(TOKEN))
 
 
 @pytest.mark.parametrize("path", ["/", "/requests/1", "/network", "/participants/0x" + "1" * 40])

@@ -1,11 +1,13 @@
 """Servers that nobody vouches for: what they send, and how slowly, is bounded."""
 
+import socket
 import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from fedpact.errors import RetrievalError
+from fedpact.retrieval.http import may_ask
 from fedpact.retrieval.strangers import Strangers
 from tests.support.dripping import dripping
 from tests.support.node_proxy import serving
@@ -69,3 +71,41 @@ def test_answers_are_read_up_to_their_limit() -> None:
 def test_what_is_no_address_is_an_error_like_any_other(url: str) -> None:
     with Strangers(step=1.0, whole=1.0) as strangers, pytest.raises(RetrievalError):
         strangers.get(url, 100)
+
+
+def test_a_public_asker_reaches_no_private_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by number nor by a name that leads there, which a stranger's server of names may say
+    only when asked the second time: the address that was looked at is the one connected to."""
+    with serving(Echo) as address, Strangers(step=1.0, whole=1.0, private=False) as strangers:
+        port = address.rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "0.0.0.0", "0x7f.1"):
+            with pytest.raises(RetrievalError):
+                strangers.get(f"http://{host}:{port}/", 100)
+        looked: list[str] = []
+
+        def lookup(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+            looked.append(host)
+            found = ["10.0.0.1", "192.0.2.1"] if looked[1:] else ["10.0.0.1", "169.254.169.254"]
+            return [(2, 1, 6, "", (one, port)) for one in found]
+
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        with pytest.raises(RetrievalError, match=r"x\.example has no public address"):
+            strangers.get(f"http://x.example:{port}/", 100)
+        assert looked == ["x.example"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "private", "public"),
+    [
+        ("https://p.example:8443/fedpact", True, True),
+        ("http://10.0.0.1:80", True, False),
+        ("http://localhost", True, False),
+        ("http://10.0.0.1/reboot?x=", False, False),
+        ("http://p.example/delete#", False, False),
+        ("http://user@p.example", False, False),
+        ("ftp://p.example", False, False),
+    ],
+)
+def test_which_addresses_may_be_asked(endpoint: str, private: bool, public: bool) -> None:
+    """A path is added to each: what ends in a query would make any address of it."""
+    assert (may_ask(True, endpoint), may_ask(False, endpoint)) == (private, public)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fedpact.dashboard.index.reading import Described, Transaction
@@ -21,6 +22,13 @@ from fedpact.types.requests import RoundFacts
 from fedpact.types.specification import ScoreKind, Specification
 
 
+class DeclineRow(View):
+    """Providers that stay out for one reason, as their daemons say."""
+
+    reason: str
+    providers: int
+
+
 class RequestView(View):
     """All that a request's page shows."""
 
@@ -30,6 +38,8 @@ class RequestView(View):
     specification: str
     """CID."""
     now: Now
+    declines: tuple[DeclineRow, ...] | None
+    """Why providers stay out of an open request; None: they are not asked, or it is not open."""
     task: tuple[Fact, ...]
     rules: tuple[Fact, ...]
     usage_rules: str
@@ -59,6 +69,8 @@ class Sources:
     now: int = 0
     """The block's time."""
     transactions: dict[str, Transaction] = field(default_factory=dict)
+    declined: Mapping[str, int] | None = None
+    """Providers by the reason for which they stay out; None: they are not asked."""
     said: Said = frozenset()
     """In the present round by messages to its members, where that is heard."""
 
@@ -72,6 +84,7 @@ def request_view(of: Sources) -> RequestView:
         problem=of.described.problem,
         specification=of.described.cid,
         now=now_of(story, of.facts, of.now, rounds, of.said),
+        declines=_declines(of.declined),
         task=_task(spec),
         rules=_rules(story),
         usage_rules=spec.usage_rules if spec else "",
@@ -86,6 +99,12 @@ def request_view(of: Sources) -> RequestView:
         errors=error_chart(story, spec.score if spec else None),
         points=points_chart(story, members),
     )
+
+
+def _declines(declined: Mapping[str, int] | None) -> tuple[DeclineRow, ...] | None:
+    if declined is None:
+        return None
+    return tuple(DeclineRow(reason=one, providers=count) for one, count in declined.items())
 
 
 # ---------------------------------------------------------------------- what it is about

@@ -43,6 +43,7 @@ REQUEST_TABLES = (
     "money",
     "sales",
     "sales_money",
+    "declines",
 )
 PARTICIPANT_TABLES = ("requests", "payments", "outcomes", "purchases")
 
@@ -165,6 +166,8 @@ def request_rows(view: RequestView, table: str) -> list[View]:
         return list(view.members)
     if table == "timeline":
         return list(view.timeline)
+    if table == "declines":
+        return list(view.declines or ())
     if table == "sales":
         return list(view.resale.sales) if view.resale else []
     if table in ("money", "sales_money"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,17 +59,20 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         site.hub.attach(asyncio.get_running_loop())
         stop = threading.Event()
-        thread = None
+        works: dict[str, Callable[[], None]] = {}
         if follow is not None:
-            follower, pause = follow
-            thread = threading.Thread(
-                target=follower.run, args=(stop, pause, site.hub.tell), name="follow", daemon=True
-            )
+            works["follow"] = partial(follow[0].run, stop, follow[1], site.hub.tell)
+        if site.staying_out is not None:
+            works["declines"] = partial(site.staying_out.run, stop, site.hub.changed)
+        threads = [
+            threading.Thread(target=work, name=name, daemon=True) for name, work in works.items()
+        ]
+        for thread in threads:
             thread.start()
         yield
         stop.set()
         site.hub.detach()
-        if thread is not None:
+        for thread in threads:
             thread.join(STOP_SECONDS)
 
     app = FastAPI(

@@ -48,6 +48,12 @@ class Hub:
             with suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(self._spread, change)
 
+    def changed(self, request: int) -> None:
+        """Something else than the chain has told more of a request. From any thread."""
+        last = self.last
+        if last is not None:
+            self.tell(Change(last.block, last.time, frozenset({request})))
+
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events: one `change` each, comments in between."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(QUEUED)

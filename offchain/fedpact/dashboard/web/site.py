@@ -33,6 +33,7 @@ from fedpact.dashboard.views.participant import (
 from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.kept import Kept, within
+from fedpact.dashboard.web.staying_out import StayingOut
 from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable, Retryable, StateDamaged
 from fedpact.types.requests import RoundFacts
 
@@ -63,12 +64,14 @@ class Site:
         links: Links,
         confirmations: int,
         distrust: Callable[[], None],
+        staying_out: StayingOut | None = None,
     ) -> None:
         """`stores`: the same store twice, one for audits, one that is checked meanwhile; each
         serves one thread at a time. `confirmations`: as of the index. `distrust` is called when the
-        index is found damaged."""
+        index is found damaged. `staying_out`: None, and no provider is asked."""
         self.client, self.hub, self.links = client, hub, links
         self._audited, self._checked = stores
+        self.staying_out = staying_out
         self._audit_lock = threading.Lock()
         self._path, self._confirmations, self._distrust = index, confirmations, distrust
         self._views = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
@@ -110,7 +113,11 @@ class Site:
             facts = None
             if story.stage in (Stage.OPEN, Stage.RUNNING):
                 facts = self._round(number, frame)
-            return request_view(Sources(story, described, facts, frame.timestamp, transactions))
+            declined = None
+            if self.staying_out is not None and story.stage is Stage.OPEN:
+                declined = self.staying_out.of(number)
+            sources = Sources(story, described, facts, frame.timestamp, transactions, declined)
+            return request_view(sources)
 
         return self.kept(("request", number), make)
 
