@@ -20,6 +20,7 @@ from fedpact.provider import daemon as daemons
 from fedpact.provider import housekeeping
 from fedpact.provider.context import idle
 from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.requests import Requests
@@ -74,17 +75,24 @@ def daemon_before(
 
 
 def daemon_in(folder: Path, market: DigitsMarket, data: Path, url: str) -> Daemon:
+    policy = Policy(categories=("nothing",))
     return Daemon(
         ChainClient.connect(url, market.client.deployment),
         market.client.deployment,
         EmbeddedStore(market.folder / "content"),
         market.providers[0],
-        Policy(categories=("nothing",)),
-        OwnRecords(
-            data,
-            DataSchema.read(schema_file(data)),
-            folder / "features",
-            folder / "snapshots",
+        policy,
+        (
+            OwnData(
+                "",
+                OwnRecords(
+                    data,
+                    DataSchema.read(schema_file(data)),
+                    folder / "features",
+                    folder / "snapshots",
+                ),
+                policy,
+            ),
         ),
         DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", 0.01),
         InProcess(LocalWork()),

@@ -62,7 +62,7 @@ def test_an_operator_sees_a_daemon_fall_ill_recover_and_end(
         wait_until(lambda: status(world, "/ready")[0] == 200, lambda: status(world, "/ready")[1])
         wait_until(lambda: "fedpact_balance_ether 9" in status(world, "/metrics")[1])
         text = status(world, "/metrics")[1]
-        assert 'fedpact_epsilon{kind="spent"} 0.0' in text
+        assert 'fedpact_epsilon{data="",kind="spent"} 0.0' in text
         assert re.search(r'fedpact_rpc_calls_total\{method="eth_getLogs",node="http://127', text)
 
         world.network.devnet.child.process.send_signal(signal.SIGSTOP)

@@ -14,6 +14,7 @@ from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.state import ProviderState
@@ -135,18 +136,15 @@ def daemon_of(
         networks=(*PINNED_NETWORKS, *networks),
     )
     settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", poll_seconds)
+    declared = DataSchema.read(schema_file(data))
+    records = OwnRecords(data, declared, folder / "features", folder / "snapshots")
     return Daemon(
         client,
         market.client.deployment,
         EmbeddedStore(market.folder / "content"),
         market.providers[number],
         policy,
-        OwnRecords(
-            data,
-            DataSchema.read(schema_file(data)),
-            folder / "features",
-            folder / "snapshots",
-        ),
+        (OwnData("", records, policy),),
         settings,
         InProcess(SeededWork()),
     )

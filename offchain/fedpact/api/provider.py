@@ -20,7 +20,7 @@ class Provider:
 
     def serve(
         self,
-        data: Path | str,
+        data: Path | str | None,
         policy: Path | str,
         *,
         schema: Path | str | None = None,
@@ -29,6 +29,7 @@ class Provider:
         """Run the daemon until it is stopped (Ctrl-C, SIGTERM): join requests that the policy
         allows, train, vote, lead, get paid.
 
+        `data`: None for the data sets that the policy lists.
         `schema`: what of the data is public, by default DATA.schema.toml beside them. `dry_run`:
         decide and log, and send, store and charge nothing. Raises SettingsError with all that is
         missing before anything is served, DataError for a schema that cannot be read.
@@ -39,7 +40,7 @@ class Provider:
         run(self._session.settings, self._session.keys, _offer(data, policy, schema))
 
     def check(
-        self, data: Path | str, policy: Path | str, *, schema: Path | str | None = None
+        self, data: Path | str | None, policy: Path | str, *, schema: Path | str | None = None
     ) -> "list[Finding]":
         """Look at everything that serving needs: keys, nodes, admission, store, data, ledger, disk
         and clock. Nothing is sent or changed; a daemon may be running."""
@@ -82,7 +83,8 @@ class Provider:
         return privacy_standing(self._session.settings.state, self._session.keys, limit)
 
 
-def _offer(data: Path | str, policy: Path | str, schema: Path | str | None) -> "Offer":
+def _offer(data: Path | str | None, policy: Path | str, schema: Path | str | None) -> "Offer":
     from fedpact.provider.serve import Offer
 
-    return Offer(Path(policy), Path(data), None if schema is None else Path(schema))
+    at, declared = (None if one is None else Path(one) for one in (data, schema))
+    return Offer(Path(policy), at, declared)

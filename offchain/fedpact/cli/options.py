@@ -6,8 +6,13 @@ from typing import Annotated
 import typer
 
 RequestId = Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")]
-DataPath = Annotated[
-    Path, typer.Option(help="Your data: a file or folder in a format listed in docs/data.md.")
+ServedData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Your data: a file or folder in a format listed in docs/data.md. Default: the data "
+        "sets that the policy lists.",
+    ),
 ]
 PolicyFile = Annotated[Path, typer.Option(help="The daemon's policy file (TOML).")]
 DataFile = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
-from fedpact.cli.options import DataPath, PolicyFile, RequestId
+from fedpact.cli.options import PolicyFile, RequestId, ServedData
 from fedpact.cli.output import AsJson, Plain, amount, live_console, print_rows
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ NewData = Annotated[
 @app.command()
 def serve(
     context: typer.Context,
-    data: DataPath,
     policy: PolicyFile,
+    data: ServedData = None,
     schema: SchemaFile = None,
     new_data: NewData = False,
     only_daemon: Annotated[
@@ -59,9 +59,10 @@ def serve(
     On a terminal it shows the rounds that it takes part in, below its log.
 
     Ctrl-C or SIGTERM stops it, SIGHUP makes it read the policy again. The data need a schema, which
-    says what of them is public: see `fedpact data doctor`.
+    says what of them is public: see `fedpact data doctor`. A policy may list several data sets
+    ([[data]]): a request is served with the first one that fits.
 
-    Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
+    Example: fedpact --account alice provider serve --policy policy.toml --data own.csv
     """
     from fedpact.logs import log_to_stderr
     from fedpact.provider.serve import Offer, rehearse
@@ -96,8 +97,8 @@ def _watching(at: "Session", console: "Console | None") -> "Watching | None":
 @app.command()
 def check(
     context: typer.Context,
-    data: DataPath,
     policy: PolicyFile,
+    data: ServedData = None,
     schema: SchemaFile = None,
     new_data: NewData = False,
     as_json: AsJson = False,

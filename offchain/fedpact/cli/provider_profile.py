@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedpact.cli import session
-from fedpact.cli.options import DataPath, PolicyFile
+from fedpact.cli.options import PolicyFile, ServedData
 from fedpact.cli.output import AsJson, print_facts
 
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ app = typer.Typer(help="Build and publish the profile that searches find.", no_a
 @app.command()
 def build(
     context: typer.Context,
-    data: DataPath,
     policy: PolicyFile,
+    data: ServedData = None,
+    of: Annotated[
+        str | None,
+        typer.Option(help="Name of the data set to describe, of those that the policy lists."),
+    ] = None,
     category: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,26 +50,29 @@ def build(
 ) -> None:
     """Build the profile. Its noised signature is charged to the ledger, once for the same data.
 
-    Nothing leaves this machine yet. The graph and the clusters of texts help to choose categories;
+    Where the policy lists several data sets, the profile describes one of them (--of), and its
+    categories are those of all. Nothing leaves this machine yet. The graph and the clusters of texts help to choose categories;
     they are not published.
 
     Example: fedpact --account alice provider profile build --data posts --policy policy.toml --category texts/news
     """  # noqa: E501
     from fedpact.data.declared import DeclaredData
     from fedpact.provider import profile
+    from fedpact.provider.data_sets import categories_of, listed, one_of
     from fedpact.provider.files import ledger_file, profile_file
     from fedpact.provider.ledgers import introduce, open_ledger
     from fedpact.provider.policy import Policy
-    from fedpact.types.schema import DataSchema, schema_file
 
     at = session.of(context)
-    terms = Policy.read(policy)
-    declared = DeclaredData.read(data, DataSchema.read(schema or schema_file(data)))
+    every = listed(Policy.read(policy), data, schema)
+    chosen = one_of(every, of)
+    declared = DeclaredData.read(chosen.path, chosen.schema)
     path = ledger_file(at.settings.state, at.keys.address)
     with open_ledger(path, at.keys) as ledger:
-        introduce(ledger, declared, new_data=new_data)
+        introduce(ledger, declared, chosen.name, new_data=new_data)
         found = profile.profile_data(declared)
-        built = profile.build(found, category or terms.categories, terms, ledger, label or ())
+        named = category or categories_of(every)
+        built = profile.build(found, named, chosen.policy, ledger, label or ())
     built.write(profile_file(at.settings.state, at.keys.address))
     print_facts(_local_facts(built), as_json=as_json)
 

@@ -107,7 +107,7 @@ class DemoNetwork:
     def start_daemon(
         self,
         name: str,
-        data: Path,
+        data: Path | None,
         policy: Path,
         poll_seconds: float,
         poison: PoisonKind | None,
@@ -115,7 +115,8 @@ class DemoNetwork:
     ) -> None:
         """Start a provider as a separate process that logs to `folder`/NAME.log.
 
-        `listen`: host:port at which it answers searches.
+        `data`: None for those that the policy lists. `listen`: host:port at which it answers
+        searches.
         """
         config = self.folder / f"{name}.toml"
         config.write_text(self.settings(name, poll_seconds, listen))
@@ -125,7 +126,8 @@ class DemoNetwork:
         command = [*module, "--config", str(config)]
         if poison is None:
             command += ["provider", "serve"]
-        command += ["--data", str(data), "--policy", str(policy)]
+        command += ["--policy", str(policy)]
+        command += [] if data is None else ["--data", str(data)]
         process = self.start_process(command, log_file)
         self.names.append(name)
         self.daemons.append(process)

@@ -64,15 +64,18 @@ class Ledger(LedgerReport):
     # ------------------------------------------------------------------ budget
 
     def hold(self, deployment: bytes, request: int, event: Mechanism, payers: Payers) -> None:
-        """Hold the budget of a whole request before joining it; once per request.
+        """Hold the budget of a whole request before joining it.
 
-        Its releases draw on the hold; other requests cannot. Raises BudgetExceeded where the data
-        set's or the requester's limit would be passed, whatever the records are.
+        Its releases draw on the hold; other requests cannot. Until the first does, another call
+        takes the place of the one before. Raises BudgetExceeded where the data set's or the
+        requester's limit would be passed, whatever the records are.
         """
+        cost = Spend.of(event)
         with self.file.transaction() as db:
-            if self._hold_of(db, deployment, request) is not None:
+            former = self._hold_of(db, deployment, request)
+            if former is not None and former[1] != cost.encode():
                 return
-            cost = Spend.of(event)
+            self._drop_hold(db, deployment, request)
             spending = self.spending
             spending.demand(db, "datasets", payers.dataset, cost, payers.dataset_limit)
             spending.demand(db, "requesters", payers.requester, cost, payers.requester_limit)
@@ -242,8 +245,9 @@ class Ledger(LedgerReport):
         The first call charges `event` to `units` and stores `payload` (or what it returns) in one
         transaction; later calls, in any process, return the stored bytes and charge nothing. Only
         returned bytes may leave the process. An event of None is stored without a charge. Raises
-        BudgetExceeded, before `payload` is called, if a unit would pass `limit`. `dataset`: the
-        identifier of the data set that is charged too, so that it never counts less than its units.
+        BudgetExceeded, before `payload` is called, if a unit or the data set would pass `limit`.
+        `dataset`: the identifier of the data set that is charged too, so that it never counts less
+        than its units.
         """
         kept = self.stored(release_id)
         if kept is not None:
@@ -256,7 +260,7 @@ class Ledger(LedgerReport):
             if cost is not None and limit is not None:
                 with self.file.transaction() as db:
                     self.spending.ask(db, keyed)
-                    self._demand_of_units(db, cost, limit)
+                    self._demand_of_all(db, cost, limit, dataset)
             payload = payload()  # outside any transaction: it may take long
         with self.file.transaction() as db:
             row = self.row(db, release_id)
@@ -265,7 +269,7 @@ class Ledger(LedgerReport):
             self.spending.ask(db, keyed)
             if cost is not None:
                 if limit is not None:
-                    self._demand_of_units(db, cost, limit)
+                    self._demand_of_all(db, cost, limit, dataset)
                 self.spending.charge(db, cost)
                 if dataset:
                     self.spending.add(db, "datasets", dataset, cost)
@@ -325,8 +329,13 @@ class Ledger(LedgerReport):
         )
         return charge
 
-    def _demand_of_units(self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit) -> None:
-        """Raise BudgetExceeded if `cost` would take any unit in `asked` past `limit`."""
+    def _demand_of_all(
+        self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit, dataset: str
+    ) -> None:
+        """Raise BudgetExceeded if `cost` would take any unit in `asked`, or the data set that has
+        them, past `limit`. Data sets with one identifier may know one person by different units."""
+        if dataset:
+            self.spending.demand(db, "datasets", dataset, cost, limit)
         for spent in (Spend.nothing(), *self.spending.of_units(db, asked=True)):
             check_limit(spent, spent + cost, limit, "records'")
 

@@ -102,11 +102,15 @@ def unpriced(ledger: Ledger) -> list[tuple[ReleaseId, int]]:
 
 
 def charge(
-    ledger: Ledger, release_id: ReleaseId, price: Price, dataset: str, units: Collection[bytes]
+    ledger: Ledger,
+    release_id: ReleaseId,
+    price: Price,
+    datasets: Collection[str],
+    units: Collection[bytes],
 ) -> None:
     """Charge a submission that was not made here, once.
 
-    `dataset` and `units`: what is served now, which the ledger may not know yet.
+    `datasets` and `units`: what is served now, which the ledger may not know yet.
     """
     with ledger.file.transaction() as db:
         if not db.execute(f"DELETE FROM unpriced WHERE {_AT}", release_id).rowcount:
@@ -115,7 +119,7 @@ def charge(
         spending.ask(db, {spending.keyed(unit) for unit in units})
         db.execute("INSERT OR IGNORE INTO asked SELECT digest FROM units")
         count = db.execute("SELECT count(*) FROM asked").fetchone()[0]
-        names = {dataset, *(name for (name,) in db.execute("SELECT name FROM datasets"))}
+        names = {*datasets, *(name for (name,) in db.execute("SELECT name FROM datasets"))}
         cost = Spend.nothing() if event is None else Spend.of(event, price.schedule)
         if event is not None:
             spending.charge(db, cost)
@@ -132,7 +136,7 @@ def charge(
             (
                 None if event is None else encode_event(event),
                 count,
-                dataset,
+                next(iter(datasets)) if len(datasets) == 1 else "",
                 price.requester,
                 mark,
                 *release_id,

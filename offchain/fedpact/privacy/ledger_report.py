@@ -45,7 +45,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class LimitStanding:
-    """How far the most charged data set or unit is from a lifetime budget."""
+    """How far a data set, or the most charged data set or unit, is from a lifetime budget."""
 
     spent: PrivacyCost
     promised: PrivacyCost
@@ -132,6 +132,18 @@ class LedgerReport(Closing):
             rows = db.execute("SELECT deployment, request FROM holds ORDER BY id")
             return [(bytes(deployment), int(request)) for deployment, request in rows]
 
+    def payer(self, deployment: bytes, request: int) -> str | None:
+        """Identifier of the data set that a request is charged to; None if none is known."""
+        query = (
+            "SELECT dataset FROM {} WHERE deployment = ? AND request = ? AND dataset != '' LIMIT 1"
+        )
+        with self.file.reading() as db:
+            for table in ("holds", "releases"):
+                row = db.execute(query.format(table), (deployment, request)).fetchone()
+                if row is not None:
+                    return str(row[0])
+        return None
+
     # ------------------------------------------------------------------ what was spent
 
     def spent(self, delta: float, units: Sequence[bytes] | None = None) -> PrivacyCost:
@@ -141,14 +153,19 @@ class LedgerReport(Closing):
                 self.spending.ask(db, map(self.spending.keyed, units))
             return _most(self.spending.of_units(db, asked=units is not None), delta).cost(delta)
 
-    def standing(self, limit: PrivacyLimit) -> LimitStanding:
-        """What is left of `limit` of the most charged data set or unit, as if it had all holds."""
+    def standing(self, limit: PrivacyLimit, dataset: str | None = None) -> LimitStanding:
+        """What is left of `limit` of a data set, or of the most charged data set or unit, as if it
+        had all holds."""
         with self.file.reading() as db:
-            rows = db.execute("SELECT spend FROM datasets")
-            every = [self.spending.decode(row) for (row,) in rows] + self.spending.of_units(db)
-            held = [
-                self.spending.decode(row) for (row,) in db.execute("SELECT remaining FROM holds")
-            ]
+            if dataset is None:
+                rows = db.execute("SELECT spend FROM datasets")
+                every = [self.spending.decode(row) for (row,) in rows] + self.spending.of_units(db)
+                holds = db.execute("SELECT remaining FROM holds")
+            else:
+                every = [self.spending.of(db, "datasets", dataset)]
+                query = "SELECT remaining FROM holds WHERE dataset IN (?, '')"
+                holds = db.execute(query, (dataset,))
+            held = [self.spending.decode(row) for (row,) in holds]
         spent = _most(every, limit.delta)
         promised = spent.with_promised(held)
         return LimitStanding(

@@ -30,6 +30,13 @@ class Appearance:
     """Digest of the declared columns."""
     sketch: Collection[bytes]
     """Digests of roughly rounded records."""
+    name: str = ""
+    """Tells data sets with one identifier apart."""
+
+    @property
+    def key(self) -> str:
+        """By which the ledger keeps it."""
+        return f"{self.dataset}/{self.name}" if self.name else self.dataset
 
 
 def question(ledger: Ledger, seen: Appearance, units: Collection[bytes]) -> str | None:
@@ -42,9 +49,10 @@ def question(ledger: Ledger, seen: Appearance, units: Collection[bytes]) -> str 
             return None
         rows = db.execute("SELECT dataset, size, columns, sketch, confirmed FROM sketches")
         every = rows.fetchall()
-        if any((one[0], one[4]) == (seen.dataset, _identity(keyed)) for one in every):
+        if any((one[0], one[4]) == (seen.key, _identity(keyed)) for one in every):
             return None  # their owner has answered already
-        for dataset, size, columns, stored, _ in every:
+        for key, size, columns, stored, _ in every:
+            dataset = key.partition("/")[0]
             shared = len(_parts(stored) & _keyed(ledger, seen))
             alike = shared >= ALIKE * max(1, len(_parts(stored)), len(seen.sketch))
             close = abs(size - seen.size) <= max(5, SAME_SIZE * size)
@@ -68,13 +76,11 @@ def remember(
     identity = _identity([spending.keyed(unit) for unit in set(units)]) if confirmed else b""
     sketch = b"".join(sorted(_keyed(ledger, seen)))
     with ledger.file.transaction() as db:
-        row = db.execute(
-            "SELECT confirmed FROM sketches WHERE dataset = ?", (seen.dataset,)
-        ).fetchone()
+        row = db.execute("SELECT confirmed FROM sketches WHERE dataset = ?", (seen.key,)).fetchone()
         db.execute(
             "INSERT OR REPLACE INTO sketches VALUES (?, ?, ?, ?, ?)",
             (
-                seen.dataset,
+                seen.key,
                 seen.size,
                 seen.columns,
                 sketch,

@@ -43,7 +43,8 @@ from fedpact.privacy_audit.hostile import (
     hostile_request,
 )
 from fedpact.privacy_audit.release import DELTA, Finding
-from fedpact.provider.joining import opt_in_record, samples_to_join
+from fedpact.provider.data_sets import OwnData
+from fedpact.provider.joining import match_to_join, opt_in_record
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
@@ -261,7 +262,8 @@ def play(
         keys = AccountKeys(Account.from_key(b"\1" * 32))
         records = OwnRecords(path, schema, Path(folder) / "features", Path(folder) / "snapshots")
         with open_ledger() as ledger:
-            own = Own(keys, policy, records, InProcess(work), ledger, open_ledger)
+            data = OwnData("", records, policy)
+            own = Own(keys, policy, (data,), InProcess(work), ledger, open_ledger)
             if spent and content is not None:
                 _use_up(own)
             behaviour = _behaviour(own, hostile, log)
@@ -276,8 +278,8 @@ def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
     release_id = ReleaseId(DEPLOYMENT, 1, hostile.round)
     decision = JOINS
     try:
-        samples = samples_to_join(own, spec, PAYMENT, REQUESTER, (DEPLOYMENT, 1))
-        opt_in = opt_in_record(own, spec, samples)
+        match = match_to_join(own, spec, PAYMENT, REQUESTER, (DEPLOYMENT, 1))
+        opt_in = opt_in_record(own, spec, match)
     except FedpactError as refusal:
         decision = f"{type(refusal).__name__}: {refusal}"
     if opt_in:
@@ -287,8 +289,9 @@ def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
             TrainingTask(
                 spec, hostile.round, hostile.start, task, no_examples(spec), 0, {}, data_seed=0
             ),
+            match.data,
             REQUESTER,
-            samples,
+            match.samples,
             lambda artefact: artefact,
             1000,
         )
@@ -308,7 +311,7 @@ def _accepts(own: Own, hostile: HostileRequest) -> int:
     assert release is not None
     for number in range(FOLLOWING):
         try:
-            own.ledger.hold(DEPLOYMENT, 2 + number, release, own.payers(REQUESTER))
+            own.ledger.hold(DEPLOYMENT, 2 + number, release, own.data[0].payers(REQUESTER))
         except BudgetExceeded:
             return number
     return FOLLOWING
@@ -316,7 +319,7 @@ def _accepts(own: Own, hostile: HostileRequest) -> int:
 
 def _use_up(own: Own) -> None:
     """Charge the record, the last of the file, with more than any limit: in another data set."""
-    units = own.records.load().units
+    units = own.data[0].records.load().units
     last = ReleaseId(DEPLOYMENT, 0, 1)
     own.ledger.release(last, units[-1:], GaussianRelease(1e-3, 1.0, 10_000), b"earlier")
 

@@ -8,9 +8,8 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DataError, FedpactError, Retryable
 from fedpact.privacy.ledger import Ledger
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.ledgers import introduce
-from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
 
 LITTLE_WEI = 10**16
 
@@ -81,12 +80,10 @@ def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Finding]:
         yield warning(name, f"account {keys.address} holds only {balance} wei")
 
 
-def check_records(
-    records: OwnRecords, ledger: Ledger, policy: Policy, *, new_data: bool
-) -> Iterable[Finding]:
-    """Read the data once, make them known to the ledger, and tell their owner how much of them the
+def check_records(served: OwnData, ledger: Ledger, *, new_data: bool) -> Iterable[Finding]:
+    """Read a data set once, make it known to the ledger, and tell its owner how much of it the
     schema does not cover."""
-    name = "data"
+    name, records, policy = served.shown, served.records, served.policy
     try:
         data = records.load()
     except DataError as error:
@@ -95,7 +92,7 @@ def check_records(
             raise
         data = last
         yield warning(name, f"using the records as they were read last: {error}")
-    introduce(ledger, data, new_data=new_data)
+    introduce(ledger, data, served.name, new_data=new_data)
     if records.schema.units < policy.min_samples:
         yield warning(
             name,

@@ -16,6 +16,7 @@ from fedpact.errors import TrainingFailed
 from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words
 from fedpact.provider.background import Background
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
@@ -180,14 +181,15 @@ class Parts(Own, Generic[ClientT]):
                 log.error("request %d, round %d: the training failed: %s", *at, failure)
         return "its training failed: sitting this round out"
 
-    def keep_records(self, request: int) -> None:
+    def keep_records(self, request: int, data: OwnData) -> None:
         """Keep the records as they are for a request that is being joined: beside the cycle, since
         how long it takes depends on them."""
         name = request_name(self.deployment.fingerprint, request)
-        self.reading.start(lambda: self.records.source(name))
+        self.reading.start(lambda: data.records.source(name))
 
     def drop_records(self, request: int) -> None:
         """Forget what was kept to train for a request."""
         name = request_name(self.deployment.fingerprint, request)
         self.trainer.forget(name)
-        self.records.drop(name)
+        for one in self.data:
+            one.records.drop(name)

@@ -34,8 +34,16 @@ from fedpact.provider.asked import Asked
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
-from fedpact.provider.checking import Finding, Level, check_account, check_records, found
+from fedpact.provider.checking import (
+    Check,
+    Finding,
+    Level,
+    check_account,
+    check_records,
+    found,
+)
 from fedpact.provider.context import Cache, Parts
+from fedpact.provider.data_sets import OwnData, served_on
 from fedpact.provider.declining import say_again
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.housekeeping import Housekeeping
@@ -45,7 +53,7 @@ from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.reconciling import Reconciliation
-from fedpact.provider.records import OwnRecords, deployment_name, request_name
+from fedpact.provider.records import deployment_name, request_name
 from fedpact.provider.requests import Requests
 from fedpact.provider.scanning import Scanning
 from fedpact.provider.state import ProviderState
@@ -83,7 +91,7 @@ class DaemonSettings:
 
 
 class Daemon:
-    """Serves requests for one account over one data set until it is stopped."""
+    """Serves requests for one account, over one data set or several, until it is stopped."""
 
     FETCH_PATIENCE = fetching.PATIENCE
     """Seconds that a cycle waits for content before it goes on with other requests."""
@@ -97,7 +105,7 @@ class Daemon:
         store: ContentStore,
         keys: AccountKeys,
         policy: Policy,
-        records: OwnRecords,
+        data: tuple[OwnData, ...],
         settings: DaemonSettings,
         trainer: Trainer,
         metrics: Metrics | None = None,
@@ -116,7 +124,10 @@ class Daemon:
             under_way = [
                 request_name(deployment.fingerprint, one) for one, _ in self._state.open_requests()
             ]
-            records.keep_only(deployment_name(deployment.fingerprint), under_way)
+            records = [one.records for one in data]
+            for one in records:
+                one.keep_only(deployment_name(deployment.fingerprint), under_way)
+                one.keep_only_those_of(records)
             # From here on nothing is read or written.
             opened.pop_all()
         self._reconciliation = Reconciliation(
@@ -132,7 +143,7 @@ class Daemon:
         self._context: Parts[Any] = Parts(
             keys,
             policy,
-            records,
+            data,
             trainer,
             self._ledger,
             self._open_ledger,
@@ -185,14 +196,12 @@ class Daemon:
         return [
             *found("account", lambda: check_account(ctx.client, ctx.keys)),
             *found("content store", ctx.store.check),
-            *found(
-                "data",
-                lambda: check_records(
-                    ctx.records, self._ledger, ctx.policy, new_data=self._settings.new_data
-                ),
-            ),
+            *(finding for one in ctx.data for finding in found(one.shown, self._check_of(one))),
             *found("privacy ledger", self._reconcile_ledger),
         ]
+
+    def _check_of(self, data: OwnData) -> Check:
+        return lambda: check_records(data, self._ledger, new_data=self._settings.new_data)
 
     def _reconcile_ledger(self) -> None:
         """Charge what this account has released and the ledger does not know: own submissions on
@@ -203,7 +212,7 @@ class Daemon:
         self._scanning.scan(frame)
         ctx, settings = self._context, self._settings
         elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
-        restore(self._ledger, ctx.records, settings.state, self._keys.address)
+        restore(self._ledger, ctx.data, settings.state, self._keys.address)
         self._reconciliation.begin_again()
         self._reconciliation.compare(ctx, self.asked, frame)
 
@@ -257,7 +266,14 @@ class Daemon:
         except SettingsError as error:
             log.error("the policy was not read again, the one before stays: %s", error)
             return
-        self._context = replace(self._context, policy=policy)
+        data = served_on(policy, self._context.data, self._context.policy)
+        if data is None:
+            log.error(
+                "the policy was not read again, the one before stays: it lists other data sets, or"
+                " other files of them: start the daemon again to serve these"
+            )
+            return
+        self._context = replace(self._context, policy=policy, data=data)
         self.asked = Asked(self._context)
         self._workers[0].patience = self._patience(policy)
         self._requests.go_on_with(self._context, self.asked)

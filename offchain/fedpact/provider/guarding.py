@@ -61,7 +61,7 @@ class Guard:
         if not waiting:
             return
         try:
-            units = own.records.load().units
+            units = [unit for one in own.data for unit in one.records.load().units]
         except DataError as error:
             log.error("what another ledger released cannot be charged yet: %s", error)
             return
@@ -74,8 +74,8 @@ class Guard:
                 again = release[:2] in guessed
                 guessed.add(release[:2])
                 price = replace(price, event=None) if again else price
-            data = own.records.schema.data_id
-            ledger_foreign.charge(self._ledger, release, price, data, units)
+            served = {one.records.schema.data_id for one in own.data}
+            ledger_foreign.charge(self._ledger, release, price, served, units)
             log.warning(
                 "request %d, round %d: charged to every unit, as made by another ledger",
                 release.request,
@@ -125,7 +125,7 @@ class Guard:
 
 
 def _most(own: Own) -> GaussianRelease:
-    """The full-batch release that costs what the policy lets one request cost."""
-    policy = own.policy
-    most = full_batch_precision(min(policy.epsilon_per_request, MAX_DEMAND), policy.delta)
+    """The full-batch release that costs what the policy lets one request cost, of any data set."""
+    epsilon = max(one.policy.epsilon_per_request for one in own.data)
+    most = full_batch_precision(min(epsilon, MAX_DEMAND), own.policy.delta)
     return GaussianRelease(most**-0.5, 1.0, 1)

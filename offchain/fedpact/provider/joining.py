@@ -1,5 +1,6 @@
 """Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from fedpact.data.description import attributes
@@ -7,6 +8,7 @@ from fedpact.errors import (
     BudgetExceeded,
     ContentError,
     DataError,
+    FedpactError,
     InvalidInput,
     ModelError,
     PolicyRefusal,
@@ -19,6 +21,7 @@ from fedpact.learning.held_out import judged_on, trained_on
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import DutyResult, Parts, idle
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
 from fedpact.provider.state import Participation
@@ -33,6 +36,14 @@ REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, Co
 """For which a request is declined for good."""
 
 
+@dataclass(frozen=True)
+class Match:
+    """With what a request is joined."""
+
+    data: OwnData
+    samples: int
+
+
 def ready_to_join(
     ctx: Parts[Any],
     spec: Specification,
@@ -40,14 +51,14 @@ def ready_to_join(
     requester: str,
     request: int,
     token: str = ETHER,
-) -> int | None:
-    """Number of samples to join with, once what the family trains on besides is here, and tried;
-    None before. Raises one of REFUSALS. `payment` in the smallest unit of `token`."""
+) -> Match | None:
+    """With what to join, once what the family trains on besides is here, and tried; None before.
+    Raises one of REFUSALS. `payment` in the smallest unit of `token`."""
     name = (ctx.deployment.fingerprint, request)
-    samples = samples_to_join(ctx, spec, payment, requester, name, token)
+    match = match_to_join(ctx, spec, payment, requester, name, token)
     family = family_of(spec)
     obtained = ctx.fetching.is_done(("obtain", *name), lambda store: family.obtain(spec, store))
-    return samples if obtained else None
+    return match if obtained else None
 
 
 def has_first_model(ctx: Parts[Any], spec: Specification) -> bool:
@@ -76,28 +87,66 @@ def public_reason(refusal: Exception) -> Reason | None:
     return None if isinstance(refusal, DataError) else Reason.REQUEST
 
 
-def samples_to_join(
+def match_to_join(
     own: Own,
     spec: Specification,
     payment: int,
     requester: str,
     request: tuple[bytes, int],
     token: str = ETHER,
-) -> int:
-    """Number of samples to join with; raises the reason to decline.
+) -> Match:
+    """The first data set whose schema, terms and budget fit, and the number of samples to join
+    with; raises the reason to decline.
 
-    Under mode `sound` it follows from request, policy and schema alone: whether a provider joins
-    must not depend on its records. The ledger sets aside the privacy that the whole request would
-    cost, so that two requests cannot both count on the same remaining budget.
+    Under mode `sound` both follow from request, policy, schemas and what was spent alone: whether
+    a provider joins, and with which data, must not depend on its records. The ledger sets aside the
+    privacy that the whole request would cost, so that two requests cannot both count on the same
+    remaining budget.
 
     Args:
         payment: in the smallest unit of `token`.
         requester: the account that asks.
         request: deployment fingerprint and number.
     """
+    refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]] = []
+    for data in own.data:
+        try:
+            samples = _samples_to_join(own, data, spec, payment, requester, request, token)
+        except (PolicyRefusal, BudgetExceeded) as refusal:
+            if isinstance(refusal, PolicyRefusal) and refusal.reason is None:
+                raise  # It follows from records, and decides nothing further.
+            data.records.drop(request_name(*request))
+            refusals.append((data, refusal))
+        else:
+            return Match(data, samples)
+    raise _refused(refusals)
+
+
+def _refused(refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]]) -> FedpactError:
+    """What all data sets said; the public reason is of the first one whose schema fits."""
+    every = [refusal for _, refusal in refusals]
+    fitting = [one for one in every if public_reason(one) is not Reason.SCHEMA]
+    [first, *_] = fitting or every
+    if len(every) == 1:
+        return first
+    said = "; ".join(f"{data.name}: {refusal}" for data, refusal in refusals)
+    if isinstance(first, PolicyRefusal):
+        return PolicyRefusal(said, first.reason)
+    return BudgetExceeded(said)
+
+
+def _samples_to_join(
+    own: Own,
+    data: OwnData,
+    spec: Specification,
+    payment: int,
+    requester: str,
+    request: tuple[bytes, int],
+    token: str,
+) -> int:
     from fedpact.privacy.accounting import cost
 
-    schema, policy = own.records.schema, own.policy
+    schema, policy = data.records.schema, data.policy
     try:
         schema.check(spec)
     except PolicyRefusal as refusal:
@@ -109,7 +158,7 @@ def samples_to_join(
     epsilon = 0.0 if price is None else price.epsilon
     policy.check(spec, payment, parameters, samples, epsilon, token)
     if spec.privacy.mode is not PrivacyMode.SOUND:
-        dataset = own.records.dataset(request_name(*request), spec)
+        dataset = data.records.dataset(request_name(*request), spec)
         if spec.judged_on is JudgedOn.OWN_RECORDS:
             judged_on(dataset)  # One that has too few declines.
         dataset = trained_on(spec, dataset)
@@ -126,19 +175,21 @@ def samples_to_join(
                 f"{policy.delta:g}, over the policy's {policy.epsilon_per_request:g}",
                 Reason.PRIVACY,
             )
-        own.ledger.hold(*request, release, own.payers(requester))
+        own.ledger.hold(*request, release, data.payers(requester))
     return samples
 
 
-def opt_in_record(own: Own, spec: Specification, samples: int, endpoint: str = "") -> bytes:
+def opt_in_record(own: Own, spec: Specification, match: Match, endpoint: str = "") -> bytes:
     """What `fedpact data describe` shows, the requested labels, and the provider's declaration
     with its signature (EIP-191, over the declaration's canonical JSON).
 
     `endpoint`: where its daemon exchanges messages of rounds, if it does.
     """
     asked = spec.features
-    described = attributes(spec.task, spec.category, samples, asked.shape, asked.names, asked.kind)
-    declared = own.records.schema.published
+    described = attributes(
+        spec.task, spec.category, match.samples, asked.shape, asked.names, asked.kind
+    )
+    declared = match.data.records.schema.published
     signature = own.keys.sign_text(canonical_json(declared))
     return canonical_json(
         {

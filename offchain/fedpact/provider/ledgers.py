@@ -87,8 +87,12 @@ def open_ledger(
     )
 
 
-def introduce(ledger: Ledger, data: "DeclaredData", *, new_data: bool = False) -> None:
+def introduce(
+    ledger: Ledger, data: "DeclaredData", name: str = "", *, new_data: bool = False
+) -> None:
     """Make a data set known to the ledger, before anything of it is released.
+
+    `name`: tells data sets with one `data_id` apart.
 
     Units take over what they had spent before version 4. Raises DataError, for the owner, if they
     are charged in the ledger of another account in this state folder, or if the data look like some
@@ -115,6 +119,7 @@ def introduce(ledger: Ledger, data: "DeclaredData", *, new_data: bool = False) -
         len(data.units),
         declared_columns(data.schema),
         coarse_sketch(data.schema, data.records),
+        name,
     )
     asked = None if new_data else question(ledger, seen, units)
     if asked is not None:

@@ -10,7 +10,7 @@ from fedpact.chain.records import Frame
 from fedpact.errors import FedpactError, StateError
 from fedpact.provider.checking import LITTLE_WEI
 from fedpact.provider.context import Parts
-from fedpact.provider.monitor.metrics import Holdings
+from fedpact.provider.monitor.metrics import Budget, Holdings
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,13 @@ def measure(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> Holdings:
 
     Raises FedpactError if one of them does not answer.
     """
-    standing = ctx.ledger.standing(ctx.limit)
+    budgets = {}
+    for one in ctx.data:
+        standing = ctx.ledger.standing(one.limit, one.records.schema.data_id if one.name else None)
+        budgets[one.name] = Budget(standing.spent.epsilon, standing.left)
     return Holdings(
         ctx.client.balance(ctx.keys.address, frame),
-        standing.spent.epsilon,
-        standing.left,
+        budgets,
         ctx.store.size(),
         {str(folder): free_bytes(folder) for folder in folders},
     )

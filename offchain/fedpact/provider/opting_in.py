@@ -62,19 +62,22 @@ def opt_in(view: RequestView) -> DutyResult:
         if missing:
             return idle(f"looking for evaluation slice {missing}: joining once it is here")
         requester = view.record.requester
-        samples = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
-        if samples is None:
+        match = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
+        if match is None:
             return idle("looking for what its family needs")
     except REFUSALS as refusal:
         say_declined(ctx, view.id, public_reason(refusal))
         return decline(ctx, view.id, refusal)
-    ctx.keep_records(view.id)
+    ctx.state.choose(view.id, match.data.name)
+    ctx.keep_records(view.id, match.data)
     endpoint = "" if ctx.exchange is None else ctx.exchange.own
-    cid = ctx.store.put(opt_in_record(ctx, spec, samples, endpoint))
-    join = Join(view.account, samples, cid.digest)
+    cid = ctx.store.put(opt_in_record(ctx, spec, match, endpoint))
+    join = Join(view.account, match.samples, cid.digest)
     receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
-    ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
-    return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
+    of = f" of {match.data.name}" if match.data.name else ""
+    joined = f"joined with {match.samples} samples{of}"
+    ctx.state.decide(view.id, Participation.JOINED, joined)
+    return did(f"{joined} ({receipt.gas_used} gas)")
 
 
 def _require_exchange(view: RequestView) -> None:

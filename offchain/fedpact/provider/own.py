@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, Payers
+from fedpact.privacy.ledger import Ledger
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
 from fedpact.provider.trainer import Trainer
 
 
@@ -17,23 +16,11 @@ class Own:
 
     keys: AccountKeys
     policy: Policy
-    records: OwnRecords
+    """Of the whole daemon; each data set has the one on which it is served."""
+    data: tuple[OwnData, ...]
+    """In the order in which they are asked whether they fit a request."""
     trainer: Trainer
     ledger: Ledger
     """For the thread that made it alone."""
     open_ledger: Callable[[], Ledger]
     """Opens the same ledger for another thread, which closes it."""
-
-    @property
-    def limit(self) -> PrivacyLimit:
-        """The lifetime budget of the data set, and of every unit in it."""
-        return PrivacyLimit(self.policy.epsilon_lifetime, self.policy.delta)
-
-    def payers(self, requester: str) -> Payers:
-        """Who is charged for a request of this account, within which limits."""
-        return Payers(
-            self.records.schema.data_id,
-            requester,
-            self.limit,
-            PrivacyLimit(self.policy.epsilon_per_requester, self.policy.delta),
-        )

@@ -3,14 +3,22 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, family_of
 from fedpact.learning.families.packages import packaged
+from fedpact.provider.data_entry import DataEntry
 from fedpact.types.declining import Reason
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.requests import ETHER
@@ -82,18 +90,27 @@ class Policy(BaseModel):
     """Of one round's training; a longer one is killed."""
     max_training_memory_mb: Annotated[int, Field(ge=128)] = 4096
     """Of one training's process, in 2^20 bytes; one that asks for more fails."""
+    data: tuple[DataEntry, ...] = ()
+    """Tables `[[data]]`: the data sets to serve, in place of `--data`."""
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
         """Read a TOML file; raises SettingsError naming the field that is wrong."""
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
+            policy = cls.model_validate(tomllib.loads(path.read_text()))
+            every = tuple(one.beside(path.parent) for one in policy.data)
+            return policy.model_copy(update={"data": every})
         except OSError as error:
             raise SettingsError(f"policy file {path}: {error.strerror}") from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"policy file {path}: {error}") from error
         except ValidationError as error:
             raise SettingsError(f"policy file {path}: {every_error(error)}") from error
+
+    def of_data(self, entry: DataEntry) -> "Policy":
+        """The policy on which one of the listed data sets is served."""
+        fields = {name: getattr(self, name) for name in self.model_fields_set - {"data"}}
+        return Policy.model_validate(fields | entry.policy)
 
     def check(
         self,
@@ -197,6 +214,18 @@ class Policy(BaseModel):
         for reason, said, refused in refusals:
             if refused:
                 raise PolicyRefusal(said, reason)
+
+    @model_validator(mode="after")
+    def _entries(self) -> Self:
+        names = [one.name for one in self.data]
+        if len(set(names)) != len(names):
+            raise ValueError("data: two data sets have one name")
+        for one in self.data:
+            try:
+                self.of_data(one)
+            except ValidationError as error:
+                raise ValueError(f"data {one.name}: policy: {every_error(error)}") from error
+        return self
 
     @field_validator("families")
     @classmethod

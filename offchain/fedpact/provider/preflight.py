@@ -47,17 +47,20 @@ class Preflight:
         settings, offer = self._settings, self._offer
         keys = self._need("key store", self._unlock)
         policy = self._need("policy", partial(Policy.read, offer.policy))
-        schema = self._need("schema", offer.declared)
+        terms = policy or (Policy() if offer.data else None)  # a file of data needs no policy
+        data = terms and self._need("schema", lambda: offer.listed(terms))
         deployment = self._need("deployment", partial(deployments.load, settings.deployment))
         self._nodes(deployment)
         for uri in settings.store:
             self._add("content store", partial(self._store, uri))
         self._add("disk", self._disk)
-        if keys and policy and schema and deployment:
+        if keys and policy and data and deployment:
             self._add("daemon", partial(self._daemon, keys))
-        elif schema:
-            # Without the rest, at least whether the data fit it.
-            self._need("data", partial(DeclaredData.read, offer.data, schema))
+        else:
+            # Without the rest, at least whether the data fit their schemas.
+            for one in data or ():
+                shown = f"data {one.name}" if one.name else "data"
+                self._need(shown, partial(DeclaredData.read, one.path, one.schema))
         return self.findings
 
     def _add(self, name: str, check: Callable[[], Iterable[Finding] | None]) -> None:

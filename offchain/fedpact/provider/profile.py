@@ -29,9 +29,9 @@ from fedpact.privacy.ledger_check import reconcile
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.files import profile_file
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles import composition, document
 from fedpact.retrieval.profiles.clusters import ContextView, context_view
@@ -98,6 +98,8 @@ class LocalProfile(Document):
     """Hex byte form of the part from records, noised in mode sound; None if there is none."""
     records: str
     """Hex digest of the records that it was built from."""
+    data_id: str = ""
+    """Of the data set that it was built from; empty if an earlier version built it."""
     graph: tuple[tuple[str, float], ...]
     """Heaviest nodes and edges of the texts' merged context graph."""
     clusters: tuple[LocalCluster, ...]
@@ -175,10 +177,12 @@ def built_releases(state: Path, address: str) -> list[tuple[ReleaseId, bytes]]:
     return LocalProfile.read(path).released if path.exists() else []
 
 
-def restore(ledger: Ledger, records: OwnRecords, state: Path, address: str) -> None:
+def restore(ledger: Ledger, served: Sequence[OwnData], state: Path, address: str) -> None:
     """Charge the profile in the state folder if the ledger, an older copy, does not know it.
 
-    Raises StateError if the file is not a profile, LedgerError if the ledger holds another draw.
+    To the data sets that it was built from, or to all that are served if it was built from none of
+    them. Raises StateError if the file is not a profile, LedgerError if the ledger holds another
+    draw.
     """
     path = profile_file(state, address)
     if not path.exists():
@@ -188,13 +192,14 @@ def restore(ledger: Ledger, records: OwnRecords, state: Path, address: str) -> N
         assert local.release is not None
         assert local.signature is not None
         if ledger.stored(release_id) is None:
-            data = records.load()
+            read = [one.records.load() for one in served]
+            found = [one for one in read if one.schema.data_id == local.data_id] or read
             ledger.release(
                 release_id,
-                data.units,
+                [unit for one in found for unit in one.units],
                 GaussianRelease(local.release.noise_multiplier, 1.0, 1),
                 bytes.fromhex(local.signature),
-                dataset=data.schema.data_id,
+                dataset=found[0].schema.data_id,
             )
             log.warning("the ledger did not know the profile %s: it is charged now", path)
     reconcile(ledger, local.released)
@@ -268,6 +273,7 @@ def build(
         release=_shown(policy, release),
         signature=None if part is None else part.encode().hex(),
         records=records.hex(),
+        data_id=data.dataset,
         **_local(view),
     )
 

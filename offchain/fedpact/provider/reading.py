@@ -23,6 +23,8 @@ from fedpact.errors import (
     ContentMissing,
     DecryptionError,
     ModelError,
+    NotReady,
+    PolicyRefusal,
 )
 from fedpact.exchange.messages import Ballot
 from fedpact.learning.artefact import Model, Template
@@ -30,6 +32,7 @@ from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
 from fedpact.provider.context import Cohort
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.records import request_name
 from fedpact.provider.view import RequestView, digest_of, posted_as_whole
 from fedpact.types.agreement import require_agreement
@@ -248,6 +251,30 @@ def own_part(view: RequestView) -> Dataset:
     ctx, spec = view.ctx, specification_of(view)
     if view.id not in ctx.cache.own_parts:
         name = request_name(ctx.deployment.fingerprint, view.id)
-        part = judged_on(ctx.records.dataset(name, spec))
+        part = judged_on(data_of(view).records.dataset(name, spec))
         ctx.cache.own_parts[view.id] = represented(spec, part)
     return ctx.cache.own_parts[view.id]
+
+
+def data_of(view: RequestView) -> OwnData:
+    """The data set with which the request was joined.
+
+    Where that is not noted (a state that was rebuilt, or a daemon that served one data set then),
+    it is the first whose schema fits, of those that the ledger has charged or set aside for it.
+    Raises NotReady where the policy lists it no more.
+    """
+    ctx, spec = view.ctx, specification_of(view)
+    name = ctx.state.chosen(view.id)
+    for one in ctx.data:
+        if one.name == name:
+            return one
+    payer = ctx.ledger.payer(ctx.deployment.fingerprint, view.id)
+    for one in ctx.data:
+        if payer in (None, one.records.schema.data_id):
+            with suppress(PolicyRefusal):
+                one.records.schema.check(spec)
+                return one
+    raise NotReady(
+        f"request {view.id} was joined with data {name!r}, which the policy does not list any more:"
+        " list it again"
+    )

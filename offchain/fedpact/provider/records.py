@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,9 @@ class OwnRecords:
         requests under way need it."""
         self.schema = schema
         self._path, self._features, self._snapshots = path, features, snapshots
+        declared = [str(path.resolve()), schema.model_dump(mode="json")]
+        self._mark = _digest(declared)[:16]
+        """Begins the names of this data set's files among those of others in the folder."""
         self._lock = threading.Lock()  # the daemon's cycle and its trainings both ask
 
     def load(self) -> "DeclaredData":
@@ -109,6 +112,14 @@ class OwnRecords:
                 if path.stem not in requests:
                     path.unlink(missing_ok=True)
 
+    def keep_only_those_of(self, every: Sequence["OwnRecords"]) -> None:
+        """Forget what was read last of data sets that are not served any more."""
+        marks = {one._mark for one in every}
+        with self._writing():
+            for path in self._snapshots.glob("*.npz"):
+                if path.name.partition("-")[0] not in marks:
+                    path.unlink(missing_ok=True)
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
@@ -141,18 +152,17 @@ class OwnRecords:
         named = self._named(state)
         if not named.exists():
             write_snapshot(named, data)
-            for older in self._snapshots.glob("*.npz"):
+            for older in self._snapshots.glob(f"{self._mark}-*.npz"):
                 if older != named:
                     older.unlink(missing_ok=True)
         return data
 
     def _last(self) -> Path | None:
-        return next(iter(self._snapshots.glob("*.npz")), None)
+        return next(iter(self._snapshots.glob(f"{self._mark}-*.npz")), None)
 
     def _named(self, state: FileStates) -> Path:
         """A state of the file, read under the schema, has a name of its own."""
-        read = json.dumps([state, self.schema.model_dump(mode="json")], sort_keys=True)
-        return self._snapshots / f"{hashlib.sha256(read.encode()).hexdigest()[:32]}.npz"
+        return self._snapshots / f"{self._mark}-{_digest(state)[:32]}.npz"
 
     def _state(self) -> FileStates:
         """Of the file, or of all files under the folder: its own modification time says nothing of
@@ -173,6 +183,10 @@ def request_name(deployment: bytes, request: int) -> str:
 
 def deployment_name(deployment: bytes) -> str:
     return deployment.hex()[:16]
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _is_settled(state: FileStates) -> bool:

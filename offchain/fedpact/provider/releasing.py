@@ -15,6 +15,7 @@ from typing import TypeVar
 from fedpact.errors import DataError, LedgerError, NotReady, StorageUnavailable, TrainingFailed
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
 from fedpact.provider.trainer import Loaded, Training
@@ -37,6 +38,8 @@ class PlannedRelease:
     id: ReleaseId
     task: TrainingTask
     """With an empty data set."""
+    data: OwnData
+    """With which the request was joined."""
     requester: str
     samples: int
     """That the provider declared when it joined."""
@@ -118,7 +121,7 @@ def _load(own: Own, planned: PlannedRelease, training: Training) -> Loaded | Non
     try:
         with own.open_ledger() as ledger:
             former = ledger.has_former_units
-        source = own.records.source(_name(planned))
+        source = planned.data.records.source(_name(planned))
         spec = planned.task.spec
         loaded = _restarting(planned.train_by, lambda: training.load(source, spec, former=former))
         if loaded.former:
@@ -134,7 +137,7 @@ def _load(own: Own, planned: PlannedRelease, training: Training) -> Loaded | Non
 
 def _unprotected(own: Own, planned: PlannedRelease) -> bytes:
     """Without `sound`, where failing is no secret."""
-    task, source = planned.task, own.records.source(_name(planned))
+    task, source = planned.task, planned.data.records.source(_name(planned))
 
     def train() -> bytes:
         with own.trainer.training(_name(planned), planned.train_by) as training:
@@ -153,7 +156,7 @@ def _charge(own: Own, planned: PlannedRelease, units: Sequence[bytes]) -> frozen
     """The units that may contribute."""
     release = GaussianRelease.of_round(planned.task.spec, planned.task.round)
     with own.open_ledger() as ledger:
-        return ledger.begin(planned.id, units, release, own.payers(planned.requester))
+        return ledger.begin(planned.id, units, release, planned.data.payers(planned.requester))
 
 
 def _restarting(until: float, work: Callable[[], T]) -> T:

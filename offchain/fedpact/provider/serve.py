@@ -12,8 +12,8 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
-from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.data_sets import ListedData, OwnData, listed
 from fedpact.provider.files import (
     features_folder,
     ledger_file,
@@ -33,7 +33,6 @@ from fedpact.provider.work import LocalWork
 from fedpact.provider.workers import WorkerPool
 from fedpact.settings import Settings
 from fedpact.types.deployment import PresentDeployment
-from fedpact.types.schema import DataSchema, schema_file
 from fedpact.waiting import when_there
 
 if TYPE_CHECKING:
@@ -50,7 +49,8 @@ class Offer:
     """What a provider serves with, as files."""
 
     policy: Path
-    data: Path
+    data: Path | None = None
+    """None: those that the policy lists."""
     schema: Path | None = None
     """None: `schema_file(data)`."""
     new_data: bool = False
@@ -58,14 +58,9 @@ class Offer:
     only_daemon: bool = False
     """As `DaemonSettings` takes it."""
 
-    def declared(self) -> DataSchema:
-        """Raises SettingsError without a schema, DataError for one that cannot be read."""
-        path = self.schema or schema_file(self.data)
-        if not path.is_file():
-            raise SettingsError(
-                f"no schema {path} for the data {self.data}: draft one with `fedpact data doctor`"
-            )
-        return DataSchema.read(path)
+    def listed(self, policy: Policy) -> tuple[ListedData, ...]:
+        """The data sets to serve. Raises as `data_sets.listed`."""
+        return listed(policy, self.data, self.schema)
 
 
 def serve(
@@ -132,7 +127,7 @@ Parts = tuple[
     ContentStore,
     AccountKeys,
     Policy,
-    OwnRecords,
+    tuple[OwnData, ...],
     DaemonSettings,
     Trainer,
 ]
@@ -155,12 +150,7 @@ def parts(
         store,
         keys,
         policy,
-        OwnRecords(
-            offer.data,
-            offer.declared(),
-            features_folder(state, keys.address),
-            snapshots_folder(state, keys.address),
-        ),
+        tuple(own_data(one, state, keys.address) for one in offer.listed(policy)),
         DaemonSettings(
             state_file(state, deployment, keys.address),
             ledger_file(state, keys.address),
@@ -174,6 +164,12 @@ def parts(
         ),
         WorkerPool(work or LocalWork(), policy),
     )
+
+
+def own_data(one: ListedData, state: Path, address: str) -> OwnData:
+    """A listed data set, with the folders of an account's records."""
+    folders = features_folder(state, address), snapshots_folder(state, address)
+    return OwnData(one.name, OwnRecords(one.path, one.schema, *folders), one.policy)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ class ProviderState(Closing):
                 )
                 if name == "RequestCreated":
                     self._file.change(
-                        "INSERT OR IGNORE INTO requests VALUES (?, ?, '')",
+                        "INSERT OR IGNORE INTO requests (id, standing, reason) VALUES (?, ?, '')",
                         (request, Participation.NEW),
                     )
             if forgotten:
@@ -238,6 +238,15 @@ class ProviderState(Closing):
             "UPDATE requests SET standing = ?, reason = ? WHERE id = ?",
             (standing, reason, request),
         )
+
+    def choose(self, request: int, data: str) -> None:
+        """Note with which data set a request is joined: the chain does not know it."""
+        self._file.change_durably("UPDATE requests SET data = ? WHERE id = ?", (data, request))
+
+    def chosen(self, request: int) -> str:
+        """The name of the data set with which a request was joined; empty if none was noted."""
+        rows = self._file.rows("SELECT data FROM requests WHERE id = ?", (request,))
+        return str(rows[0][0]) if rows else ""
 
     # ------------------------------------------------------------------ costs
 

@@ -61,7 +61,10 @@ CREATE TABLE sums (
     request INTEGER NOT NULL, round INTEGER NOT NULL, secrets TEXT NOT NULL,
     PRIMARY KEY (request, round));
 """
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_VERSION_6 = """
+ALTER TABLE requests ADD COLUMN data TEXT NOT NULL DEFAULT '';
+"""
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 """Statements that lead from each version to the next. A file of version 1 carries the number in
 `meta` and may lack later tables, hence IF NOT EXISTS; later files carry it in `user_version`."""
 

@@ -15,6 +15,7 @@ from fedpact.provider.catching_up import caught_up
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.history import replay_of
 from fedpact.provider.reading import (
+    data_of,
     former_keys,
     request_key,
     round_ref_of,
@@ -176,6 +177,7 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
     planned = PlannedRelease(
         release,
         task,
+        data_of(view),
         view.record.requester,
         view.pool[index].samples,
         partial(seal_values, view) if spec.privacy.sum is not None else seal,

@@ -68,7 +68,7 @@ def test_an_unnoised_profile_needs_a_policy_that_allows_it(cli: Cli, tmp_path: P
     ("arguments", "code", "message"),
     [
         (("provider", "profile", "show", "--policy", "policy.toml"), 15, "no profile yet"),
-        (("provider", "profile", "build", "--data", "none", "--policy", "policy.toml"), 4, "none"),
+        (("provider", "profile", "build", "--data", "none", "--policy", "policy.toml"), 2, "none"),
         (("provider", "profile", "build", "--data", "posts", "--policy", "policy.toml",
           "--category", "x" * 101), 0, ""),
         (("search",), 2, "nothing to search for"),

@@ -142,7 +142,7 @@ def test_a_submission_that_is_not_of_this_ledger_is_charged_to_everyone_once(
     assert [one for one, _ in ledger_foreign.unpriced(ledger)] == [release_id(2)]
     assert ledger_foreign.last_seen(ledger)
     for _ in range(2):
-        ledger_foreign.charge(ledger, release_id(2), Price(EVENT, EVENT, "0xB"), "b", records(3))
+        ledger_foreign.charge(ledger, release_id(2), Price(EVENT, EVENT, "0xB"), ["b"], records(3))
     assert ledger.spent(DELTA, records(1)).epsilon == pytest.approx(epsilon_of(2))
     assert ledger.spent(DELTA, records(3)).epsilon == pytest.approx(epsilon_of(1))
     with ledger.file.reading() as db:
@@ -174,7 +174,7 @@ def test_a_draw_that_another_machine_overtook_is_never_published(ledger: Ledger)
 def test_two_published_draws_are_charged_twice(ledger: Ledger) -> None:
     make(ledger, 1, 1)
     ledger_foreign.note(ledger, [(release_id(1), b"d" * 32)])
-    ledger_foreign.charge(ledger, release_id(1), Price(EVENT, EVENT, ""), "a", records(1))
+    ledger_foreign.charge(ledger, release_id(1), Price(EVENT, EVENT, ""), ["a"], records(1))
     assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
 
 

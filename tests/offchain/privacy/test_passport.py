@@ -96,7 +96,7 @@ def test_what_was_charged_from_the_chain_is_not_counted_again(tmp_path: Path) ->
         passport.merge(b, carried(a))
         make(a, 2, 1)
         ledger_foreign.note(b, [(release_id(2), Cid.of(b"model 2").digest)])
-        ledger_foreign.charge(b, release_id(2), Price(EVENT, EVENT, "0xA"), "a", records(1))
+        ledger_foreign.charge(b, release_id(2), Price(EVENT, EVENT, "0xA"), ["a"], records(1))
         assert b.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
         passport.merge(b, carried(a))
         assert b.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))

@@ -1,5 +1,7 @@
 """The attacks that once worked, a few trials each; `python -m benchmarks.attacks` makes 200."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks import attacks
@@ -19,13 +21,13 @@ def test_an_attack_of_the_table_learns_nothing(name: str) -> None:
 def test_counting_records_when_joining_gives_the_attacker_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = participation.samples_to_join
+    real = participation.match_to_join
 
     def counted(own, *arguments):
-        real(own, *arguments)
-        return len(own.records.load().records.labels)
+        match = real(own, *arguments)
+        return replace(match, samples=len(match.data.records.load().records.labels))
 
-    monkeypatch.setattr(participation, "samples_to_join", counted)
+    monkeypatch.setattr(participation, "match_to_join", counted)
     assert attacks.result("all labels but one", 4)[0] == 1
 
 

@@ -1,5 +1,7 @@
 """The participation game over all families, and mistakes that it must notice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,13 +97,13 @@ def test_a_reader_that_raises_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_counting_the_records_when_joining_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from fedpact.privacy_audit import participation
 
-    real = participation.samples_to_join
+    real = participation.match_to_join
 
     def counted(own, *arguments):
-        real(own, *arguments)
-        return len(own.records.load().records.labels)
+        match = real(own, *arguments)
+        return replace(match, samples=len(match.data.records.load().records.labels))
 
-    monkeypatch.setattr(participation, "samples_to_join", counted)
+    monkeypatch.setattr(participation, "match_to_join", counted)
     assert any("opt_in is" in one for one in found_with())
 
 

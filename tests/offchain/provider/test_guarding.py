@@ -15,6 +15,7 @@ from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider import guarding
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.guarding import PRICING_SECONDS, QUIET_SECONDS, Guard
 from fedpact.provider.policy import Policy
 from fedpact.types.specification import Specification
@@ -47,12 +48,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def own(units: tuple[bytes, ...] = records(1, 2)) -> Any:
-    return SimpleNamespace(
-        policy=Policy(epsilon_per_request=3.0, delta=DELTA),
-        records=SimpleNamespace(
-            load=lambda: SimpleNamespace(units=units), schema=SimpleNamespace(data_id="d")
-        ),
+    policy = Policy(epsilon_per_request=3.0, delta=DELTA)
+    kept: Any = SimpleNamespace(
+        load=lambda: SimpleNamespace(units=units), schema=SimpleNamespace(data_id="d")
     )
+    return SimpleNamespace(policy=policy, data=(OwnData("", kept, policy),))
 
 
 def asking(_: ReleaseId) -> tuple[Specification, str]:
@@ -138,7 +138,7 @@ def test_records_that_cannot_be_read_hold_everything_up(ledger: Ledger, clock: C
         raise DataError("the file is gone")
 
     broken = own()
-    broken.records.load = load
+    broken.data[0].records.load = load
     guard = Guard(ledger)
     guard.compare([(release_id(1), b"d" * 32)])
     guard.settle(broken, asking)

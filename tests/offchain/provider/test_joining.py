@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from fedpact.errors import (
     SpecificationError,
 )
 from fedpact.provider import joining, opting_in
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.fetching import AT_ONCE, Fetching
 from fedpact.provider.joining import public_reason, ready_to_join
 from fedpact.provider.policy import Policy
@@ -93,7 +94,7 @@ def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
         obtained.append((spec, type(store)))
 
     monkeypatch.setattr(joining, "family_of", lambda _: SimpleNamespace(obtain=obtain))
-    monkeypatch.setattr(joining, "samples_to_join", lambda *given: 7)
+    monkeypatch.setattr(joining, "match_to_join", lambda *given: 7)
     ctx: Any = SimpleNamespace(fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"))
     spec: Any = "specification"
     assert ready_to_join(ctx, spec, 1, "0x01", 3) is None
@@ -111,10 +112,10 @@ def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
         x = np.zeros((records, 4), np.float32)
         data = Dataset(x, np.zeros(records, np.int64), ())
         schema = SimpleNamespace(check=lambda _: None, units=declared)
-        kept = SimpleNamespace(schema=schema, dataset=lambda *_: data)
-        own: Any = SimpleNamespace(records=kept, policy=policy)
+        kept = SimpleNamespace(schema=schema, dataset=lambda *_: data, drop=lambda _: None)
+        own: Any = SimpleNamespace(data=(OwnData("", cast("Any", kept), policy),))
         with pytest.raises(joining.REFUSALS) as refused:
-            joining.samples_to_join(own, spec, 10**18, "0x01", (b"\1", 1))
+            joining.match_to_join(own, spec, 10**18, "0x01", (b"\1", 1))
         return public_reason(refused.value)
 
     assert asked(200, 100, 300) is Reason.SAMPLES  # by what is declared, the records unread
@@ -126,9 +127,10 @@ def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
 
 def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
     schema = DataSchema(data_id="0" * 32, category="x", units=5, kind="text", labels=("0",))
-    own: Any = SimpleNamespace(records=SimpleNamespace(schema=schema), policy=Policy())
+    kept: Any = SimpleNamespace(schema=schema, drop=lambda _: None)
+    own: Any = SimpleNamespace(data=(OwnData("", kept, Policy()),))
     with pytest.raises(PolicyRefusal, match="the data are text") as refused:
-        joining.samples_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
+        joining.match_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
     assert public_reason(refused.value) is Reason.SCHEMA
 
 

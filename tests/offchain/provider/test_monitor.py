@@ -15,7 +15,7 @@ from fedpact.chain.node import Node
 from fedpact.chain.records import Paid
 from fedpact.errors import NodeUnreachable, SettingsError
 from fedpact.provider.monitor import pulse as pulses
-from fedpact.provider.monitor.metrics import Holdings, Metrics
+from fedpact.provider.monitor.metrics import Budget, Holdings, Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.monitor.server import MonitorServer
 from fedpact.provider.monitor.systemd import notify
@@ -127,7 +127,11 @@ def test_a_port_in_use_is_named(server: MonitorServer, metrics: Metrics) -> None
 def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> None:
     metrics.paid(Paid(3, "SharingMarket.join", 2 * 10**15, 90_000, False))
     metrics.paid(Paid(3, "SharingMarket.join", 10**15, 30_000, True))
-    metrics.holds(Holdings(5 * 10**17, 1.5, 6.0, 4096, {"/state": 10**9}))
+    metrics.holds(
+        Holdings(
+            5 * 10**17, {"": Budget(1.5, 6.0), "pumps": Budget(0.0, 8.0)}, 4096, {"/state": 10**9}
+        )
+    )
     metrics.saw(["submit", "submit", "open"])
     metrics.saw(["submit"])
     with metrics.duty("submit_model"):
@@ -138,7 +142,8 @@ def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> 
     assert sample(server, "fedpact_gas_used_total") == 120_000
     assert sample(server, "fedpact_fees_ether_total") == pytest.approx(0.003)
     assert sample(server, "fedpact_balance_ether") == 0.5
-    assert sample(server, "fedpact_epsilon", kind="left") == 6.0
+    assert sample(server, "fedpact_epsilon", kind="left", data="") == 6.0
+    assert sample(server, "fedpact_epsilon", kind="left", data="pumps") == 8.0
     assert sample(server, "fedpact_disk_free_bytes", folder="/state") == 10**9
     assert sample(server, "fedpact_requests", stage="submit") == 1
     assert sample(server, "fedpact_requests", stage="open") is None

@@ -12,6 +12,7 @@ from fedpact.data.declared import DeclaredData
 from fedpact.errors import DataError
 from fedpact.privacy.ledger import Ledger
 from fedpact.provider.checking import Level, check_records
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.types.columns import ColumnSchema
@@ -142,14 +143,14 @@ def test_a_daemon_starts_again_while_its_file_is_damaged(
     """It has joined requests, whose rounds go on."""
     path, policy = tmp_path / "data.csv", Policy(min_samples=1)
     table(path, "1,2,3,4,0\n")
-    assert not [*check_records(records_of(path), ledger, policy, new_data=True)]
+    assert not [*check_records(OwnData("", records_of(path), policy), ledger, new_data=True)]
     table(path, "1,2,0\n", at=LATER)
-    [found] = check_records(records_of(path), ledger, policy, new_data=False)
+    [found] = check_records(OwnData("", records_of(path), policy), ledger, new_data=False)
     assert found.level is Level.WARNING
     assert "as they were read last" in found.said
     other = SCHEMA.model_copy(update={"units": 8})
     with pytest.raises(DataError):
-        [*check_records(records_of(path, other), ledger, policy, new_data=False)]
+        [*check_records(OwnData("", records_of(path, other), policy), ledger, new_data=False)]
 
 
 def test_a_file_that_is_just_being_written_is_not_read_at_joining(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.context import Background
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
@@ -70,27 +73,33 @@ def own_side(folder: Path, trainer: Trainer) -> Own:
 
     keys = AccountKeys(Account.from_key(b"\x01" * 32))
     records = OwnRecords(data, SCHEMA, folder / "features", folder / "snapshots")
-    return Own(keys, Policy(), records, trainer, open_ledger(), open_ledger)
+    served = OwnData("", records, Policy())
+    return Own(keys, Policy(), (served,), trainer, open_ledger(), open_ledger)
 
 
 def planned(seal: Callable[[bytes], bytes] = lambda artefact: artefact) -> PlannedRelease:
     start = family_of(SPEC).initial(SPEC, 0)
     task = TrainingTask(SPEC, 1, start, LocalTask(start, None), no_examples(SPEC), 0, {}, 0)
-    return PlannedRelease(RELEASE, task, "0xA", SCHEMA.units, seal, 1000)
+    nothing: Any = None  # `release` says which data
+    return PlannedRelease(RELEASE, task, nothing, "0xA", SCHEMA.units, seal, 1000)
+
+
+def released(own: Own, planned: PlannedRelease) -> bytes:
+    return make_release(own, replace(planned, data=own.data[0]))
 
 
 def test_a_training_that_raises_ends_in_one_charged_release_of_noise(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = own_side(tmp_path, InProcess(Failing()))
-    sealed = make_release(own, planned())
+    sealed = released(own, planned())
     model = decode(sealed, family_of(SPEC).template(SPEC))
     assert all(values.any() for values in model.values())
     assert own.trainer.work.trained_on == [9, 0]
     (entry,) = own.ledger.entries()
     assert (entry.id, entry.units, entry.kept) == (RELEASE, 9, True)
     # Whoever asks again gets the same bytes: no second draw, nothing more is charged.
-    assert make_release(own, planned()) == sealed
+    assert released(own, planned()) == sealed
     assert own.ledger.stored(RELEASE) == sealed
     assert len(own.ledger.entries()) == 1
     assert "submitting noise alone" in caplog.text
@@ -102,7 +111,7 @@ def test_records_that_cannot_be_read_end_in_noise_too(
 ) -> None:
     own = own_side(tmp_path, InProcess(LocalWork()))
     monkeypatch.setattr(OwnRecords, "source", lambda *_: 1 / 0)
-    decode(make_release(own, planned()), family_of(SPEC).template(SPEC))
+    decode(released(own, planned()), family_of(SPEC).template(SPEC))
     assert [entry.units for entry in own.ledger.entries()] == [0]
 
 
@@ -115,15 +124,15 @@ def test_a_failed_training_that_is_killed_before_it_is_kept_releases_once(tmp_pa
 
     child = os.fork()
     if child == 0:
-        make_release(own_side(tmp_path, InProcess(Failing())), planned(die))
+        released(own_side(tmp_path, InProcess(Failing())), planned(die))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     own = own_side(tmp_path, InProcess(Failing()))
     assert own.ledger.stored(RELEASE) is None
     assert [entry.units for entry in own.ledger.entries()] == [9]
-    sealed = make_release(own, planned())
+    sealed = released(own, planned())
     again = own_side(tmp_path, InProcess(Failing()))
-    assert make_release(again, planned()) == sealed
+    assert released(again, planned()) == sealed
     assert [entry.units for entry in again.ledger.entries()] == [9]
 
 
@@ -148,7 +157,7 @@ def test_the_time_when_it_was_ready_counts_the_training(tmp_path: Path) -> None:
             return super().train(task, on_step)
 
     own = own_side(tmp_path, InProcess(Slow()))
-    make_release(own, planned())
+    released(own, planned())
     assert own.ledger.kept_at(RELEASE) >= 1002
 
 
@@ -199,6 +208,6 @@ def test_no_log_line_of_a_release_holds_a_cell(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     own = own_side(tmp_path, InProcess(LocalWork()))
-    make_release(own, planned())
+    released(own, planned())
     assert SECRET not in caplog.text
     assert np.isfinite(own.ledger.kept_at(RELEASE))

@@ -55,14 +55,14 @@ def test_a_file_of_version_1_is_migrated(path: Path) -> None:
             assert (state.block, [end.block_hash for end in state.ends()]) == (9, ["0xb9"])
             assert state.cost(1) == 0
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (5,)
+        assert db.execute("PRAGMA user_version").fetchone() == (6,)
 
 
 def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     opened(path).close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 6")
-    with pytest.raises(StateError, match="schema version 6, this fedpact reads 5"):
+        db.execute("PRAGMA user_version = 7")
+    with pytest.raises(StateError, match="schema version 7, this fedpact reads 6"):
         opened(path)
 
 

@@ -14,9 +14,9 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.policy import Policy
-from fedpact.provider.releasing import PlannedRelease, make_release
+from fedpact.provider.releasing import PlannedRelease
 from fedpact.provider.workers import WorkerPool
-from tests.offchain.provider.test_releasing import RELEASE, own_side, planned
+from tests.offchain.provider.test_releasing import RELEASE, own_side, planned, released
 from tests.support.held_provider import GREEDY, HANGS, HELD, KILLED, PRIVATE, RAISES, HeldWork
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -48,7 +48,7 @@ def test_a_training_that_fails_ends_in_one_charged_release_of_noise(
 ) -> None:
     own = own_side(tmp_path, pool)
     release = titled(title)
-    sealed = make_release(own, release)
+    sealed = released(own, release)
     model = decode(sealed, family_of(release.task.spec).template(release.task.spec))
     assert all(values.any() for values in model.values())
     (entry,) = own.ledger.entries()
@@ -60,7 +60,7 @@ def test_a_training_that_fails_ends_in_one_charged_release_of_noise(
 
 
 def test_a_training_that_hangs_is_killed(tmp_path: Path, pool: WorkerPool) -> None:
-    release, source = titled(HANGS), own_side(tmp_path, pool).records.source("1")
+    release, source = titled(HANGS), own_side(tmp_path, pool).data[0].records.source("1")
     with pool.training("1", math.inf) as training:
         loaded = training.load(source, release.task.spec, former=False)
     with pool.training("1", time.monotonic() + 0.5) as training:
@@ -78,7 +78,7 @@ def test_no_training_waits_for_another_and_none_outlives_the_daemon(
 
     def train() -> None:
         try:
-            make_release(own, titled(HELD))
+            released(own, titled(HELD))
         except NotReady as error:
             stopped.append(str(error))
 
@@ -86,7 +86,7 @@ def test_no_training_waits_for_another_and_none_outlives_the_daemon(
     held.start()
     wait_until(lambda: trainings(tmp_path), "no training began")
     other = RELEASE._replace(request=2)
-    make_release(own, titled("light", other))
+    released(own, titled("light", other))
     assert held.is_alive()
     pool.close()
     held.join(PATIENCE)
@@ -95,7 +95,7 @@ def test_no_training_waits_for_another_and_none_outlives_the_daemon(
     assert own.ledger.stored(RELEASE) is None
     (tmp_path / "open").touch()
     again = WorkerPool(HeldWork(tmp_path), Policy())
-    make_release(own_side(tmp_path, again), titled(HELD))
+    released(own_side(tmp_path, again), titled(HELD))
     again.close()
     assert [(one.units, one.kept) for one in own.ledger.entries()] == [(9, True)] * 2
 
@@ -104,9 +104,9 @@ def test_a_process_serves_the_rounds_of_one_request(tmp_path: Path, pool: Worker
     (tmp_path / "open").touch()
     own = own_side(tmp_path, pool)
     for number in (1, 2):
-        make_release(own, titled(HELD, RELEASE._replace(round=number)))
+        released(own, titled(HELD, RELEASE._replace(round=number)))
     assert len(trainings(tmp_path)) == 1
-    make_release(own, titled(HELD, RELEASE._replace(request=2)))
+    released(own, titled(HELD, RELEASE._replace(request=2)))
     assert len(trainings(tmp_path)) == 2
 
 
@@ -115,7 +115,7 @@ def test_records_that_cannot_be_loaded_end_in_noise(
 ) -> None:
     own = own_side(tmp_path, pool)
     release = titled("damaged")
-    own.records.source(f"{bytes(8).hex()}-1").snapshot.write_bytes(b"no archive")
-    make_release(own, release)
+    own.data[0].records.source(f"{bytes(8).hex()}-1").snapshot.write_bytes(b"no archive")
+    released(own, release)
     assert [entry.units for entry in own.ledger.entries()] == [0]
     assert "the records cannot be used (DataError): submitting noise alone" in caplog.text

@@ -19,15 +19,24 @@ WEI_PER_ETHER = 10**18
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Privacy of one data set, at the policy's delta."""
+
+    spent: float
+    """Epsilon. Of the only data set: of it or of its most charged unit."""
+    left: float
+    """Epsilon that one full-batch release may still cost, after what is held for running
+    requests."""
+
+
+@dataclass(frozen=True)
 class Holdings:
     """What a daemon has left, measured from time to time."""
 
     balance: int
     """Wei."""
-    epsilon_spent: float
-    """Of the most charged data set or unit, at the policy's delta."""
-    epsilon_left: float
-    """That one full-batch release may still cost, after what is held for running requests."""
+    budgets: dict[str, Budget]
+    """By the name of the data set; empty for the only one."""
     store_bytes: int
     disk_free: dict[str, int]
     """Bytes, by folder."""
@@ -76,8 +85,9 @@ class Metrics:
         self._balance = Gauge("fedpact_balance_ether", "Left in the account", registry=to)
         self._epsilon = Gauge(
             "fedpact_epsilon",
-            "Of the most charged data set or unit, at the policy's delta, by kind (spent, left)",
-            ["kind"],
+            "At the policy's delta, by kind (spent, left) and data set; of the only data set: of it"
+            " or of its most charged unit",
+            ["kind", "data"],
             registry=to,
         )
         self._store = Gauge("fedpact_store_bytes", "Held by the content store", registry=to)
@@ -128,8 +138,9 @@ class Metrics:
 
     def holds(self, holdings: Holdings) -> None:
         self._balance.set(holdings.balance / WEI_PER_ETHER)
-        self._epsilon.labels("spent").set(holdings.epsilon_spent)
-        self._epsilon.labels("left").set(holdings.epsilon_left)
+        for data, budget in holdings.budgets.items():
+            self._epsilon.labels("spent", data).set(budget.spent)
+            self._epsilon.labels("left", data).set(budget.left)
         self._store.set(holdings.store_bytes)
         for folder, free in holdings.disk_free.items():
             self._disk.labels(folder).set(free)
