@@ -17,12 +17,17 @@ from sklearn.datasets import load_digits
 
 from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
 from fedpact.data.dataset import Dataset
 from fedpact.data.declared import DeclaredData
 from fedpact.data.readers import read_dataset
-from fedpact.learning.artefact import encode
+from fedpact.errors import FedpactError
+from fedpact.learning.artefact import decode, encode
+from fedpact.learning.families import family_of, represented
+from fedpact.learning.held_out import judged_on
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.personal import train_personal
 from fedpact.requester import RequestProgress
 from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
@@ -76,8 +81,9 @@ CASES = {
         "family": {"name": "mlp", "parameters": {"hidden": [8]}},
         "aggregation": {"name": "coordinate-median"},
     },
-    "cnn, trimmed mean": {
+    "cnn, trimmed mean, personal models": {
         **IMAGES,
+        "strategy": {"name": "ditto", "parameters": {"lam": 0.5}},
         "features": {"shape": [8, 8], "scale": 9.0},
         "family": {
             "name": "cnn",
@@ -202,6 +208,47 @@ def test_a_family_through_the_chain_gives_the_simulators_model(world: World, nam
     assert audit(market.client, market.store, request, market.auditor).failed == []
 
 
+def test_a_provider_trains_its_personal_model_from_chain_store_and_its_records(
+    world: World,
+) -> None:
+    market, name = world.market, "cnn, trimmed mean, personal models"
+    request, path = world.requests[name], world.files[0]
+    assert market.requester.follow(request, poll_interval=POLL).status is Status.SETTLED
+    schema = DataSchema.read(schema_file(path))
+
+    def read() -> DeclaredData:
+        return DeclaredData.read(path, schema)
+
+    passes: list[tuple[int, int]] = []
+    ledger = market.folder / "daemon-0" / "ledger.sqlite"
+    before = ledger_entries(ledger, market.providers[0])
+    found = train_personal(
+        market.client,
+        market.providers[0],
+        market.store,
+        request,
+        read,
+        lambda *at: passes.append(at),
+    )
+    assert (found.round, passes) == (2, [(one, 20) for one in range(1, 21)])
+    spec, family = found.specification, family_of(found.specification)
+    whole = represented(spec, read_dataset(path, spec))
+    judging = judged_on(whole)
+    assert (found.trained_on, found.held_out) == (len(whole), len(judging))
+    file = market.requester.fetch(request).path
+    delivered = decode(file.read_bytes(), family.template(spec))
+    assert family.error(spec, delivered, judging.x, judging.y) == found.global_error
+    errors = [family.error(spec, one, whole.x, whole.y) for one in (found.model, delivered)]
+    assert errors[0] < errors[1]
+    assert ledger_entries(ledger, market.providers[0]) == before
+    for asks, wanted, said in (
+        (market.auditor, request, "is not in the pool"),
+        (market.providers[0], world.requests["softmax-regression, steps"], "no personal models"),
+    ):
+        with pytest.raises(FedpactError, match=said):
+            train_personal(market.client, asks, market.store, wanted, read)
+
+
 @pytest.mark.parametrize("name", BY_UNIT)
 def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, name: str) -> None:
     market, request = world.market, world.requests[name]
@@ -221,6 +268,11 @@ def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, n
             for unit in units:
                 assert ledger.spent(1e-5, [unit]).epsilon >= 0.9 * 6.0
     assert audit(market.client, market.store, request, market.auditor).failed == []
+
+
+def ledger_entries(path: Path, keys: AccountKeys) -> list[object]:
+    with open_ledger(path, keys) as ledger:
+        return list(ledger.entries())
 
 
 def simulated(world: World, spec: Specification, request: int, case: dict[str, object]):

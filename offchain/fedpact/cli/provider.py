@@ -8,7 +8,7 @@ import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
 from fedpact.cli.options import PolicyFile, RequestId, ServedData
-from fedpact.cli.output import AsJson, Plain, amount, live_console, print_rows
+from fedpact.cli.output import AsJson, Plain, amount, live_console, print_facts, print_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -177,6 +177,69 @@ def claim(
         typer.echo(
             f"request {request_id} paid {one.currency.text(one.amount)} to {one.account}{kept}"
         )
+
+
+@app.command()
+def personal(
+    context: typer.Context,
+    request_id: RequestId,
+    data: Annotated[
+        Path, typer.Option(help="Your data: a file or folder in a format listed in docs/data.md.")
+    ],
+    schema: SchemaFile = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write, .safetensors. Default: in the account's own state."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train your own model of a request with the strategy ditto: from the last global model and
+    your records.
+
+    The command first trains on three in four records, and measures this model and the global one
+    on the others, so that you see which kind serves you better. The model in the file is trained
+    on all. `fedpact request answer FILE QUERIES` answers with it.
+
+    The file may reveal your records: it stays on this machine, readable for you alone. Nothing is
+    published or charged. A daemon may be running; the request may be under way or over, as long as
+    the content store has its last global model.
+
+    Example: fedpact --account alice provider personal 1 --data own.csv
+    """
+    from fedpact.data.declared import DeclaredData
+    from fedpact.learning.artefact import encode
+    from fedpact.provider.data_sets import declared_schema
+    from fedpact.provider.files import personal_model_file
+    from fedpact.provider.personal import PRIVACY, train_personal
+    from fedpact.requester import fetch
+
+    at = session.of(context)
+    declared = declared_schema(data, schema)
+
+    def report(done: int, passes: int) -> None:
+        typer.echo(f"finished local training {done} of {passes}", err=True)
+
+    found = train_personal(
+        at.client,
+        at.keys,
+        at.store,
+        request_id,
+        lambda: DeclaredData.read(data, declared),
+        report,
+    )
+    file = output or personal_model_file(at.settings.state, at.deployment, at.address(), request_id)
+    fetch.write(file, encode(found.model), found.facts(), private=True)
+    print_facts(
+        {
+            "file": str(file),
+            "round": found.round,
+            "trained_on": found.trained_on,
+            "held_out": found.held_out,
+            **found.figures(),
+            "privacy": PRIVACY,
+        },
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -15,7 +15,7 @@ from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import ScoreKind, Specification
 
-SUMMED_STRATEGIES = ("fedavg", "fedavgm")
+SUMMED_STRATEGIES = ("fedavg", "fedavgm", "ditto")
 """Those that need nothing of a member but its update."""
 MAX_ROUNDING = 0.5
 """Of the clipping norm: what rounding to the noise's lattice may take."""
@@ -28,7 +28,7 @@ def check_specification(spec: Specification) -> None:
     plan = strategy(spec.strategy)
     if spec.privacy.sum is not None:
         _check_sum(spec)
-    if plan.remembers and family_of(spec).statistics:
+    if (plan.remembers or plan.personalises) and family_of(spec).statistics:
         raise SpecificationError(
             f"strategy {spec.strategy.name} starts from a provider's earlier models, but family "
             f"{spec.family.name} starts from statistics that all share: choose another strategy"

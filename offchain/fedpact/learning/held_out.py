@@ -26,6 +26,12 @@ def trained_on(spec: Specification, dataset: Dataset) -> Dataset:
     return _with_queries(dataset, documents(spec.published_queries))
 
 
+def kept_apart(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """A member's records, to train on and to judge by, whoever asks; raises DataError as
+    `judged_on`."""
+    return _part(dataset, judging=False), judged_on(dataset)
+
+
 def judged_on(dataset: Dataset) -> Dataset:
     """A member's records that judge models; raises DataError if there are none."""
     found = _part(dataset, judging=True)

@@ -66,7 +66,7 @@ def listed(policy: Policy, path: Path | None, schema: Path | None) -> tuple[List
     if path is not None:
         if policy.data:
             raise SettingsError("the policy lists data sets ([[data]]): leave out --data")
-        return (ListedData("", path, _declared(path, schema), policy),)
+        return (ListedData("", path, declared_schema(path, schema), policy),)
     if not policy.data:
         raise SettingsError("no data: give --data, or list data sets in the policy ([[data]])")
     if schema is not None:
@@ -75,7 +75,7 @@ def listed(policy: Policy, path: Path | None, schema: Path | None) -> tuple[List
         ListedData(
             one.name,
             one.path,
-            _declared(one.path, one.schema_file),
+            declared_schema(one.path, one.schema_file),
             policy.of_data(one),
             one.disjoint,
         )
@@ -115,7 +115,9 @@ def served_on(
     return tuple(replace(one, policy=terms[one.name]) for one in data)
 
 
-def _declared(data: Path, schema: Path | None) -> DataSchema:
+def declared_schema(data: Path, schema: Path | None) -> DataSchema:
+    """The schema of data, by default the file beside them. Raises SettingsError without one,
+    DataError for one that cannot be read."""
     path = schema or schema_file(data)
     if not path.is_file():
         raise SettingsError(

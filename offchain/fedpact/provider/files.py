@@ -46,6 +46,12 @@ def features_folder(state: Path, address: str) -> Path:
     return provider_folder(state, address) / "features"
 
 
+def personal_model_file(state: Path, deployment: Deployment, address: str, request: int) -> Path:
+    """The provider's own model of a request, for its owner alone."""
+    name = f"{deployment.fingerprint.hex()[:16]}-{request}.safetensors"
+    return provider_folder(state, address) / "personal" / name
+
+
 def provider_folder(state: Path, address: str) -> Path:
     """All of an account's files."""
     return state / "provider" / address.lower()

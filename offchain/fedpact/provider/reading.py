@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.consensus.artefacts import (
     SLICE_MAX_BYTES,
@@ -17,6 +19,7 @@ from fedpact.consensus.sums import RECORD_MAX_BYTES
 from fedpact.content.delivery import Deliveries, Point
 from fedpact.content.kept import keeping_for
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
+from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     ContentError,
@@ -37,7 +40,7 @@ from fedpact.provider.records import request_name
 from fedpact.provider.view import RequestView, digest_of, posted_as_whole
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
-from fedpact.types.requests import Phase, seats_of
+from fedpact.types.requests import Phase, Terms, seats_of
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 log = logging.getLogger(__name__)
@@ -45,15 +48,18 @@ log = logging.getLogger(__name__)
 
 def specification_of(view: RequestView) -> Specification:
     """The request's specification, checked against the terms on chain."""
-    cached = view.ctx.cache.specifications.get(view.id)
-    if cached is not None:
-        return cached
-    terms = view.terms
+    known = view.ctx.cache.specifications
+    if view.id not in known:
+        known[view.id] = agreed_specification(view.ctx.store, view.terms)
+    return known[view.id]
+
+
+def agreed_specification(store: ContentStore, terms: Terms) -> Specification:
+    """The specification that terms name, checked against them."""
     cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-    spec = Specification.decode(view.ctx.store.get(cid, SPECIFICATION_MAX_BYTES))
+    spec = Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
     require_agreement(spec, terms)
     check_published(spec)
-    view.ctx.cache.specifications[view.id] = spec
     return spec
 
 
@@ -125,14 +131,19 @@ def deliveries_of(view: RequestView, key: bytes) -> Deliveries:
 
 
 def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
-    ctx = view.ctx
+    return sealed_to(view.ctx.keys, view.ctx.client, view.ctx.store, digest)
+
+
+def sealed_to(keys: AccountKeys, client: ChainClient, store: ContentStore, digest: bytes) -> bytes:
+    """The request key in the manifest with this digest, sealed to the account; DecryptionError if
+    it is not."""
     cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
-    manifest = Manifest.decode(ctx.store.get(cid, MANIFEST_MAX_BYTES))
+    manifest = Manifest.decode(store.get(cid, MANIFEST_MAX_BYTES))
     # The seal may be older than the current key.
-    for version in range(ctx.client.registry.participant(ctx.keys.address).key_version, 1, -1):
+    for version in range(client.registry.participant(keys.address).key_version, 1, -1):
         with suppress(DecryptionError):
-            return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
-    return manifest.open(ctx.keys.address, ctx.keys.encryption_key(1))
+            return manifest.open(keys.address, keys.encryption_key(version))
+    return manifest.open(keys.address, keys.encryption_key(1))
 
 
 # ---------------------------------------------------------------------- rounds

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,11 +88,11 @@ def decrypt(
     )
 
 
-def write(model: FetchedModel, artefact: bytes) -> None:
-    """Write the model and its JSON file, each atomically."""
-    model.path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(model.path, artefact)
-    _replace(facts_path(model.path), _json(model.facts()))
+def write(path: Path, artefact: bytes, facts: Mapping[str, Any], *, private: bool = False) -> None:
+    """Write a model and its JSON file, each atomically; `private`: for their owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, artefact, private=private)
+    _replace(facts_path(path), _json(facts), private=private)
 
 
 def write_card(model: Path, markdown: str, facts: dict[str, Any]) -> None:
@@ -101,7 +102,7 @@ def write_card(model: Path, markdown: str, facts: dict[str, Any]) -> None:
     _replace(data, _json(facts))
 
 
-def _json(facts: dict[str, Any]) -> bytes:
+def _json(facts: Mapping[str, Any]) -> bytes:
     return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -121,6 +122,11 @@ def read(path: Path) -> tuple[Specification, "Model"]:
 def specification(path: Path) -> Specification:
     """A fetched model's specification; raises as `read`."""
     return Specification.decode(json.dumps(_facts(path)["specification"]).encode())
+
+
+def is_personal(path: Path) -> bool:
+    """Whether it is a provider's personal model, which no privacy covers. Raises as `read`."""
+    return _facts(path).get("personal") is not None
 
 
 def measured_error(path: Path) -> int | None:
@@ -154,9 +160,11 @@ def _facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, *, private: bool = False) -> None:
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+    with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

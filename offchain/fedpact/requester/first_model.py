@@ -76,6 +76,11 @@ def _bytes(
     except OSError as error:
         raise SpecificationError(f"draft: initial_model {path}: {error.strerror}") from error
     if fetch.facts_path(path).exists():
+        if fetch.is_personal(path):
+            raise SpecificationError(
+                f"draft: initial_model {path} is a personal model: it was trained on records"
+                " without privacy, and everybody could read it"
+            )
         before = fetch.specification(path)
         for name in _ALIKE:
             if getattr(before, name) != getattr(spec, name):

@@ -204,6 +204,7 @@ def test_every_strategy_has_the_name_that_it_is_found_by():
         "fedavgm",
         "dlmu",
         "fedprox",
+        "ditto",
         "algorithm-one",
     }
 

@@ -40,7 +40,8 @@ def model(tmp_path: Path, spec: Specification) -> Path:
         "output.bias": np.zeros(3, dtype=np.float32),
     }
     path = tmp_path / "model.safetensors"
-    fetch.write(FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path), encode(weights))
+    fetched = FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path)
+    fetch.write(path, encode(weights), fetched.facts())
     return path
 
 
@@ -82,7 +83,8 @@ def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Pa
     }
     (tmp_path / "q.csv").write_text("a,life,b\n1,7,0\n0,9,3\n")
     path = tmp_path / "model.safetensors"
-    fetch.write(FetchedModel(1, "00", spec, "bafy", 3, 800, ("0x0",), path), encode(weights))
+    fetched = FetchedModel(1, "00", spec, "bafy", 3, 800, ("0x0",), path)
+    fetch.write(path, encode(weights), fetched.facts())
     model = Model(path)
     answers = answer(model, read_queries(tmp_path / "q.csv", spec))
     assert answers.columns["value"] == [pytest.approx(75), pytest.approx(12.5)]
@@ -193,7 +195,8 @@ def text_model(tmp_path: Path) -> Path:
         LocalTraining(spec, {}, text_dataset(90, 0), noise=None, round_and_seat=(1, 0))
     )
     path = tmp_path / "texts.safetensors"
-    fetch.write(FetchedModel(1, "00", spec, "bafy", 1, None, ("0x0",), path), encode(weights))
+    fetched = FetchedModel(1, "00", spec, "bafy", 1, None, ("0x0",), path)
+    fetch.write(path, encode(weights), fetched.facts())
     return path
 
 

@@ -110,7 +110,7 @@ def test_decisions_stay_beside_the_model(tmp_path: Path) -> None:
     spec, found = spec_of(), Decisions(0.25, (0.1, -0.1), (0.04, 0.96), 3_000)
     path = tmp_path / "model.safetensors"
     given = FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path, found)
-    fetch.write(given, encode(MODEL))
+    fetch.write(given.path, encode(MODEL), given.facts())
     assert fetch.decisions(path, 2) == found
     assert json.loads(fetch.facts_path(path).read_text())["decisions"]["threshold"] == 0.04
     (tmp_path / "q.csv").write_text("a,b\n-4,0\n0,0\n")

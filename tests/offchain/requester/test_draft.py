@@ -127,7 +127,7 @@ def test_the_file_of_queries_is_fixed_by_its_digest() -> None:
         ({"privacy": "strong"}, "privacy"),
         ({"labels": ["red", "red", "red"]}, "labels name a class twice"),
         ({"max_error": float("nan")}, "draft"),
-        ({"strategy": {"name": "ditto"}}, "simulations only"),
+        ({"strategy": {"name": "scaffold"}}, "simulations only"),
         ({"strategy": {"name": "dlmu", "parameters": {"beta": 1}}}, "beta"),
         ({"aggregation": {"name": "vote"}}, "aggregation 'vote' is unknown"),
         ({"family": {"name": "linear-regression"}}, "no classification"),

@@ -26,7 +26,8 @@ def fetched(folder: Path, asked: Draft | None = None) -> Path:
     """A model as `request fetch` leaves it: the artefact and its description."""
     path = folder / "request-1.safetensors"
     spec = (asked or draft()).specification
-    fetch.write(fetch.FetchedModel(1, "ab", spec, "cid", 3, 100, (), path), encode(LEARNT))
+    fetched = fetch.FetchedModel(1, "ab", spec, "cid", 3, 100, (), path)
+    fetch.write(path, encode(LEARNT), fetched.facts())
     return path
 
 
@@ -39,6 +40,15 @@ def test_a_request_starts_from_the_file_that_its_draft_names(
     assert prepared.initial_model == encode(LEARNT)
     assert prepared.specification.initial_model == str(Cid.of(encode(LEARNT)))
     assert "everybody who sees the request can read its first model" in caplog.text
+
+
+def test_a_personal_model_is_not_published(tmp_path: Path) -> None:
+    path = fetched(tmp_path)
+    facts = json.loads(fetch.facts_path(path).read_text())
+    fetch.write(path, encode(LEARNT), {**facts, "personal": {"held_out": 3}}, private=True)
+    assert {one.stat().st_mode & 0o777 for one in (path, fetch.facts_path(path))} == {0o600}
+    with pytest.raises(SpecificationError, match="is a personal model"):
+        prepare(draft(initial_model=str(path)), evaluation(), account())
 
 
 def test_a_cid_is_read_from_the_store(tmp_path: Path) -> None:

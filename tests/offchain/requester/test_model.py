@@ -52,7 +52,7 @@ def written(
         weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes}
     path = folder / "model.safetensors"
     found = FetchedModel(1, "00", spec, "bafy", 3, error, ("0x0",), path, decisions)
-    fetch.write(found, encode(weights))
+    fetch.write(found.path, encode(weights), found.facts())
     return Model(path)
 
 

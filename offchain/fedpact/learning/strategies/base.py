@@ -63,7 +63,9 @@ class Strategy(Document, ABC):
     published: ClassVar[bool] = True
     """Whether its memory consists only of models that are published anyway."""
     remembers: ClassVar[bool] = False
-    """Whether its providers have a memory."""
+    """Whether a provider's training depends on what it remembers."""
+    personalises: ClassVar[bool] = False
+    """Whether `personal` asks each provider for a model of its own."""
 
     def local(self, globals_: Globals, memory: Memory | None) -> LocalTask:
         """A provider's training; `memory` is None if it has not trained yet."""
@@ -85,7 +87,9 @@ class Strategy(Document, ABC):
         return None
 
     def personal(self, globals_: Globals, memory: Memory | None) -> LocalTask | None:
-        """Training of a personal model, which stays with the provider; None if there is none."""
+        """Training of a personal model, which stays with the provider; None if there is none.
+
+        The first one starts from the initial model; `memory` is what `keep` made of the last."""
         return None
 
     def keep(self, memory: Memory | None, model: Model) -> Memory:

@@ -14,12 +14,12 @@ class Ditto(Strategy):
     """The personal model v continues from its last state, with its loss plus
     lambda / 2 * |v - w^r|^2; it first starts from the initial model.
 
-    Only in simulations: personal models are never submitted, so there is nothing to judge or pay.
+    What is submitted, judged and paid is FedAvg's. The personal model is never submitted: a
+    provider makes it when it asks for it (`learning.personal`, docs/adr/0062).
     """
 
     name = "ditto"
-    published = False
-    remembers = True
+    personalises = True
     lam: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     """The paper's lambda."""
 

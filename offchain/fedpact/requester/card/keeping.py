@@ -31,7 +31,7 @@ def keep(
     if slices is not None:
         decisions, quality = measured(fetched, model, slices)
     kept = replace(fetched, decisions=decisions)
-    fetch.write(kept, encode(model))
+    fetch.write(kept.path, encode(model), kept.facts())
     card = make_card(kept, provenance, quality)
     fetch.write_card(kept.path, markdown(card), card.facts())
     return kept

@@ -1,0 +1,86 @@
+"""A provider's personal model: what its own records make of a published global model, without
+giving anything away.
+
+Ditto (Li et al. 2021) asks for the v that minimises the own loss + lambda / 2 * |v - w|^2, where w
+is the global model. Its algorithm 1 trains v beside w, round by round; but w does not depend on v.
+Here w is known when v is trained, so v starts from it, and one global model is enough.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fedpact.data.dataset import Dataset
+from fedpact.errors import DataError, SpecificationError
+from fedpact.learning.artefact import Model
+from fedpact.learning.local import train_local
+from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
+from fedpact.learning.training import LocalTraining
+from fedpact.types.privacy import Privacy, PrivacyMode
+from fedpact.types.specification import Specification
+
+PASSES = 10
+"""Local trainings, each as the request asks for in a round."""
+
+
+def personalising(spec: Specification) -> Strategy:
+    """The specification's strategy; raises SpecificationError if it makes no personal models."""
+    plan = strategy(spec.strategy)
+    if not plan.personalises:
+        raise SpecificationError(
+            f"strategy {spec.strategy.name} makes no personal models: only a request with the"
+            " strategy ditto does"
+        )
+    return plan
+
+
+def personal_model(
+    spec: Specification,
+    global_model: Model,
+    dataset: Dataset,
+    on_pass: Callable[[int], None] | None = None,
+) -> Model:
+    """PASSES local trainings that begin at the global model, and are drawn towards it.
+
+    No record's contribution is clipped and nothing is noised, whatever the request's privacy says
+    of what is released.
+
+    Args:
+        dataset: represented as the family takes it (`families.represented`).
+        on_pass: called with the number of finished passes.
+
+    Raises SpecificationError for a strategy without personal models, and DataError for records that
+    the family cannot be trained on and for a model that is no longer finite.
+    """
+    plan, fixed = personalising(spec), Globals(global_model, global_model)
+    openly = spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})
+    memory: Memory | None = None
+    model = global_model
+    for number in range(1, PASSES + 1):
+        task = plan.personal(fixed, memory)
+        assert task is not None
+        model = _trained(openly, number, task, dataset)
+        memory = plan.keep(memory, model)
+        if on_pass is not None:
+            on_pass(number)
+    return model
+
+
+def _trained(spec: Specification, number: int, task: LocalTask, dataset: Dataset) -> Model:
+    # Number and seat only order the batches.
+    model = train_local(
+        LocalTraining(
+            spec,
+            task.start,
+            dataset,
+            noise=None,
+            round_and_seat=(number, 0),
+            correction=task.correction,
+        )
+    )
+    if not all(np.isfinite(values).all() for values in model.values()):
+        raise DataError(
+            "the personal model is no longer finite: the request's learning rate is too large for"
+            " a training without clipping"
+        )
+    return model
