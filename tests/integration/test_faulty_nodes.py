@@ -437,7 +437,7 @@ def test_what_fails_in_the_shared_part_restarts_the_cycle(
             raise KeyError("buyer")
         return set()
 
-    monkeypatch.setattr(daemons.Asked, "finished_but_due", resold)
+    monkeypatch.setattr(daemons, "resold", resold)
     with daemon_before(market, data) as daemon:
         assert not daemon.cycle()
         assert unexpected(daemon) == 1

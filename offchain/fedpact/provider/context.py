@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fedpact.chain.connection import Connection
+from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.replay import Kept
 from fedpact.consensus.scoring import ContributionRecord
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-ClientT = TypeVar("ClientT", bound=Connection)
 
 
 @dataclass(frozen=True)
@@ -145,10 +144,10 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class Parts(Own, Generic[ClientT]):
+class Context(Own):
     """The daemon's parts, as duties see them."""
 
-    client: ClientT
+    client: ChainClient
     deployment: Deployment
     store: ContentStore
     state: ProviderState

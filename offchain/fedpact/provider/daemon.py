@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
@@ -30,7 +30,6 @@ from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.provider import elsewhere, fetching
-from fedpact.provider.asked import Asked
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
@@ -42,7 +41,7 @@ from fedpact.provider.checking import (
     check_records,
     found,
 )
-from fedpact.provider.context import Cache, Parts
+from fedpact.provider.context import Cache, Context
 from fedpact.provider.data_sets import OwnData, served_on
 from fedpact.provider.declining import say_again
 from fedpact.provider.fetching import Fetching
@@ -56,6 +55,7 @@ from fedpact.provider.reconciling import Reconciliation
 from fedpact.provider.records import deployment_name, request_name
 from fedpact.provider.requests import Requests
 from fedpact.provider.scanning import Scanning
+from fedpact.provider.selling import resold
 from fedpact.provider.state import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.trainer import Trainer
@@ -140,7 +140,7 @@ class Daemon:
             Background(0.0),
             Background(settings.poll_seconds),
         )
-        self._context: Parts[Any] = Parts(
+        self._context: Context = Context(
             keys,
             policy,
             data,
@@ -158,7 +158,6 @@ class Daemon:
             exchange,
         )
         self._context.metrics.watch(client.rpc.nodes)
-        self.asked = Asked(self._context)
         """What the protocol asks for."""
         client.sender.paid = self._paid
         self._pace = Pace(settings.poll_seconds)
@@ -167,7 +166,7 @@ class Daemon:
         self._scanning = Scanning(
             self._context, self._reconciliation, self._backoffs, lambda: self._bell.stopped
         )
-        self._requests = self.REQUESTS(self._context, self.asked, self._storage, self._backoffs)
+        self._requests = self.REQUESTS(self._context, self._storage, self._backoffs)
         self._housekeeping = Housekeeping(
             settings.state.parent, settings.keep_seconds, settings.prune
         )
@@ -214,7 +213,7 @@ class Daemon:
         elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
         restore(self._ledger, ctx.data, settings.state, self._keys.address)
         self._reconciliation.begin_again()
-        self._reconciliation.compare(ctx, self.asked, frame)
+        self._reconciliation.compare(ctx, frame)
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
@@ -274,9 +273,8 @@ class Daemon:
             )
             return
         self._context = replace(self._context, policy=policy, data=data)
-        self.asked = Asked(self._context)
         self._workers[0].patience = self._patience(policy)
-        self._requests.go_on_with(self._context, self.asked)
+        self._requests.go_on_with(self._context)
         log.info("read the policy again: it decides on requests that are not joined yet")
 
     def _patience(self, policy: Policy) -> float:
@@ -315,12 +313,12 @@ class Daemon:
             frame = self._context.client.frame(self._settings.confirmations)
             self._pace.saw(frame)
             self._scanning.scan(frame)
-            self._reconciliation.compare(self._context, self.asked, frame)
+            self._reconciliation.compare(self._context, frame)
             sender = self._context.client.sender
             sender.timeout, sender.seen_block = self._pace.patience, frame.block_number
             under_way = sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
-            due = sorted(waiting | self.asked.finished_but_due(frame))
+            due = sorted(waiting | resold(self._context, frame))
         except (StateDamaged, LedgerReplaced):
             raise
         except StorageUnavailable as error:
@@ -350,7 +348,7 @@ class Daemon:
                 acted |= self._requests.advance(request, frame)
         metrics.saw(self._requests.stage(request) for request in due)
         self._pace.may_rest(min((self._requests.rest(request) for request in due), default=0.0))
-        self._housekeeping.keep(self._context, self.asked, frame)
+        self._housekeeping.keep(self._context, frame)
         return acted
 
     def _rebuild_state(self) -> bool:

@@ -4,8 +4,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from fedpact.errors import Retryable
+from fedpact.provider.context import Context
 from fedpact.provider.state import ProviderState
-from fedpact.provider.view import Context
 from fedpact.types.declining import Reason
 
 if TYPE_CHECKING:

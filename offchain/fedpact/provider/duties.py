@@ -7,9 +7,10 @@ account's key; after a crash the cycle simply runs it again.
 from collections.abc import Callable
 from functools import wraps
 
+from fedpact.logs import about
 from fedpact.provider.aggregating import attest_aggregate, close_round, finalise_round
 from fedpact.provider.agreeing import agree
-from fedpact.provider.context import DutyResult
+from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.ending import end_request
 from fedpact.provider.opting_in import opt_in, start_request, wait_for_members
 from fedpact.provider.selling import on_offer, sell_result
@@ -52,3 +53,16 @@ def duties_of(view: RequestView) -> tuple[Duty, ...]:
     if view.facts.phase is Phase.ENDED and on_offer(view.ctx, view.id):
         return (end_request, sell_result)
     return _BY_PHASE.get(view.facts.phase, ())
+
+
+def next_duty(view: RequestView) -> DutyResult:
+    """Do the first duty that has something to do; otherwise say why nothing was done."""
+    outcome = idle(f"no duty in stage {view.stage}")
+    for duty in duties_of(view):
+        name = duty.__name__
+        with about(round=view.round, duty=name), view.ctx.metrics.duty(name):
+            outcome = duty(view)
+        if outcome.acted:
+            view.ctx.metrics.done(name)
+            break
+    return outcome

@@ -1,13 +1,13 @@
 """Forgetting what the state keeps of requests that ask nothing of this account any more."""
 
 import logging
-from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import FedpactError, StateDamaged
-from fedpact.provider.asked import Asked
-from fedpact.provider.context import Parts
+from fedpact.provider.asked import submissions
+from fedpact.provider.context import Context
+from fedpact.provider.selling import on_offer
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ AT_ONCE = 200
 """Requests in one call."""
 
 
-def forget_ended(ctx: Parts[Any], asked: Asked, frame: Frame) -> None:
+def forget_ended(ctx: Context, frame: Frame) -> None:
     """Drop the events of requests that are over for this account, once no reorganisation brings
     them back. Their creation stays, and what this account has submitted, which the ledger is
     compared with. Raises StateDamaged.
@@ -23,9 +23,9 @@ def forget_ended(ctx: Parts[Any], asked: Asked, frame: Frame) -> None:
     state = ctx.state
     try:
         ended = state.forgettable(frame.block_number - SETTLED, AT_ONCE)
-        over = [request for request in ended if not asked.may_ask_again(request)]
+        over = [request for request in ended if not on_offer(ctx, request)]
         for request in over:
-            submitted = {one.round: digest for one, digest in asked.submissions([request])}
+            submitted = {one.round: digest for one, digest in submissions(ctx, [request])}
             state.forget_events(request, submitted)
         if over:
             state.give_back()

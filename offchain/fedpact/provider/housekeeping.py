@@ -3,13 +3,11 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
-from fedpact.provider.asked import Asked
 from fedpact.provider.contents import look_after_content
-from fedpact.provider.context import Parts
+from fedpact.provider.context import Context
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.measuring import watch_holdings
 
@@ -30,7 +28,7 @@ class Housekeeping:
         self._folder, self._keep_seconds, self._prune = folder, keep_seconds, prune
         self._measured_until = self._content_until = 0.0
 
-    def keep(self, ctx: Parts[Any], asked: Asked, frame: Frame) -> None:
+    def keep(self, ctx: Context, frame: Frame) -> None:
         """What fails is logged, and tried again. Raises StateDamaged, LedgerReplaced."""
         for worker in (ctx.public_work, ctx.private_work):
             worker.forget(frame.timestamp)
@@ -41,7 +39,7 @@ class Housekeeping:
             if time.monotonic() > self._content_until:
                 self._content_until = time.monotonic() + CONTENT_GOOD_FOR
                 look_after_content(ctx.store, ctx.state, frame, self._keep_seconds, self._prune)
-                forget_ended(ctx, asked, frame)
+                forget_ended(ctx, frame)
         except (StateDamaged, LedgerReplaced):
             raise
         except Exception:  # whatever it is, requests go on

@@ -1,7 +1,6 @@
 """Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from fedpact.data.description import attributes
 from fedpact.errors import (
@@ -20,7 +19,7 @@ from fedpact.learning.families import family_of
 from fedpact.learning.held_out import judged_on, trained_on
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
-from fedpact.provider.context import DutyResult, Parts, idle
+from fedpact.provider.context import Context, DutyResult, idle
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
@@ -45,7 +44,7 @@ class Match:
 
 
 def ready_to_join(
-    ctx: Parts[Any],
+    ctx: Context,
     spec: Specification,
     payment: int,
     requester: str,
@@ -61,13 +60,13 @@ def ready_to_join(
     return match if obtained else None
 
 
-def has_first_model(ctx: Parts[Any], spec: Specification) -> bool:
+def has_first_model(ctx: Context, spec: Specification) -> bool:
     """Whether the model that a request begins with is here; False while it is looked for."""
     size = family_of(spec).template(spec).bytes
     return ctx.fetching.has_come(Cid.parse(spec.initial_model), size)
 
 
-def decline(ctx: Parts[Any], request: int, refusal: Exception) -> DutyResult:
+def decline(ctx: Context, request: int, refusal: Exception) -> DutyResult:
     """Stay out of a request for good, and free what was set aside for it."""
     ctx.ledger.drop_hold(ctx.deployment.fingerprint, request)
     ctx.drop_records(request)

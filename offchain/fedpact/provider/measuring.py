@@ -4,18 +4,17 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.errors import FedpactError, StateError
 from fedpact.provider.checking import LITTLE_WEI
-from fedpact.provider.context import Parts
+from fedpact.provider.context import Context
 from fedpact.provider.monitor.metrics import Budget, Holdings
 
 log = logging.getLogger(__name__)
 
 
-def watch_holdings(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> None:
+def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> None:
     """Look at what the daemon may run out of; `folders`: where it writes."""
     try:
         left = measure(ctx, frame, folders)
@@ -27,7 +26,7 @@ def watch_holdings(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> No
         log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
 
-def measure(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> Holdings:
+def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
     """Ask chain, ledger, store and disk; `folders`: where the daemon writes.
 
     Raises FedpactError if one of them does not answer.

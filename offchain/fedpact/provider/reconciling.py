@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from fedpact.chain.records import Event, Frame
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.provider.asked import Asked
-from fedpact.provider.context import Parts
+from fedpact.provider.asked import asked_for, submissions
+from fedpact.provider.context import Context
 from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.guarding import Guard
 from fedpact.provider.state import request_of
 from fedpact.types.specification import Specification
 
-SUBMITTING = ("ModelSubmitted", "ModelsSubmitted", "RoundPosted")
+SUBMITTING = ("ModelsSubmitted", "RoundPosted")
 """Events that may tell of a model of this account."""
 
 
@@ -37,29 +36,26 @@ class Reconciliation:
         """Remember requests in which this account may have submitted a model."""
         if self._requests is None:
             return
-        own = self._account.lower()
         self._requests |= {
             request
             for one in events
-            if one.name in SUBMITTING
-            and (request := request_of(one.args)) is not None
-            and one.args.get("member", own).lower() == own
+            if one.name in SUBMITTING and (request := request_of(one.args)) is not None
         }
 
-    def compare(self, ctx: Parts[Any], asked: Asked, frame: Frame) -> None:
+    def compare(self, ctx: Context, frame: Frame) -> None:
         """Compare new own submissions with the ledger, and charge those that it did not make."""
         others = Elsewhere(self._ledger, self._folder, ctx.client, ctx.store)
 
         def asking(release: ReleaseId) -> tuple[Specification, str]:
             if release.deployment != ctx.deployment.fingerprint:
                 return others.asked_for(release)
-            return asked.asked_for(release.request, frame)
+            return asked_for(ctx, release.request, frame)
 
         if self._requests is None:
             every = others.submissions(self._account)
-            self._guard.compare([*asked.submissions(), *every])
+            self._guard.compare([*submissions(ctx), *every])
         elif self._requests:
-            self._guard.compare(asked.submissions(self._requests))
+            self._guard.compare(submissions(ctx, self._requests))
         self._requests = set()
         self._guard.settle(ctx, asking)
         ctx.cache.held = self._guard.held()

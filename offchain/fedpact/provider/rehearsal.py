@@ -9,10 +9,12 @@ from pathlib import Path
 from fedpact.chain.records import Call
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
-from fedpact.provider.asked import Asked
+from fedpact.provider.affording import require_worth
 from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.copying import copy_files
 from fedpact.provider.daemon import Daemon
+from fedpact.provider.duties import duties_of
+from fedpact.provider.opting_in import opt_in
 from fedpact.provider.requests import Requests
 from fedpact.provider.state import Participation
 from fedpact.provider.view import RequestView
@@ -28,13 +30,13 @@ class RehearsedRequests(Requests):
     """Decides which to join, and sends nothing."""
 
     def perform(self, view: RequestView) -> DutyResult:
-        duties = self.asked.duties_of(view)
-        if self.asked.opt_in not in duties:
+        duties = duties_of(view)
+        if opt_in not in duties:
             named = " or ".join(duty.__name__ for duty in duties) or "nothing"
             return idle(f"would go on in stage {view.stage}: {named}")
-        view.ctx.client.sender.allow = partial(_withhold, self.asked, view)
+        view.ctx.client.sender.allow = partial(_withhold, view)
         try:
-            outcome = self.asked.opt_in(view)
+            outcome = opt_in(view)
         except Withheld as would:
             outcome = idle(str(would))
         # In the copied file: each request is decided once, and its hold counts for the next ones.
@@ -49,8 +51,8 @@ class RehearsingDaemon(Daemon):
     REQUESTS = RehearsedRequests
 
 
-def _withhold(asked: Asked, view: RequestView, call: Call, wei: int) -> None:
-    asked.require_worth(view, call, wei)
+def _withhold(view: RequestView, call: Call, wei: int) -> None:
+    require_worth(view, call, wei)
     raise Withheld(f"would send {call.action}, for about {wei} wei")
 
 

@@ -2,7 +2,6 @@
 
 import logging
 from functools import partial
-from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.content.kept import keeping_for
@@ -15,9 +14,11 @@ from fedpact.errors import (
     StorageUnavailable,
     TransactionTimeout,
 )
-from fedpact.provider.asked import Asked
+from fedpact.provider.affording import require_worth
+from fedpact.provider.asked import look
 from fedpact.provider.backoff import Backoffs
-from fedpact.provider.context import DutyResult, Parts
+from fedpact.provider.context import Context, DutyResult
+from fedpact.provider.duties import next_duty
 from fedpact.provider.storage import Storage
 from fedpact.provider.view import RequestView
 
@@ -27,10 +28,8 @@ log = logging.getLogger(__name__)
 class Requests:
     """What fails in one of them concerns that one alone, and is tried again with back-off."""
 
-    def __init__(self, ctx: Parts[Any], asked: Asked, storage: Storage, backoffs: Backoffs) -> None:
+    def __init__(self, ctx: Context, storage: Storage, backoffs: Backoffs) -> None:
         self._ctx = ctx
-        self.asked = asked
-        """What may be due in them."""
         self._storage, self._backoffs = storage, backoffs
         self._views: dict[int, RequestView] = {}
         self._views_of = ""
@@ -39,9 +38,9 @@ class Requests:
         """Requests whose duty has sent a transaction that is not mined at the present block."""
         self._reasons: dict[int, str] = {}
 
-    def go_on_with(self, ctx: Parts[Any], asked: Asked) -> None:
+    def go_on_with(self, ctx: Context) -> None:
         """Another policy decides from now on."""
-        self._ctx, self.asked, self._views_of = ctx, asked, ""
+        self._ctx, self._views_of = ctx, ""
 
     def forget(self) -> None:
         """Look at each again."""
@@ -103,9 +102,9 @@ class Requests:
     def perform(self, view: RequestView) -> DutyResult:
         """Do what is due in a request as it was looked at."""
         sender = self._ctx.client.sender
-        sender.purpose, sender.allow = view.id, partial(self.asked.require_worth, view)
+        sender.purpose, sender.allow = view.id, partial(require_worth, view)
         with keeping_for(view.id):
-            return self.asked.next_duty(view)
+            return next_duty(view)
 
     def _view(self, request: int, frame: Frame) -> RequestView:
         """A request at a frame; read once for each frame."""
@@ -113,7 +112,7 @@ class Requests:
             self._views, self._views_of = {}, frame.block_hash
             self._under_way.clear()
         if request not in self._views:
-            self._views[request] = self.asked.look(request, frame)
+            self._views[request] = look(self._ctx, request, frame)
         return self._views[request]
 
     def _note(self, request: int, reason: str) -> None:

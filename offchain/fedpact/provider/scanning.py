@@ -6,7 +6,7 @@ from typing import Any
 from fedpact.chain.records import Event, Frame
 from fedpact.chain.scanner import EventScanner
 from fedpact.provider.backoff import Backoffs
-from fedpact.provider.context import Parts
+from fedpact.provider.context import Context
 from fedpact.provider.reconciling import Reconciliation
 from fedpact.provider.state import request_of
 
@@ -19,7 +19,7 @@ class Scanning:
 
     def __init__(
         self,
-        ctx: Parts[Any],
+        ctx: Context,
         reconciliation: Reconciliation,
         backoffs: Backoffs,
         is_stopping: Callable[[], bool],

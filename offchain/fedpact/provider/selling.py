@@ -8,12 +8,12 @@ from fedpact.chain.records import Frame
 from fedpact.consensus.earned import fold, sums_of, uncollected
 from fedpact.consensus.settling import ENTRIES_PER_CALL
 from fedpact.content.delivery import Deliveries, Point
-from fedpact.provider.context import DutyResult, did, idle
+from fedpact.provider.context import Context, DutyResult, did, idle
 from fedpact.provider.ending import entries_of
 from fedpact.provider.reading import request_key, specification_of
 from fedpact.provider.sales import EVENTS, Sales, sales_in
 from fedpact.provider.sharing import share_of
-from fedpact.provider.view import Context, RequestView
+from fedpact.provider.view import RequestView
 from fedpact.types.resale import ResaleOffer, SaleStatus
 
 LAST_PART = 10

@@ -6,15 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from fedpact.chain.bindings.structs import terms_of
-from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.errors import ContentMissing, NodeUnreachable
-from fedpact.provider.context import Cohort, Parts
+from fedpact.provider.context import Cohort, Context
 from fedpact.types.requests import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
-
-Context = Parts[ChainClient]
-"""The daemon's parts, as the duties see them."""
 
 WINDOWS = {
     Phase.SUBMIT: "submit_window",

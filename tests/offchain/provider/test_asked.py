@@ -6,7 +6,7 @@ from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
-from fedpact.provider.asked import Asked
+from fedpact.provider.asked import submissions
 from fedpact.provider.context import Cache
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.state import Participation, ProviderState
@@ -72,13 +72,12 @@ def test_what_was_submitted_outlives_the_events_of_its_request(tmp_path: Path) -
             one.ingest(rounds_of(2, OWN), 2, "0xabc")
             one.decide(2, Participation.FINISHED, "paid")
             ctx = context(one, [])
-            asked = Asked(ctx)
             if one is forgetful:
-                forget_ended(ctx, asked, Frame(2 + SETTLED, "0xabc", 0))
+                forget_ended(ctx, Frame(2 + SETTLED, "0xabc", 0))
                 assert len(one.events_of(2)) == 4
-                forget_ended(ctx, asked, Frame(3 + SETTLED, "0xabc", 0))
+                forget_ended(ctx, Frame(3 + SETTLED, "0xabc", 0))
                 assert len(one.events_of(2)) == 1
-            found.append(asked.submissions())
+            found.append(submissions(ctx))
         assert found[0] == found[1]
         assert len(found[0]) == 1
 
@@ -88,7 +87,7 @@ def test_nothing_is_asked_of_the_node_for_requests_of_others(tmp_path: Path) -> 
     asked: list[int] = []
     with ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state:
         state.ingest([*rounds_of(1, OTHER), *rounds_of(2, OWN)], 2, "0xabc")
-        [(release, digest)] = Asked(context(state, asked)).submissions()
+        [(release, digest)] = submissions(context(state, asked))
     assert (release.request, release.round, digest) == (2, 1, b"\x02")
     assert asked == [2]
 
@@ -98,11 +97,11 @@ def test_a_round_more_asks_the_node_for_one_cohort_and_one_record_more(tmp_path:
     asked: list[int] = []
     read: list[str] = []
     with ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state:
-        protocol = Asked(context(state, asked, read))
+        ctx = context(state, asked, read)
         for round_ in range(2, 6):
             events = posted(2, round_ + 1, round_)
             state.ingest([*(rounds_of(2, OWN) if round_ == 2 else ()), *events], round_ + 1, "0xb")
-            found = protocol.submissions([2])
+            found = submissions(ctx, [2])
             assert [release.round for release, _ in found] == list(range(1, round_ + 1))
         assert asked == [2] * 5
         assert read == ["0x03", "0x04", "0x05", "0x06"]

@@ -24,9 +24,8 @@ def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> No
 
     house = Housekeeping(tmp_path, 0.0, None)
     house._measured_until = house._content_until = math.inf
-    ctx, asked = SimpleNamespace(**workers), SimpleNamespace()
-    keep: Any = house.keep
-    keep(ctx, asked, Frame(7, "0xb7", 50))
+    ctx: Any = SimpleNamespace(**workers)
+    house.keep(ctx, Frame(7, "0xb7", 50))
 
     go.set()
     busy.patience = 10.0

@@ -23,7 +23,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.delivery import Deliveries
 from fedpact.errors import InvalidInput, NotReady
-from fedpact.provider.asked import Asked
+from fedpact.provider.asked import look
 from fedpact.provider.context import Cache, DutyResult
 from fedpact.provider.files import state_file
 from fedpact.provider.overview import claim, standing
@@ -53,7 +53,7 @@ class Maker:
         """Read all events, and the request at the latest block."""
         ctx = self.ctx
         read_events(ctx.client, ctx.state)
-        return Asked(ctx).look(self.request, ctx.client.frame())
+        return look(ctx, self.request, ctx.client.frame())
 
     def due(self) -> bool:
         return self.request in resold(self.ctx, self.look().frame)
