@@ -7,10 +7,11 @@ import typer
 
 from fedpact.cli import session
 from fedpact.cli.options import PolicyFile
-from fedpact.cli.output import AsJson, print_facts
+from fedpact.cli.output import AsJson, print_facts, print_rows
 
 if TYPE_CHECKING:
     from fedpact.privacy.ledger_report import ReleaseId
+    from fedpact.provider.policy import Policy
     from fedpact.session import Session
 
 app = typer.Typer(help="Inspect the privacy ledger.", no_args_is_help=True)
@@ -50,7 +51,8 @@ def limit(
     policy: PolicyFile,
     as_json: AsJson = False,
 ) -> None:
-    """Show the policy's limits, and what is left of the most charged unit's lifetime budget.
+    """Show the policy's limits, and what is left of the most charged unit's lifetime budget; of
+    each data set's, where the policy lists several.
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
@@ -60,6 +62,8 @@ def limit(
 
     at = session.of(context)
     allowed = Policy.read(policy)
+    if allowed.data:
+        return _print_limits_of(at, allowed, as_json=as_json)
     for_life = PrivacyLimit(allowed.epsilon_lifetime, allowed.delta)
     found = privacy_standing(at.settings.state, at.keys, for_life)
     print_facts(
@@ -75,6 +79,28 @@ def limit(
         },
         as_json=as_json,
     )
+
+
+def _print_limits_of(at: "Session", allowed: "Policy", *, as_json: bool) -> None:
+    from fedpact.provider.data_sets import listed
+    from fedpact.provider.standing import privacy_standing
+
+    rows = []
+    for one in listed(allowed, None, None):
+        found = privacy_standing(at.settings.state, at.keys, one.limit, one.schema.data_id)
+        rows.append(
+            {
+                "data": one.name,
+                "data_id": one.schema.data_id,
+                "epsilon_lifetime": one.policy.epsilon_lifetime,
+                "epsilon_per_request": one.policy.epsilon_per_request,
+                "delta": one.policy.delta,
+                "epsilon_spent": found.spent.epsilon,
+                "epsilon_promised": found.promised.epsilon,
+                "epsilon_left_for_one_request": found.left,
+            }
+        )
+    print_rows(rows, as_json=as_json, empty="no data sets")
 
 
 @app.command()

@@ -46,7 +46,7 @@ from fedpact.provider.data_sets import OwnData, served_on
 from fedpact.provider.declining import say_again
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.housekeeping import Housekeeping
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledgers import introduce, open_ledger
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
@@ -62,6 +62,9 @@ from fedpact.provider.trainer import Trainer
 from fedpact.types.deployment import Deployment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fedpact.data.declared import DeclaredData
     from fedpact.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
@@ -130,6 +133,8 @@ class Daemon:
                 one.keep_only_those_of(records)
             # From here on nothing is read or written.
             opened.pop_all()
+        for served in data:
+            served.records.accept = self._introducing(served.name)
         self._reconciliation = Reconciliation(
             self._ledger, settings.ledger.parent, keys.address, alone=settings.only_daemon
         )
@@ -284,6 +289,15 @@ class Daemon:
     def _open_ledger(self) -> Ledger:
         """For another thread: the same file, or LedgerReplaced."""
         return open_ledger(self._settings.ledger, self._keys, watch=self._ledger.file.watch)
+
+    def _introducing(self, name: str) -> "Callable[[DeclaredData], None]":
+        """Makes what a data set has become known to the ledger; called in any thread."""
+
+        def accept(data: "DeclaredData") -> None:
+            with self._open_ledger() as ledger:
+                introduce(ledger, data, name)
+
+        return accept
 
     # ------------------------------------------------------------------ the cycle
 

@@ -26,6 +26,11 @@ class ListedData:
     disjoint: bool = True
     """As `DataEntry.disjoint`."""
 
+    @property
+    def limit(self) -> PrivacyLimit:
+        """As `OwnData.limit`."""
+        return PrivacyLimit(self.policy.epsilon_lifetime, self.policy.delta)
+
 
 @dataclass(frozen=True)
 class OwnData:

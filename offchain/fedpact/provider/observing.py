@@ -55,8 +55,8 @@ class LedgerLook:
     data_sets: dict[str, Spend]
     units: tuple[Spend, ...]
     """Of the accounts of units."""
-    held: tuple[Spend, ...]
-    """For running requests."""
+    held: tuple[tuple[str, Spend], ...]
+    """For running requests, with the data set that each is held of; empty: of all."""
     releases: tuple[Release, ...]
 
 
@@ -84,7 +84,7 @@ def ledger_look(state: Path, address: str) -> LedgerLook | None:
     with explained(f"privacy ledger {path}", LedgerError), _reading(path) as db:
         data_sets = db.execute("SELECT name, spend FROM datasets").fetchall()
         units = db.execute("SELECT spend FROM accounts").fetchall()
-        held = db.execute("SELECT remaining FROM holds").fetchall()
+        held = db.execute("SELECT dataset, remaining FROM holds").fetchall()
         releases = db.execute(
             "SELECT deployment, request, round, event, dataset, charged_at FROM releases"
             " ORDER BY charged_at"
@@ -93,7 +93,7 @@ def ledger_look(state: Path, address: str) -> LedgerLook | None:
         return LedgerLook(
             {str(name): Spend.decode(spend) for name, spend in data_sets},
             tuple(Spend.decode(spend) for (spend,) in units),
-            tuple(Spend.decode(spend) for (spend,) in held),
+            tuple((str(name), Spend.decode(spend)) for name, spend in held),
             tuple(
                 Release(
                     bytes(deployment),

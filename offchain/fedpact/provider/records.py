@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,9 @@ class OwnRecords:
     """Reads a file or folder once per state of it, and keeps what it read on disk.
 
     A request keeps the records that it was joined with, whatever becomes of the file. A file that
-    cannot be read, or is just being written, changes nothing: the records of the last time are
-    used, so that no request is answered differently because of what the file holds.
+    has changed is read again when the next request is joined, and a database's query is asked
+    again. A file that cannot be read, or is just being written, changes nothing: the records of the
+    last time are used, so that no request is answered differently because of what the file holds.
     """
 
     def __init__(self, path: Path, schema: DataSchema, features: Path, snapshots: Path) -> None:
@@ -56,6 +57,9 @@ class OwnRecords:
         declared = [str(path.resolve()), schema.model_dump(mode="json")]
         self._mark = _digest(declared)[:16]
         """Begins the names of this data set's files among those of others in the folder."""
+        self.accept: Callable[[DeclaredData], None] = lambda _: None
+        """Called with records that were read for a request, before they are used; raises DataError
+        where those of the last time are to be used in their place."""
         self._lock = threading.Lock()  # the daemon's cycle and its trainings both ask
 
     def load(self) -> "DeclaredData":
@@ -132,8 +136,9 @@ class OwnRecords:
         last = self._last()
         try:
             state = self._state()
-            if last is None or (last != self._named(state) and _is_settled(state)):
-                self._read(state)
+            changed = self._is_query or last != self._named(state)
+            if last is None or (changed and _is_settled(state)):
+                self._read(state, self.accept)
         except DataError as error:
             if last is None:
                 raise
@@ -142,15 +147,19 @@ class OwnRecords:
         assert found is not None
         return found
 
-    def _read(self, state: FileStates) -> "DeclaredData":
+    def _read(
+        self, state: FileStates, accept: "Callable[[DeclaredData], None] | None" = None
+    ) -> "DeclaredData":
         from fedpact.data.declared import DeclaredData
         from fedpact.data.snapshot import write_snapshot
 
         data = DeclaredData.read(self._path, self.schema)
         if self._state() != state:
             raise DataError(f"data {self._path}: it changed while it was read: try again")
-        named = self._named(state)
+        named = self._named(state, data.records.rows if self._is_query else ())
         if not named.exists():
+            if accept is not None:
+                accept(data)
             write_snapshot(named, data)
             for older in self._snapshots.glob(f"{self._mark}-*.npz"):
                 if older != named:
@@ -160,9 +169,18 @@ class OwnRecords:
     def _last(self) -> Path | None:
         return next(iter(self._snapshots.glob(f"{self._mark}-*.npz")), None)
 
-    def _named(self, state: FileStates) -> Path:
-        """A state of the file, read under the schema, has a name of its own."""
-        return self._snapshots / f"{self._mark}-{_digest(state)[:32]}.npz"
+    @property
+    def _is_query(self) -> bool:
+        """Whether the records may change while the file does not."""
+        from fedpact.data.readers.database import SUFFIX
+
+        return self._path.name.endswith(SUFFIX)
+
+    def _named(self, state: FileStates, rows: Sequence[bytes] = ()) -> Path:
+        """A state of the file, read under the schema, has a name of its own; `rows`: digests of
+        what a query returned."""
+        read = [state, hashlib.sha256(b"".join(rows)).hexdigest()] if rows else state
+        return self._snapshots / f"{self._mark}-{_digest(read)[:32]}.npz"
 
     def _state(self) -> FileStates:
         """Of the file, or of all files under the folder: its own modification time says nothing of

@@ -90,10 +90,12 @@ def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
         return PrivacySpent(ledger.spent(delta), len(charged), len(requests), len(ledger.holds()))
 
 
-def privacy_standing(state: Path, keys: AccountKeys, limit: PrivacyLimit) -> LimitStanding:
-    """What remains of a lifetime budget. Raises as `privacy_spent`."""
+def privacy_standing(
+    state: Path, keys: AccountKeys, limit: PrivacyLimit, dataset: str | None = None
+) -> LimitStanding:
+    """What remains of a lifetime budget, as `Ledger.standing`. Raises as `privacy_spent`."""
     with existing_ledger(state, keys) as ledger:
-        return ledger.standing(limit)
+        return ledger.standing(limit, dataset)
 
 
 def privacy_verify(

@@ -171,6 +171,26 @@ def test_the_limit_and_the_rest_come_from_the_policy(
     assert 0 < found["epsilon_left_for_one_request"] < 6
 
 
+def test_each_listed_data_set_has_a_limit_and_a_rest(
+    cli: Cli, charged: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.toml").write_text(
+        'epsilon_lifetime = 6.0\n[[data]]\nname = "first"\npath = "a.csv"\ndisjoint = true\n'
+        '[data.policy]\nepsilon_lifetime = 2.0\n[[data]]\nname = "second"\npath = "b.csv"\n'
+    )
+    for name in "ab":
+        (tmp_path / f"{name}.csv.schema.toml").write_text(
+            f'data_id = "{name * 32}"\ncategory = "x"\nunits = 5\nkind = "text"\nlabels = ["0"]\n'
+        )
+    asked = ("provider", "privacy", "limit", "--policy", "policy.toml")
+    first, second = json.loads(cli(*asked, "--json").out)
+
+    assert (first["data"], first["epsilon_lifetime"]) == ("first", 2.0)
+    assert (second["data"], second["epsilon_lifetime"]) == ("second", 6.0)
+    assert first["epsilon_left_for_one_request"] < second["epsilon_left_for_one_request"] < 6
+    assert "second" in cli(*asked).out
+
+
 def test_a_limit_needs_a_policy_that_can_be_read(cli: Cli, charged: Path, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text("epsilon_lifetime = -1.0\n")
     result = cli("provider", "privacy", "limit", "--policy", "policy.toml")

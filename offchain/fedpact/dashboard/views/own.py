@@ -18,6 +18,8 @@ class DataSetRow(View):
     """What one data set has spent for life."""
 
     data_set: str
+    name: str
+    """In the policy, where that lists several; two with one budget are named together."""
     spent: float
     """Epsilon at the policy's delta."""
     left: float | None
@@ -102,6 +104,8 @@ class OwnSources:
     """Of this deployment."""
     delta: float
     limit: PrivacyLimit | None
+    listed: dict[str, tuple[str, PrivacyLimit]]
+    """By `data_id`: names and limit of the data sets that the policy lists."""
     look: LedgerLook | None
     decisions: list[Decision]
     acting: dict[int, str]
@@ -119,7 +123,7 @@ class OwnSources:
 def own_view(of: OwnSources) -> OwnView:
     look, delta = of.look, of.delta
     spends = [*look.data_sets.values(), *look.units] if look else []
-    held = list(look.held) if look else []
+    held = [spend for _, spend in look.held] if look else []
     most = max(spends, key=lambda one: one.cost(delta).epsilon, default=Spend.nothing())
     by_request = _by_request(of)
     recent = of.now - MONTH_SECONDS
@@ -129,7 +133,7 @@ def own_view(of: OwnSources) -> OwnView:
         limit=None if of.limit is None else of.limit.epsilon,
         accountant="" if of.limit is None else of.limit.accountant,
         spent=most.cost(delta).epsilon,
-        left=None if of.limit is None else of.limit.left(most.with_promised(held)),
+        left=_least_left(of) if of.limit is None else of.limit.left(most.with_promised(held)),
         balance=of.balance,
         daemon=of.daemon,
         data_sets=_data_sets(of),
@@ -143,22 +147,40 @@ def own_view(of: OwnSources) -> OwnView:
     )
 
 
+def _least_left(of: OwnSources) -> float | None:
+    """Of the listed data sets, of the one with the least."""
+    spends = of.look.data_sets if of.look else {}
+    held = of.look.held if of.look else ()
+    return min(
+        (
+            limit.left(
+                spends.get(data_id, Spend.nothing()).with_promised(
+                    [one for payer, one in held if payer in ("", data_id)]
+                )
+            )
+            for data_id, (_, limit) in of.listed.items()
+        ),
+        default=None,
+    )
+
+
 def _data_sets(of: OwnSources) -> tuple[DataSetRow, ...]:
     look = of.look
     if look is None:
         return ()
-    held, like = list(look.held), _last_request(look.releases)
+    like = _last_request(look.releases)
     rows = []
-    for name, spend in look.data_sets.items():
+    for data_id, spend in look.data_sets.items():
+        name, limit = of.listed.get(data_id, ("", None if of.listed else of.limit))
+        held = [one for payer, one in look.held if payer in ("", data_id)]
         after = spend.with_promised(held)
         rows.append(
             DataSetRow(
-                data_set=name,
+                data_set=data_id,
+                name=name,
                 spent=spend.cost(of.delta).epsilon,
-                left=None if of.limit is None else of.limit.left(after),
-                requests_left=None
-                if of.limit is None or like is None
-                else _fit(of.limit, after, like),
+                left=None if limit is None else limit.left(after),
+                requests_left=None if limit is None or like is None else _fit(limit, after, like),
             )
         )
     return tuple(rows)

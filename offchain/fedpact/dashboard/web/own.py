@@ -14,6 +14,7 @@ from fedpact.dashboard.views.own import DaemonRow, LogLine, OwnSources, OwnView,
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import FedpactError, Retryable
 from fedpact.privacy.budget import PrivacyLimit
+from fedpact.provider.data_sets import ListedData, listed
 from fedpact.provider.observing import decisions, ledger_look
 from fedpact.provider.policy import Policy
 from fedpact.types.requests import ETHER
@@ -42,11 +43,14 @@ class OwnProvider:
     """The provider whose daemon runs on this machine."""
 
     def __init__(self, site: Site, files: OwnFiles) -> None:
-        """Raises SettingsError for a policy that cannot be read."""
+        """Raises SettingsError for a policy that cannot be read, and as `data_sets.listed`."""
         self._site, self._files = site, files
         policy = None if files.policy is None else Policy.read(files.policy)
-        self._limit = None
-        if policy is not None:
+        self._limit: PrivacyLimit | None = None
+        self._listed: dict[str, tuple[str, PrivacyLimit]] = {}
+        if policy is not None and policy.data:
+            self._listed = _by_budget(listed(policy, None, None))
+        elif policy is not None:
             self._limit = PrivacyLimit(policy.epsilon_lifetime, policy.delta)
         self._delta = DEFAULT_DELTA if policy is None else policy.delta
 
@@ -73,6 +77,7 @@ class OwnProvider:
                 fingerprint=deployment.fingerprint,
                 delta=self._delta,
                 limit=self._limit,
+                listed=self._listed,
                 look=ledger_look(files.state, files.account),
                 decisions=decided,
                 acting={
@@ -105,6 +110,16 @@ class OwnProvider:
             return self._site.client.balance(self._files.account)
         except Retryable:
             return None
+
+
+def _by_budget(every: tuple[ListedData, ...]) -> dict[str, tuple[str, PrivacyLimit]]:
+    """Of data sets with one budget, the names together and the larger limit."""
+    found: dict[str, tuple[str, PrivacyLimit]] = {}
+    for one in every:
+        name, limit = found.get(one.schema.data_id, ("", one.limit))
+        larger = max(limit, one.limit, key=lambda each: each.epsilon)
+        found[one.schema.data_id] = f"{name}, {one.name}" if name else one.name, larger
+    return found
 
 
 def daemon_row(monitor: str) -> DaemonRow:
