@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import SignableMessage, encode_typed_data
 from eth_utils.address import is_checksum_address
 
 from fedpact.chain.bindings.binding import camel
@@ -13,8 +11,8 @@ from fedpact.errors import InvalidInput
 from fedpact.types.deployment import Deployment
 from fedpact.types.participants import SignedVoucher, Voucher
 
-MAX_ORGANISATION = {1: 2**14 - 1, 2: 2**16 - 1}
-"""Largest number that the registry of a protocol accepts."""
+MAX_ORGANISATION = 2**16 - 1
+"""Largest number that the registry accepts."""
 
 _FORMAT = "fedpact-voucher-1"
 _TYPES = {
@@ -42,19 +40,12 @@ def sign_voucher(
     """
     if not is_checksum_address(account):
         raise InvalidInput(f"{account!r} is not a checksummed address (EIP-55)")
-    largest = MAX_ORGANISATION[deployment.protocol]
-    if not 0 < organisation <= largest:
-        raise InvalidInput(f"organisation {organisation} is not in 1 to {largest}")
+    if not 0 < organisation <= MAX_ORGANISATION:
+        raise InvalidInput(f"organisation {organisation} is not in 1 to {MAX_ORGANISATION}")
     voucher = Voucher(account, organisation, nonce, expiry)
-    here = (deployment.chain_id, deployment.registry, deployment.protocol)
+    here = (deployment.chain_id, deployment.registry)
     signature = keys.sign_typed(_domain(*here), _TYPES, camel(voucher))
     return SignedVoucher(voucher, signature, *here)
-
-
-def voucher_signer(signed: SignedVoucher) -> str:
-    """The account that signed (for registrars that are not contracts)."""
-    message = _message(signed.voucher, signed.chain_id, signed.registry, signed.protocol)
-    return str(Account.recover_message(message, signature=signed.signature))
 
 
 def encode_voucher(signed: SignedVoucher) -> str:
@@ -63,7 +54,6 @@ def encode_voucher(signed: SignedVoucher) -> str:
         "format": _FORMAT,
         "chain_id": signed.chain_id,
         "registry": signed.registry,
-        "protocol": signed.protocol,
         **camel(signed.voucher),
         "signature": "0x" + signed.signature.hex(),
     }
@@ -86,20 +76,15 @@ def decode_voucher(text: str) -> SignedVoucher:
             signature=bytes.fromhex(document["signature"].removeprefix("0x")),
             chain_id=int(document["chain_id"]),
             registry=str(document["registry"]),
-            protocol=int(document.get("protocol", 1)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"not a voucher: {type(error).__name__} {error}") from error
 
 
-def _message(voucher: Voucher, chain_id: int, registry: str, protocol: int) -> SignableMessage:
-    return encode_typed_data(_domain(chain_id, registry, protocol), _TYPES, camel(voucher))
-
-
-def _domain(chain_id: int, registry: str, protocol: int) -> dict[str, Any]:
+def _domain(chain_id: int, registry: str) -> dict[str, Any]:
     return {
         "name": "fedpact",
-        "version": str(protocol),
+        "version": "2",
         "chainId": chain_id,
         "verifyingContract": registry,
     }

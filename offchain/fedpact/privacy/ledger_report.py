@@ -91,14 +91,6 @@ class LedgerReport(Closing):
             row = self.row(db, release_id)
             return None if row is None or not row[0] else self.checked(release_id, *row)
 
-    def stored_as(self, release_id: ReleaseId, digest: bytes) -> bytes | None:
-        """The bytes of a release if they have this digest; None if they are others, or not here."""
-        with self.file.reading() as db:
-            row = self.row(db, release_id)
-            if row is None or row[0] != digest or row[1] is None:
-                return None
-            return self.checked(release_id, *row)
-
     def kept_at(self, release_id: ReleaseId) -> int:
         """When `keep` stored the bytes, in seconds of the chain's time; 0 if it never did."""
         with self.file.reading() as db:

@@ -58,5 +58,3 @@ class SignedVoucher:
     signature: bytes
     chain_id: int
     registry: str
-    protocol: int = 1
-    """Of the registry."""

@@ -12,7 +12,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.registrar import sign_voucher, voucher_signer
+from fedpact.chain.registrar import sign_voucher
 from fedpact.chain.remote_signer import RemoteSigner
 from fedpact.errors import KeyStoreError, SignerUnreachable
 from tests.support.signing_server import SigningServer, new_server, signing
@@ -49,9 +49,9 @@ def test_a_remote_account_registers_as_any_other(
 def test_typed_data_and_texts_are_signed(
     client: ChainClient, remote: AccountKeys, server: SigningServer
 ) -> None:
-    voucher = sign_voucher(remote, client.deployment, remote.address, 7, 1, 2**40)
-    assert voucher_signer(voucher) == remote.address
-    own = AccountKeys(server.account)
+    own, here = AccountKeys(server.account), client.deployment
+    given, expected = (sign_voucher(one, here, own.address, 7, 1, 2**40) for one in (remote, own))
+    assert given == expected
     assert remote.sign_text(b"declaration") == own.sign_text(b"declaration")
 
 

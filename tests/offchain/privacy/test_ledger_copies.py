@@ -166,7 +166,8 @@ def test_a_draw_that_another_machine_overtook_is_never_published(ledger: Ledger)
     ledger.keep(release_id(1), b"drawn here", at=1)
     assert ledger_foreign.note(ledger, [(release_id(1), b"d" * 32)]) == [release_id(1)]
     assert ledger_foreign.unpriced(ledger) == []
-    assert ledger.stored_as(release_id(1), Cid.of(b"drawn here").digest) is None
+    with pytest.raises(LedgerError, match="must not be drawn again"):
+        ledger.stored(release_id(1))
     ledger.end(release_id(1).deployment, 1)  # no refund: it was released
     assert ledger.spent(DELTA).epsilon == pytest.approx(cost(EVENT, DELTA).epsilon)
 

@@ -20,8 +20,6 @@ from fedpact.learning.artefact import Model, Template
 LARGEST = float(np.finfo(np.float32).max)
 """Threshold of a node that sends every row to the left."""
 MAX_DEPTH = 12
-MAX_FEATURES = 1 << 24
-"""Feature numbers are stored as float32, exact up to here."""
 _ROWS_AT_ONCE = 1024
 
 
