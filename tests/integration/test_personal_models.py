@@ -13,7 +13,7 @@ from fedpact.chain import keystore
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.requests import Status
 from tests.support.processes import executed
-from tests.support.world import PAYMENT, POLL, World, running_world
+from tests.support.world import PAY, POLL, World, running_world
 
 SOUND = {"mode": "sound", "epsilon": 4.0, "delta": 1e-5, "clipping_norm": 1.0}
 
@@ -43,7 +43,7 @@ def test_providers_of_few_classes_train_models_of_their_own(tmp_path: Path) -> N
             privacy=SOUND,
             min_providers=3,
         )
-        request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+        request = world.requester.create(draft, world.data.evaluation, PAY)
         end = world.requester.follow(request, poll_interval=POLL)
         assert (end.status, end.model) == (Status.SETTLED, True)
         password = world.network.password_file.read_text()
