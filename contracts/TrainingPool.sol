@@ -10,6 +10,7 @@ import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
 import {PoolBatch} from "./libraries/PoolBatch.sol";
 import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
+import {PoolState, PoolStateLib} from "./libraries/PoolState.sol";
 import {SeatSignatures} from "./libraries/SeatSignatures.sol";
 import {TrainingPoolViews} from "./TrainingPoolViews.sol";
 
@@ -48,46 +49,32 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
                 || plan.weightRule > BY_REPUTATION || capped != (plan.sampleCap != 0)
                 || (plan.weightRule == BY_REPUTATION && !plan.reputations)
         ) revert TrainingPool_BadPlan(plan);
-        _pools[request].state = State({
-            joinDeadline: plan.joinDeadline,
-            closedAt: 0,
-            members: 0,
-            left: 0,
-            batches: 0,
-            weight: 0,
-            minPool: plan.minPool,
-            maxPool: plan.maxPool,
-            cohort: plan.cohort,
-            weightRule: plan.weightRule,
-            sampleCap: plan.sampleCap,
-            requesterOrganisation: plan.requesterOrganisation,
-            reputations: plan.reputations
-        });
+        _pools[request].state = PoolStateLib.opened(plan);
     }
 
     /// @inheritdoc ITrainingPool
     function enrol(uint256 request, Join[] calldata joins, bytes calldata signatures) external override {
         Pool storage pool = _pools[request];
-        State memory s = pool.state;
+        PoolState s = pool.state;
         // Check: the pool takes these.
         bytes32 terms = ROUNDS.openTerms(request);
         _requireOpen(request, s);
         if (joins.length == 0) revert TrainingPool_NoJoins();
         if (joins.length > MemberBlob.MAX_MEMBERS) revert TrainingPool_BatchTooLarge(joins.length);
-        uint256 present = uint256(s.members) - s.left + joins.length;
-        if (present > s.maxPool) revert TrainingPool_Full(request, present, s.maxPool);
+        uint256 present = s.members() - s.left() + joins.length;
+        if (present > s.maxPool()) revert TrainingPool_Full(request, present, s.maxPool());
 
         // Effect:
         PoolMember[] memory batch = _members(request, s, terms, joins, signatures);
-        _append(request, pool, s, _settled(request, pool, s, batch));
-        if (present == s.maxPool) s.closedAt = uint40(block.timestamp);
-        pool.state = s;
+        (s, batch) = _settled(request, pool, s, batch);
+        s = _append(request, pool, s, batch);
+        pool.state = present == s.maxPool() ? s.withClosedAt(block.timestamp) : s;
     }
 
     /// @inheritdoc ITrainingPool
     function withdraw(uint256 request, uint256 index) external override {
         Pool storage pool = _pools[request];
-        State memory s = pool.state;
+        PoolState s = pool.state;
         ROUNDS.openTerms(request);
         _requireOpen(request, s);
         PoolMember member_ = _member(request, pool, s, index);
@@ -97,20 +84,19 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
 
         // Effect: the bit is the organisation's, since indices may still change.
         pool.left[organisation >> 8] |= 1 << (organisation & 0xff);
-        ++s.left;
-        pool.state = s;
+        pool.state = s.withOneMoreLeft();
 
         emit Left(request, msg.sender);
     }
 
-    function _requireOpen(uint256 request, State memory s) private view {
+    function _requireOpen(uint256 request, PoolState s) private view {
         if (_closed(s)) revert TrainingPool_Closed(request, _closedAt(s));
     }
 
     /// @dev The members that these joins make, each with its own weight; checks consent, participation and order.
     function _members(
         uint256 request,
-        State memory s,
+        PoolState s,
         bytes32 terms,
         Join[] calldata joins,
         bytes calldata signatures
@@ -122,49 +108,51 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
             Join calldata join = joins[i];
             bytes32 body = keccak256(abi.encode(JOIN, request, join.samples, join.attributes, terms));
             signed = signatures.check(signed, join.account, _hashTypedDataV4(body));
-            if (join.samples == 0 || join.samples > PoolMemberLib.MAX_SAMPLES) {
-                revert TrainingPool_BadSamples(join.samples);
-            }
-            (bool active, uint256 organisation) = REGISTRY.seatInfo(join.account);
-            if (!active) revert TrainingPool_NotActive(join.account);
-            if (organisation == s.requesterOrganisation) revert TrainingPool_OwnOrganisation(request, organisation);
+            batch[i] = _joined(request, s, join);
+            uint256 organisation = batch[i].organisation();
             if (organisation <= before) revert TrainingPool_NotSorted(organisation, before);
             before = organisation;
-            uint256 reputation = s.reputations ? LEDGER.reputation(join.account) : 0;
-            batch[i] = PoolMemberLib.pack(
-                organisation, join.account, join.samples, reputation, _weight(s, join.samples, reputation)
-            );
-            emit Joined(request, join.account, organisation, join.samples, join.attributes);
         }
     }
 
-    function _weight(State memory s, uint256 samples, uint256 reputation) private pure returns (uint256) {
-        if (s.weightRule == BY_SAMPLES) return samples < s.sampleCap ? samples : s.sampleCap;
-        if (s.weightRule == BY_REPUTATION) return reputation == 0 ? 1 : reputation;
+    /// @dev The member that a join makes, with its own weight; checks participation.
+    function _joined(uint256 request, PoolState s, Join calldata join) private returns (PoolMember) {
+        if (join.samples == 0 || join.samples > PoolMemberLib.MAX_SAMPLES) revert TrainingPool_BadSamples(join.samples);
+        (bool active, uint256 organisation) = REGISTRY.seatInfo(join.account);
+        if (!active) revert TrainingPool_NotActive(join.account);
+        if (organisation == s.requesterOrganisation()) revert TrainingPool_OwnOrganisation(request, organisation);
+        uint256 reputation = s.reputations() ? LEDGER.reputation(join.account) : 0;
+        emit Joined(request, join.account, organisation, join.samples, join.attributes);
+        uint256 weight = _weight(s, join.samples, reputation);
+        return PoolMemberLib.pack(organisation, join.account, join.samples, reputation, weight);
+    }
+
+    function _weight(PoolState s, uint256 samples, uint256 reputation) private pure returns (uint256) {
+        if (s.weightRule() == BY_SAMPLES) return samples < s.sampleCap() ? samples : s.sampleCap();
+        if (s.weightRule() == BY_REPUTATION) return reputation == 0 ? 1 : reputation;
         return 1;
     }
 
-    /// @dev The batch merged with the earlier blobs that it takes up, each member with its own weight; checks that no
-    /// organisation joins twice.
-    function _settled(uint256 request, Pool storage pool, State memory s, PoolMember[] memory batch)
+    /// @dev The batch merged with the earlier blobs that it takes up, each member with its own weight, and the pool without
+    /// these; checks that no organisation joins twice.
+    function _settled(uint256 request, Pool storage pool, PoolState s, PoolMember[] memory batch)
         private
         view
-        returns (PoolMember[] memory all)
+        returns (PoolState rest, PoolMember[] memory all)
     {
+        rest = s;
         all = batch;
         bool taking = true;
-        for (uint256 i = s.batches; i > 0; --i) {
+        for (uint256 i = s.batches(); i > 0; --i) {
             PoolBatch earlier = _batch(request, pool, s, i - 1);
             PoolMember[] memory old = MemberBlob.readAll(earlier.blob(), earlier.count());
             _requireDisjoint(request, old, batch);
             taking = taking && old.length <= 2 * all.length && old.length + all.length <= MemberBlob.MAX_MEMBERS;
             if (!taking) continue;
             uint256 base;
-            if (i != 1) (, base) = _endOf(pool, i - 2);
+            if (i != 1) (, base) = _endOf(pool, s, i - 2);
             all = _merged(_apart(old, base), all);
-            s.batches = uint8(i - 1);
-            s.members = uint16(earlier.first());
-            s.weight = uint32(base);
+            rest = s.withLast(i - 1, earlier.first(), base);
         }
     }
 
@@ -201,24 +189,31 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
     }
 
     /// @dev Writes the last blob: weights become sums.
-    function _append(uint256 request, Pool storage pool, State memory s, PoolMember[] memory all) private {
-        if (s.batches != 0) _end(pool, s.batches - 1, s.members, s.weight);
-        uint256 sum = s.weight;
+    function _append(uint256 request, Pool storage pool, PoolState s, PoolMember[] memory all)
+        private
+        returns (PoolState)
+    {
+        if (s.batches() != 0) s = _ended(pool, s);
+        uint256 sum = s.weight();
         // At most 65,535 members of at most 65,535 each.
         for (uint256 i; i < all.length; ++i) {
             sum += all[i].weight();
             all[i] = all[i].withWeight(sum);
         }
-        ++s.batches;
-        s.members += uint16(all.length);
-        s.weight = uint32(sum);
-        MemberBlob.write(all, MemberBlob.saltOf(request, s.members));
+        uint256 members_ = s.members() + all.length;
+        if (members_ > type(uint16).max) revert TrainingPool_Full(request, members_, type(uint16).max);
+        MemberBlob.write(all, MemberBlob.saltOf(request, members_));
+        return s.withLast(s.batches() + 1, members_, sum);
     }
 
-    /// @dev Notes where a batch that is no longer the last ends.
-    function _end(Pool storage pool, uint256 i, uint256 end, uint256 weight) private {
+    /// @dev Notes where the last batch ends, before another follows.
+    function _ended(Pool storage pool, PoolState s) private returns (PoolState) {
+        uint256 i = s.batches() - 1;
+        if (i == 0) s = s.withFirstEnd(s.members());
+        if (i == 0 && s.weightRule() == UNIFORM) return s;
         uint256 shift = END_BITS * (i % ENDS_PER_WORD);
         uint256 others = pool.ends[i / ENDS_PER_WORD] & ~(uint256(type(uint48).max) << shift);
-        pool.ends[i / ENDS_PER_WORD] = others | ((end | (weight << 16)) << shift);
+        pool.ends[i / ENDS_PER_WORD] = others | ((s.members() | (s.weight() << 16)) << shift);
+        return s;
     }
 }

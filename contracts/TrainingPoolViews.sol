@@ -6,6 +6,7 @@ import {Draw} from "./libraries/Draw.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
 import {PoolBatch, PoolBatchLib} from "./libraries/PoolBatch.sol";
 import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
+import {PoolState} from "./libraries/PoolState.sol";
 
 /// @title TrainingPoolViews
 /// @notice The storage and the views of {TrainingPool}.
@@ -22,27 +23,11 @@ abstract contract TrainingPoolViews is ITrainingPool {
 
     /* STORAGE */
 
-    /// @dev One slot. `members` includes the `left`; `weight` is the sum of all weights.
-    struct State {
-        uint40 joinDeadline;
-        uint40 closedAt;
-        uint16 members;
-        uint16 left;
-        uint8 batches;
-        uint32 weight;
-        uint16 minPool;
-        uint16 maxPool;
-        uint8 cohort;
-        uint8 weightRule;
-        uint16 sampleCap;
-        uint16 requesterOrganisation;
-        bool reputations;
-    }
-
     struct Pool {
-        State state;
+        PoolState state;
         /// @dev Where each batch but the last ends: five a word, 48 bits each, from the bottom the index after its last member
-        /// 16, the sum of all weights up to there 32. The last batch ends where the pool does.
+        /// 16, the sum of all weights up to there 32. The last batch ends where the pool does. Nothing is stored of the first
+        /// batch where all weigh alike.
         mapping(uint256 word => uint256) ends;
         /// @dev A bit for each organisation that has left.
         mapping(uint256 word => uint256) left;
@@ -53,19 +38,27 @@ abstract contract TrainingPoolViews is ITrainingPool {
     /* VIEWS */
 
     /// @inheritdoc ITrainingPool
-    function cohort(uint256 request, bytes32 seed)
+    function cohortOf(uint256 request, bytes32 seed)
         external
         view
         override
         returns (uint256 cohort_, PoolMember[] memory seats)
     {
         Pool storage pool = _pools[request];
-        State memory s = pool.state;
+        PoolState s = pool.state;
         // The common case, in which nothing is drawn and nobody is passed over.
-        if (s.members <= s.cohort && s.batches == 1 && s.left == 0) {
-            return (Draw.inOrder(s.members), MemberBlob.readAll(_blobAt(request, s.members), s.members));
+        if (s.members() <= s.cohort() && s.batches() == 1 && s.left() == 0) {
+            (cohort_, seats) = (Draw.inOrder(s.members()), MemberBlob.readAll(_blobAt(request, s.members()), s.members()));
+        } else {
+            (cohort_, seats) = _drawn(request, pool, s, seed);
         }
-        return _drawn(request, pool, s, seed);
+        assembly ("memory-safe") {
+            // As the compiler would encode it, but in place. What is before the array is not needed any more.
+            let head := sub(seats, 0x40)
+            mstore(head, cohort_)
+            mstore(add(head, 0x20), 0x40)
+            return(head, add(0x60, shl(5, mload(seats))))
+        }
     }
 
     /// @inheritdoc ITrainingPool
@@ -82,8 +75,8 @@ abstract contract TrainingPoolViews is ITrainingPool {
         returns (PoolMember[] memory found)
     {
         Pool storage pool = _pools[request];
-        State memory s = pool.state;
-        if (to > s.members) revert TrainingPool_NoMember(request, to);
+        PoolState s = pool.state;
+        if (to > s.members()) revert TrainingPool_NoMember(request, to);
         found = new PoolMember[](to - from);
         for (uint256 i; i < found.length; ++i) {
             found[i] = _member(request, pool, s, from + i);
@@ -92,7 +85,7 @@ abstract contract TrainingPoolViews is ITrainingPool {
 
     /// @inheritdoc ITrainingPool
     function count(uint256 request) external view override returns (uint256) {
-        return _pools[request].state.members;
+        return _pools[request].state.members();
     }
 
     /// @inheritdoc ITrainingPool
@@ -103,47 +96,51 @@ abstract contract TrainingPoolViews is ITrainingPool {
 
     /// @inheritdoc ITrainingPool
     function facts(uint256 request) external view override returns (PoolFacts memory found) {
-        State memory s = _pools[request].state;
-        found.members = s.members;
-        found.left = s.left;
-        found.batches = s.batches;
-        found.weight = s.weight;
+        PoolState s = _pools[request].state;
+        found.members = uint16(s.members());
+        found.left = uint16(s.left());
+        found.batches = uint8(s.batches());
+        found.weight = uint32(s.weight());
         found.closed = _closed(s);
         found.closedAt = uint40(_closedAt(s));
-        found.drawn = s.members > s.cohort;
-        found.enough = s.members - s.left >= s.minPool;
+        found.drawn = s.members() > s.cohort();
+        found.enough = s.members() - s.left() >= s.minPool();
         found.plan = PoolPlan({
-            minPool: s.minPool,
-            maxPool: s.maxPool,
-            cohort: s.cohort,
-            weightRule: s.weightRule,
-            sampleCap: s.sampleCap,
-            joinDeadline: s.joinDeadline,
-            requesterOrganisation: s.requesterOrganisation,
-            reputations: s.reputations
+            minPool: uint16(s.minPool()),
+            maxPool: uint16(s.maxPool()),
+            cohort: uint8(s.cohort()),
+            weightRule: uint8(s.weightRule()),
+            sampleCap: uint16(s.sampleCap()),
+            joinDeadline: uint40(s.joinDeadline()),
+            requesterOrganisation: uint16(s.requesterOrganisation()),
+            reputations: s.reputations()
         });
     }
 
     /* INTERNAL */
 
     /// @dev A cohort of a pool of any size. Numbers here are below 2^40.
-    function _drawn(uint256 request, Pool storage pool, State memory s, bytes32 seed)
+    function _drawn(uint256 request, Pool storage pool, PoolState s, bytes32 seed)
         private
         view
         returns (uint256 cohort_, PoolMember[] memory seats)
     {
         unchecked {
             PoolBatch[] memory batches = _batches(request, pool, s);
-            uint256 all = s.members;
-            uint256 most = s.cohort;
-            uint256 size = all - s.left;
+            uint256 all = s.members();
+            uint256 most = s.cohort();
+            uint256 size = all - s.left();
             bool anyLeft = size != all;
             if (size > most) size = most;
-            seats = new PoolMember[](size);
+            seats = PoolMemberLib.allocate(size);
             uint256 drawn;
             uint256 index;
-            if (all > most) {
-                bool uniform = s.weightRule == UNIFORM;
+            bool uniform = s.weightRule() == UNIFORM;
+            if (all > most && uniform && !anyLeft) {
+                (cohort_, drawn) = Draw.alike(seed, batches, all, seats);
+                // The number after the last draw.
+                if (drawn < size) index = (Draw.below(seed, Draw.DRAWS_PER_SEAT * size - 1, all) + 1) % all;
+            } else if (all > most) {
                 most *= Draw.DRAWS_PER_SEAT;
                 for (uint256 c; drawn < size && c < most; ++c) {
                     PoolMember found;
@@ -152,7 +149,7 @@ abstract contract TrainingPoolViews is ITrainingPool {
                         if (Draw.contains(cohort_, drawn, index)) continue;
                         found = _at(batches, index);
                     } else {
-                        (index, found) = _weighted(batches, Draw.below(seed, c, s.weight));
+                        (index, found) = _weighted(batches, Draw.below(seed, c, s.weight()));
                         if (Draw.contains(cohort_, drawn, index)) continue;
                     }
                     if (anyLeft && _left(pool, found.organisation())) continue;
@@ -172,25 +169,25 @@ abstract contract TrainingPoolViews is ITrainingPool {
         }
     }
 
-    function _closed(State memory s) internal view returns (bool) {
-        return s.closedAt != 0 || block.timestamp > s.joinDeadline;
+    function _closed(PoolState s) internal view returns (bool) {
+        return s.closedAt() != 0 || block.timestamp > s.joinDeadline();
     }
 
     /// @dev When the pool closed, or will at the latest.
-    function _closedAt(State memory s) internal pure returns (uint256) {
-        return s.closedAt != 0 ? s.closedAt : s.joinDeadline;
+    function _closedAt(PoolState s) internal pure returns (uint256) {
+        return s.closedAt() != 0 ? s.closedAt() : s.joinDeadline();
     }
 
     function _left(Pool storage pool, uint256 organisation) internal view returns (bool) {
         return (pool.left[organisation >> 8] >> (organisation & 0xff)) & 1 == 1;
     }
 
-    function _member(uint256 request, Pool storage pool, State memory s, uint256 index)
+    function _member(uint256 request, Pool storage pool, PoolState s, uint256 index)
         internal
         view
         returns (PoolMember)
     {
-        if (index >= s.members) revert TrainingPool_NoMember(request, index);
+        if (index >= s.members()) revert TrainingPool_NoMember(request, index);
         PoolBatch batch = _batch(request, pool, s, 0);
         for (uint256 i = 1; index >= batch.end(); ++i) {
             batch = _batch(request, pool, s, i);
@@ -198,31 +195,33 @@ abstract contract TrainingPoolViews is ITrainingPool {
         return MemberBlob.read(batch.blob(), index - batch.first());
     }
 
-    function _batches(uint256 request, Pool storage pool, State memory s)
+    function _batches(uint256 request, Pool storage pool, PoolState s)
         private
         view
         returns (PoolBatch[] memory batches)
     {
-        batches = new PoolBatch[](s.batches);
+        uint256 count_ = s.batches();
+        batches = PoolBatchLib.allocate(count_);
         uint256 first;
         unchecked {
-            for (uint256 i; i < batches.length; ++i) {
-                (uint256 end, uint256 weight) = i + 1 == batches.length ? (s.members, s.weight) : _endOf(pool, i);
-                batches[i] = PoolBatchLib.pack(_blobAt(request, end), first, end - first, weight);
+            for (uint256 i; i < count_; ++i) {
+                (uint256 end, uint256 weight) = i + 1 == count_ ? (s.members(), s.weight()) : _endOf(pool, s, i);
+                batches.put(i, PoolBatchLib.pack(_blobAt(request, end), first, end, weight));
                 first = end;
             }
         }
     }
 
-    function _batch(uint256 request, Pool storage pool, State memory s, uint256 i) internal view returns (PoolBatch) {
+    function _batch(uint256 request, Pool storage pool, PoolState s, uint256 i) internal view returns (PoolBatch) {
         uint256 first;
-        if (i != 0) (first,) = _endOf(pool, i - 1);
-        (uint256 end, uint256 weight) = i + 1 == s.batches ? (s.members, s.weight) : _endOf(pool, i);
-        return PoolBatchLib.pack(_blobAt(request, end), first, end - first, weight);
+        if (i != 0) (first,) = _endOf(pool, s, i - 1);
+        (uint256 end, uint256 weight) = i + 1 == s.batches() ? (s.members(), s.weight()) : _endOf(pool, s, i);
+        return PoolBatchLib.pack(_blobAt(request, end), first, end, weight);
     }
 
     /// @dev Where a batch that is not the last ends.
-    function _endOf(Pool storage pool, uint256 i) internal view returns (uint256 end, uint256 weight) {
+    function _endOf(Pool storage pool, PoolState s, uint256 i) internal view returns (uint256 end, uint256 weight) {
+        if (i == 0 && s.weightRule() == UNIFORM) return (s.firstEnd(), s.firstEnd());
         uint256 word = pool.ends[i / ENDS_PER_WORD] >> (END_BITS * (i % ENDS_PER_WORD));
         return (uint16(word), uint32(word >> 16));
     }

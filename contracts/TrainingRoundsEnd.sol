@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+
 import {Quorum} from "./libraries/Quorum.sol";
 import {PackedScores, Scores} from "./libraries/Scores.sol";
 import {UncheckedArrays} from "./libraries/UncheckedArrays.sol";
@@ -289,17 +291,19 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         }
         uint256 extra = EarnedLib.pack(board.faults, flags, f.refund, f.refund == 0 ? address(0) : msg.sender);
         _credit(task, request, Earned(cohort.indices, points, extra, f.digest));
-        task.history = _withRound(task.history, s.round, log, record);
+        bytes32 history = _withRound(task.history, s.round, log, record);
+        task.history = history;
 
         // A small pool that did not agree on a model would not agree on the next either; another cohort may.
         bool over = s.has(Clock.REACHED) || s.has(Clock.HALTED) || s.round == p.maxRounds;
         if (over || (f.digest == 0 && !s.has(Clock.DRAWN))) {
             _end(request, s);
         } else if (s.has(Clock.DRAWN)) {
-            task.seed = keccak256(abi.encode(task.seed, block.prevrandao));
-            _open(request, task, s, p, _full(s));
+            bytes32 seed = Hashes.efficientKeccak256(cohort.seed, bytes32(block.prevrandao));
+            task.seed = seed;
+            _open(request, history, seed, s, p, _full(s));
         } else {
-            _open(request, task, s, p, s.judged() | s.returning);
+            _open(request, history, 0, s, p, s.judged() | s.returning);
         }
         task.state = s;
     }

@@ -88,17 +88,20 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
         s.turn = uint16(index + 1);
         uint256 present = pool.members - pool.left;
         s.size = uint8(present < pool.plan.cohort ? present : pool.plan.cohort);
+        bytes32 seed;
         if (pool.drawn) {
             s.flags |= Clock.DRAWN;
             // Nothing that the starter chooses, but the block.
-            task.seed = keccak256(abi.encode(request, block.prevrandao));
+            seed = keccak256(abi.encode(request, block.prevrandao));
+            task.seed = seed;
         } else if (pool.batches == 1 && pool.left == 0) {
             s.flags |= Clock.WHOLE;
         }
-        task.history = _withStart(task.history, facts);
+        bytes32 history = _withStart(task.history, facts);
+        task.history = history;
         task.deliveryHash = facts.deliveryHash;
         emit ITrainingRounds.Started(request, msg.sender, index, facts);
-        _open(request, task, s, p, _full(s));
+        _open(request, history, seed, s, p, _full(s));
         task.state = s;
     }
 

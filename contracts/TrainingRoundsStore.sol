@@ -40,10 +40,11 @@ abstract contract TrainingRoundsStore is EIP712 {
         bytes32 log;
     }
 
-    /// @dev A round's cohort: the index word and the members.
+    /// @dev A round's cohort: the index word, the members, and what it was drawn by (0 where none is drawn).
     struct Cohort {
         uint256 indices;
         PoolMember[] seats;
+        bytes32 seed;
     }
 
     /// @dev Gas of a transaction that a refund covers besides what it measures: the base fee of a transaction (once),
@@ -87,9 +88,25 @@ abstract contract TrainingRoundsStore is EIP712 {
         if (s.has(Clock.WHOLE)) {
             // What the pool would answer, without asking it.
             address blob = MemberBlob.placeOf(address(POOL), MemberBlob.saltOf(request, s.size));
-            return Cohort(Draw.inOrder(s.size), MemberBlob.readAll(blob, s.size));
+            return Cohort(Draw.inOrder(s.size), MemberBlob.readAll(blob, s.size), 0);
         }
-        (c.indices, c.seats) = POOL.cohort(request, s.has(Clock.DRAWN) ? task.seed : bytes32(0));
+        address pool = address(POOL);
+        bytes32 seed = s.has(Clock.DRAWN) ? task.seed : bytes32(0);
+        c.seed = seed;
+        bytes4 cohort = ITrainingPool.cohortOf.selector;
+        assembly ("memory-safe") {
+            // The answer is used where it lies: the indices, the offset 64, the array. Decoding would copy it word by word.
+            let answer := mload(0x40)
+            mstore(answer, cohort)
+            mstore(add(answer, 0x04), request)
+            mstore(add(answer, 0x24), seed)
+            let answered := staticcall(gas(), pool, answer, 0x44, 0, 0)
+            returndatacopy(answer, 0, returndatasize())
+            if iszero(answered) { revert(answer, returndatasize()) }
+            mstore(0x40, add(answer, returndatasize()))
+            mstore(c, mload(answer))
+            mstore(add(c, 0x20), add(answer, 0x40))
+        }
     }
 
     /// @dev Adds an entry to what the rounds earned.
@@ -98,9 +115,10 @@ abstract contract TrainingRoundsStore is EIP712 {
         emit ITrainingRounds.Credited(request, entry.cohort, entry.points, entry.extra, entry.digest);
     }
 
-    function _open(uint256 request, Task storage task, State memory s, Plan memory p, uint256 expected) internal {
+    /// @param seed Of the round's cohort; 0 where none is drawn.
+    function _open(uint256 request, bytes32 history, bytes32 seed, State memory s, Plan memory p, uint256 expected) internal {
         s.open(p, expected, block.timestamp);
-        emit ITrainingRounds.RoundOpened(request, s.round, task.history, s.has(Clock.DRAWN) ? task.seed : bytes32(0), expected);
+        emit ITrainingRounds.RoundOpened(request, s.round, history, seed, expected);
     }
 
     function _end(uint256 request, State memory s) internal {

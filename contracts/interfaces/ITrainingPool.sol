@@ -109,7 +109,7 @@ interface ITrainingPool {
     /// @param seed Ignored unless the pool is larger than a cohort.
     /// @return cohort_ The pool index of each seat, 16 bits a seat, seat i at bit 16 * i.
     /// @return seats The member in each seat.
-    function cohort(uint256 request, bytes32 seed)
+    function cohortOf(uint256 request, bytes32 seed)
         external
         view
         returns (uint256 cohort_, PoolMember[] memory seats);

@@ -55,6 +55,15 @@ library PoolMemberLib {
         return PoolMember.wrap((PoolMember.unwrap(m) & ~uint256(type(uint32).max)) | weight_);
     }
 
+    /// @notice An array whose elements are not set yet: clearing them would cost 200 gas.
+    function allocate(uint256 length) internal pure returns (PoolMember[] memory members) {
+        assembly ("memory-safe") {
+            members := mload(0x40)
+            mstore(members, length)
+            mstore(0x40, add(add(members, 0x20), shl(5, length)))
+        }
+    }
+
     /// @notice Sets an element of an array, without a bounds check.
     function put(PoolMember[] memory members, uint256 index, PoolMember m) internal pure {
         assembly ("memory-safe") {

@@ -23,11 +23,4 @@ library UncheckedArrays {
             mstore(array, length)
         }
     }
-
-    /// @notice Adds an element to an array that was cut.
-    function push(uint256[] memory array, uint256 value) internal pure {
-        uint256 length = array.length;
-        cut(array, length + 1);
-        put(array, length, value);
-    }
 }

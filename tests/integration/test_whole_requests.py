@@ -344,7 +344,7 @@ def test_whoever_signs_two_votes_is_void_and_at_fault(world: World) -> None:
     def contradict(facts: RoundFacts) -> None:
         if facts.round != 1:
             return
-        seats[:] = [one.account for one in pool.cohort(request, facts.seed)[1]]
+        seats[:] = [one.account for one in pool.cohort_of(request, facts.seed)[1]]
         seat = seats.index(hostile.address)
         if facts.phase is Phase.SUBMIT and not facts.submitted >> seat & 1:
             call = world.client.rounds.submit(request, 1 << seat, [b"\1" * 32], [])

@@ -129,7 +129,7 @@ class ChainRequest:
         """The members of the present cohort, by seat."""
         seed = self.client.rounds.round_facts(self.id).seed
         by_address = {keys.address: keys for keys in self.people.members}
-        _, members = self.client.pool.cohort(self.id, seed)
+        _, members = self.client.pool.cohort_of(self.id, seed)
         return [by_address[member.account] for member in members]
 
     def enrol(self, attributes: bytes = ATTRIBUTES) -> Receipt:

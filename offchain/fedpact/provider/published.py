@@ -27,7 +27,7 @@ def submissions(client: ChainClient, account: str) -> list[tuple[ReleaseId, byte
 def _of_request(client: ChainClient, request: int, account: str) -> list[tuple[int, bytes]]:
     @cache  # asked of the node once a cohort
     def own_seat(seed: bytes) -> int | None:
-        _, members = client.pool.cohort(request, seed)
+        _, members = client.pool.cohort_of(request, seed)
         accounts = [member.account for member in members]
         return accounts.index(account) if account in accounts else None
 

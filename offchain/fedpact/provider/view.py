@@ -212,7 +212,7 @@ def drawn_cohort(ctx: Context, request: int, seed: bytes, frame: Frame | None = 
     """Of a round with this seed, asked of the node once; the pool must be closed."""
     cohorts = ctx.cache.cohorts.setdefault(request, {})
     if seed not in cohorts:
-        cohorts[seed] = Cohort(*ctx.client.pool.cohort(request, seed, frame))
+        cohorts[seed] = Cohort(*ctx.client.pool.cohort_of(request, seed, frame))
     return cohorts[seed]
 
 

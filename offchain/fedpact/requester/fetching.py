@@ -150,7 +150,7 @@ class RoundLook:
 def round_of(look: RequestLook, round_: int) -> RoundLook:
     """What the chain says of a final round."""
     seed = [one.seed for one in look.events(RoundOpened) if one.round == round_][-1]
-    _, members = look.client.pool.cohort(look.request_id, seed, look.frame)
+    _, members = look.client.pool.cohort_of(look.request_id, seed, look.frame)
     submitted, board = 0, Board(0, 0, 0, 0, 0)
     for event in look.all_events():
         if isinstance(event, Started) and round_ == 1:

@@ -38,7 +38,7 @@ class Telling:
         if not peers:
             return False
         place = (look.request_id, facts.round)
-        _, members = look.client.pool.cohort(look.request_id, facts.seed, look.frame)
+        _, members = look.client.pool.cohort_of(look.request_id, facts.seed, look.frame)
         openers = (look.stored.requester, *look.terms.openers)
         accounts = tuple(member.account for member in members)
         domain = look.client.rounds.domain

@@ -176,7 +176,7 @@ class Rounds:
         """The members of the present cohort, by seat."""
         seed = self.facts.seed
         if self._cohort is None or self._cohort[0] != seed:
-            _, found = self.on.pool.functions.cohort(self.id, seed).call()
+            _, found = self.on.pool.functions.cohortOf(self.id, seed).call()
             by_address = {account.address: account for account in self.members}
             held = ["0x" + f"{(one >> 72) & (2**160 - 1):040x}" for one in found]
             checksum = self.chain.w3.to_checksum_address

@@ -226,7 +226,7 @@ def test_a_drawn_cohort_is_the_mirrors(
     assert facts.drawn
     sums = [one.weight_sum for one in client.pool.members(request.id)]
     weights = [after - before for before, after in zip([0, *sums], sums, strict=False)]
-    indices, members = client.pool.cohort(request.id, facts.seed)
+    indices, members = client.pool.cohort_of(request.id, facts.seed)
     assert indices == draw.cohort(facts.seed, weights, 2, client.pool.left(request.id))
     assert [one.account for one in members] == [people.members[i].address for i in indices]
 

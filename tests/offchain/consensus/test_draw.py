@@ -1,4 +1,4 @@
-"""The draw of a cohort; tests/contracts/rounds/test_cohort.py compares it with the contract."""
+"""The draw of a cohort; tests/contracts/rounds/test_cohort_of.py compares it with the contract."""
 
 from __future__ import annotations
 

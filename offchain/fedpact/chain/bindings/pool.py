@@ -43,14 +43,14 @@ class Pool(Binding):
         rule = WeightRule(plan.pop("weight_rule"))
         return PoolFacts(plan=PoolPlan(weight_rule=rule, **plan), **found)
 
-    def cohort(
+    def cohort_of(
         self, request: int, seed: bytes, block: BlockReference = None
     ) -> tuple[tuple[int, ...], tuple[PoolMember, ...]]:
         """Pool index and member of each seat; `seed`: RoundFacts.seed.
 
         The pool must be closed, else members may still get another index.
         """
-        word, members = self._view("cohort", request, seed, block=block)
+        word, members = self._view("cohortOf", request, seed, block=block)
         indices = tuple(int(word) >> 16 * seat & 0xFFFF for seat in range(len(members)))
         return indices, tuple(member_of(int(one)) for one in members)
 
