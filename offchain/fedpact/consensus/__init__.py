@@ -1,1 +1,1 @@
-"""Proof of training Quality off-chain: votes, tally, leader order, payment, reputation."""
+"""Proof of training Quality off-chain: replay, scores, judgement, leader, payment, reputation."""

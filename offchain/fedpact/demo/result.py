@@ -33,7 +33,7 @@ class ProviderRow:
     delta: float | None
     reputation: int
     faults: int
-    """No-shows, votes not revealed or outside the band, missed turns as leader."""
+    """Silence, votes not revealed or outside the band, another model attested."""
     drawn: int | None = None
     """In how many final rounds it took part."""
 

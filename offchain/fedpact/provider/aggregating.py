@@ -35,8 +35,8 @@ def aggregate_digest(view: RequestView) -> bytes | None:
     The k-th final model is sealed under the k-th delivery key, whatever its round.
     """
     ctx, at = view.ctx, (view.id, view.round)
-    if at in ctx.cache.proposals:
-        return ctx.cache.proposals[at]
+    if at in ctx.cache.global_digests:
+        return ctx.cache.global_digests[at]
     models, replay = round_models(view), replay_of(view)
     if models is None or any(
         models.get(index) is None for index in replay.history.included(view.round)
@@ -46,7 +46,7 @@ def aggregate_digest(view: RequestView) -> bytes | None:
     reference = round_ref_of(view, view.facts.final_rounds + 1)
     cid = ctx.store.put(seal_global(aggregate, request_key(view), reference))
     ctx.cache.globals[at] = aggregate
-    ctx.cache.proposals[at] = cid.digest
+    ctx.cache.global_digests[at] = cid.digest
     ctx.cache.forget(view.id, view.round - 1)
     return cid.digest
 

@@ -78,7 +78,8 @@ class Cache:
     request_keys: dict[int, bytes] = field(default_factory=dict)
     globals: dict[tuple[int, int], Model] = field(default_factory=dict)
     models: dict[tuple[int, int], dict[int, Model | None]] = field(default_factory=dict)
-    proposals: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    global_digests: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """By request and round: of the sealed aggregates in `globals`."""
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     own_parts: dict[int, Dataset] = field(default_factory=dict)
     """By request: own records that judge models, where the specification asks for that."""
@@ -138,7 +139,7 @@ class Cache:
     def forget(self, request: int, before_round: int) -> None:
         """Drop the models of earlier rounds."""
         summed = (self.announced, self.key_versions, self.masked, self.sums)
-        for store in (self.globals, self.models, self.proposals, self.slices, *summed):
+        for store in (self.globals, self.models, self.global_digests, self.slices, *summed):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
                 del store[key]
 

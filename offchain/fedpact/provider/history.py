@@ -153,13 +153,13 @@ class DaemonHistory:
                 raise ContentMissing(f"request {view.id}: the end of round {number} is not read")
             return self.final_model(number - 1)
         digest = digest_of(finalised[-1]["digest"])
-        if at in cache.globals and cache.proposals.get(at) == digest:
+        if at in cache.globals and cache.global_digests.get(at) == digest:
             return cache.globals[at]
         template = template_of(self.spec)
         sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
         key = global_key(view, number)
         cache.globals[at] = open_global(sealed, key, round_ref_of(view, number), template)
-        cache.proposals[at] = digest
+        cache.global_digests[at] = digest
         return cache.globals[at]
 
     def record(self, number: int) -> ContributionRecord | None:

@@ -307,7 +307,7 @@ def test_a_daemon_trusts_its_own_aggregate_and_record(played: Played) -> None:
     own = {name: values + 1 for name, values in played.final_model(1).items()}
     final = played.rounds[0].final
     assert final is not None
-    cache.globals[REQUEST, 1], cache.proposals[REQUEST, 1] = own, final.digest
+    cache.globals[REQUEST, 1], cache.global_digests[REQUEST, 1] = own, final.digest
     votes = {1: CastVote({0: 0}, {"0": [-0.5, 1.0, 0.0]})}
     replay = replay_of(played.view(2, votes, cache))
     assert replay.global_model(1) is own

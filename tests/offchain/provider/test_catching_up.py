@@ -214,7 +214,7 @@ def _play(played: Played, history: InMemoryHistory) -> None:
         events.append(("RoundTallied", {**of, "board": board, "blind": number in played.blind}))
         events.append(("RoundFinalised", {**of, "digest": seed(90 + number)}))
         cache.globals[REQUEST, number] = replay.global_model(number)
-        cache.proposals[REQUEST, number] = seed(90 + number)
+        cache.global_digests[REQUEST, number] = seed(90 + number)
     cache.globals[REQUEST, 0] = history.initial
     cache.specifications[REQUEST] = spec
     cache.request_keys[REQUEST] = KEY
