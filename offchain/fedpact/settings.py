@@ -150,7 +150,7 @@ class Settings(BaseSettings):
 
     def chosen_account(self) -> str:
         """The account's name or address; raises SettingsError if none is set."""
-        if self.account is None:
+        if not self.account:
             raise SettingsError(
                 "no account: give --account, FEDPACT_ACCOUNT or `account` in the settings file"
             )

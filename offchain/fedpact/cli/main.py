@@ -15,6 +15,7 @@ from fedpact.cli import (
     demo,
     devnet,
     family,
+    init,
     network,
     operator,
     participant,
@@ -50,6 +51,7 @@ app.add_typer(request.app, name="request")
 app.add_typer(requester.app, name="requester")
 app.add_typer(provider.app, name="provider")
 app.add_typer(store_commands.app, name="store")
+app.command("init")(init.init)
 app.command("deploy")(operator.deploy)
 app.command("register")(participant.register)
 app.command("audit")(audit.audit)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -322,6 +323,34 @@ def test_check_lists_all_problems_at_once(cli: Cli, tmp_path: Path) -> None:
     assert "http://127.0.0.1:1" in problems["node"]
     assert "content" in problems["content store"]
     assert "data.csv" in problems["data"]
+
+
+def test_check_accepts_what_init_writes_once_it_is_filled_in(cli: Cli, tmp_path: Path) -> None:
+    assert cli("init", "filled").code == 0
+    folder = tmp_path / "filled"
+    answers = {
+        "category": '"machines"',
+        "units": "200",
+        "unit": '"machine"',
+        "labels": '["0", "1"]',
+        "name": '"torque"',
+    }
+    schema = (folder / "schema.toml").read_text()
+    check = ("provider", "check", "--policy", "filled/policy.toml", "--json")
+    blank = {row["what"]: row["why"] for row in json.loads(cli(*check).out)}
+    assert "category" in blank["schema"]
+    for name, answer in answers.items():
+        schema, count = re.subn(
+            rf"^{name} = .*# fill in$", f"{name} = {answer}", schema, flags=re.M
+        )
+        assert count == 1
+    assert not re.search("^[^#].*# fill in$", schema, flags=re.M)
+    (folder / "schema.toml").write_text(schema)
+    rows = "".join(f"m{n},{n / 200},{n % 2}\n" for n in range(200))
+    (folder / "own.csv").write_text("machine,torque,label\n" + rows)
+
+    found = {row["what"]: row["finding"] for row in json.loads(cli(*check).out)}
+    assert {found[what] for what in ("policy", "schema", "data own")} == {"ok"}
 
 
 def test_check_finds_an_account_that_is_not_admitted(cli: Cli, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""`fedpact init`: files to fill in."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+) -> None:
+    """Write files to fill in, with a comment on every field: settings, a provider's policy and the
+    schema of its data, a requester's draft. A file that exists is never changed.
+
+    Each is made from what the program reads. `fedpact data doctor` drafts a better schema from the
+    data, `fedpact request new` a better draft.
+
+    Example: fedpact init provider
+    """
+    from fedpact.cli.starting import starting_files
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in starting_files().items():
+        path = folder / name
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            typer.echo(f"kept {path}: it exists")
+        else:
+            typer.echo(f"wrote {path}")
