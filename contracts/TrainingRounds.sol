@@ -66,7 +66,9 @@ contract TrainingRounds is TrainingRoundsEnd {
         (PackedScores[] memory votes, uint256[] memory errors) = _judgements(s, mask, record);
         (Board memory board,) = Judgement.judge(votes, mask, mask, p.maxError, p.voteBand);
         board.faults |= silent;
-        Final memory f = _final(s, p, cohort, board, record.digest, mask, errors);
+        Final memory f;
+        // Without a model that counts there is nothing to combine, whatever they signed: the round fails, as after a tally.
+        if (board.included != 0) f = _final(s, p, cohort, board, record.digest, mask, errors);
         f.refund = _refund(p, gas_, n, 1);
         _conclude(request, task, s, p, cohort, board, f, log, hash);
     }

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from fedpact.chain.signed_messages import history_after_round, pack_signatures
-from tests.contracts.rounds.kit import ENDED, FAILED, PAID, START, SUBMIT, Rounds, pack
+from tests.contracts.rounds.kit import (
+    ENDED,
+    FAILED,
+    INVALID,
+    PAID,
+    START,
+    SUBMIT,
+    Rounds,
+    pack,
+)
 from tests.support.chainkit import events
 from tests.support.relay import RELAY, relay_code
 
@@ -34,6 +43,21 @@ def test_all_agree(r: Rounds) -> None:
     verify = r.on.rounds.functions.verifyHistory
     assert verify(r.id, r.terms_hash, [START], [link]).call()
     assert not verify(r.id, r.terms_hash, [START], []).call()
+
+
+def test_no_model_that_counts_fails_the_round_both_ways(running: Any) -> None:
+    worthless = dict.fromkeys(range(3), INVALID)
+    posted: Rounds = running(3)
+    receipt = posted.post(scores=worthless, errors=0)
+    assert events(posted.on.rounds, "RoundFailed", receipt)
+    assert not posted.outcome.reached
+    batched: Rounds = running(3)
+    batched.submit(0, 1, 2)
+    batched.voted(0, 1, 2, scores=worthless)
+    for r in (posted, batched):
+        assert (r.facts.phase, r.outcome.finalRounds) == (ENDED, 0)
+    assert posted.points() == batched.points()
+    assert posted.earned[-1][2:] == batched.earned[-1][2:]
 
 
 def test_a_contract_hides_no_record(r: Rounds) -> None:

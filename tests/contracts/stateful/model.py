@@ -260,6 +260,9 @@ class Request:
         self.submitted |= signers
         self.votes, self.acted, self.blind = dict(votes), signers, False
         board, _ = judge(votes, signers, self.plan.rules.max_error, self.plan.rules.vote_band)
+        if board.included == 0:
+            self._conclude(now, _with_faults(board, silent), None, members, seats)
+            return
         attested = [(seat, digest, errors[seat]) for seat in seats_of(signers)]
         self._finish(now, _with_faults(board, silent), attested, members, seats)
 

@@ -238,7 +238,7 @@ class _Game:
         if end is None:
             return
         if self._one.posted is not None:
-            if p.board is not None:
+            if p.board is not None and p.board.included:
                 p.final = self._final(p.board)
         elif p.board is None:
             halted = self._e.halted_before(end.at)
