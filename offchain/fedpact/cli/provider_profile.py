@@ -10,7 +10,7 @@ from fedpact.cli.options import PolicyFile, ServedData
 from fedpact.cli.output import AsJson, print_facts
 
 if TYPE_CHECKING:
-    from fedpact.provider.profile import LocalProfile
+    from fedpact.provider.local_profile import LocalProfile
     from fedpact.retrieval.profiles.document import Profile
     from fedpact.session import Session
 
@@ -132,7 +132,7 @@ def publish(context: typer.Context, policy: PolicyFile, as_json: AsJson = False)
 
 def _local(at: "Session") -> "LocalProfile":
     from fedpact.provider.files import profile_file
-    from fedpact.provider.profile import LocalProfile
+    from fedpact.provider.local_profile import LocalProfile
 
     return LocalProfile.read(profile_file(at.settings.state, at.address()))
 

@@ -15,6 +15,7 @@ from fedpact.errors import FedpactError
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file, profile_file
 from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.local_profile import LocalProfile
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.profiles.document import Profile
 from fedpact.retrieval.schema import About
@@ -73,7 +74,7 @@ def publish_profile(
     schema: DataSchema,
     data: Path,
     policy_text: str,
-) -> tuple[SearchableProvider, profile.LocalProfile]:
+) -> tuple[SearchableProvider, LocalProfile]:
     """A registered provider's profile, built from its data and put on chain.
 
     `policy_text`: as in docs/operating.md, for the profile and for its daemon.

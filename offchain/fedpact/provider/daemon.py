@@ -29,7 +29,7 @@ from fedpact.errors import (
 from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
-from fedpact.provider import elsewhere, fetching
+from fedpact.provider import elsewhere, fetching, local_profile
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
@@ -210,13 +210,11 @@ class Daemon:
     def _reconcile_ledger(self) -> None:
         """Charge what this account has released and the ledger does not know: own submissions on
         chain, in this and other deployments, and the profile that was built here."""
-        from fedpact.provider.profile import restore
-
         frame = self._context.client.frame(self._settings.confirmations)
         self._scanning.scan(frame)
         ctx, settings = self._context, self._settings
         elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
-        restore(self._ledger, ctx.data, settings.state, self._keys.address)
+        local_profile.restore(self._ledger, ctx.data, settings.state, self._keys.address)
         self._reconciliation.begin_again()
         self._reconciliation.compare(ctx, frame)
 

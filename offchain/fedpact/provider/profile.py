@@ -8,29 +8,24 @@ price), so a new endpoint costs no privacy.
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore
 from fedpact.data.declared import DeclaredData
 from fedpact.data.description import attributes
-from fedpact.errors import InvalidInput, NotReady, PolicyRefusal, RetrievalError, StateError
+from fedpact.errors import InvalidInput, PolicyRefusal, RetrievalError
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_check import reconcile
-from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
-from fedpact.provider.data_sets import OwnData
-from fedpact.provider.files import profile_file
+from fedpact.provider.local_profile import LocalCluster, LocalProfile, release_id_of
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles import composition, document
@@ -40,7 +35,7 @@ from fedpact.retrieval.profiles.release import exact_sum, noised_sum, release_fo
 from fedpact.retrieval.signature import Signature
 from fedpact.types.attributes import Attribute
 from fedpact.types.cid import Cid
-from fedpact.types.document import Document, canonical_json
+from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.validation import first_error
 
@@ -48,9 +43,6 @@ log = logging.getLogger(__name__)
 
 MIN_UNITS = 50
 """Fewest units of a sound profile: with fewer, the noise would hide what they are about."""
-NO_DEPLOYMENT = bytes(32)
-"""A signature belongs to the data, not to a deployment; the ledger records its releases under
-request 0."""
 
 
 @dataclass(frozen=True)
@@ -72,65 +64,6 @@ class ProfileData:
     went."""
     dataset: str = ""
     """Identifier of the data set in the ledger."""
-
-
-class LocalCluster(Document):
-    documents: int
-    terms: tuple[str, ...]
-
-
-class LocalProfile(Document):
-    """What `build` keeps in the state folder; only what `published` reads leaves the machine."""
-
-    version: Literal[1] = 1
-    type: DataType
-    task: Literal["classification", "regression"]
-    categories: tuple[str, ...]
-    size: Annotated[int, Field(ge=1)]
-    data_schema: str
-    schema_words: tuple[str, ...]
-    """Words from the names of columns and labels, which the signature contains beside the data."""
-    labels: tuple[str, ...]
-    """Declared names of the labels."""
-    mode: PrivacyMode
-    release: document.Release | None
-    signature: str | None
-    """Hex byte form of the part from records, noised in mode sound; None if there is none."""
-    records: str
-    """Hex digest of the records that it was built from."""
-    data_id: str = ""
-    """Of the data set that it was built from; empty if an earlier version built it."""
-    graph: tuple[tuple[str, float], ...]
-    """Heaviest nodes and edges of the texts' merged context graph."""
-    clusters: tuple[LocalCluster, ...]
-    silhouette: float | None
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Raises NotReady if no profile was built, StateError if the file is not a profile."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise NotReady("no profile yet: run `fedpact provider profile build`") from None
-        except (OSError, ValidationError) as error:
-            raise StateError(f"{path} is not a profile of this version: build it again") from error
-
-    @property
-    def released(self) -> list[tuple[ReleaseId, bytes]]:
-        """Releases that the ledger must contain (`ledger_check.reconcile`); none without noise."""
-        if self.release is None or self.signature is None:
-            return []
-        which = _release_id(bytes.fromhex(self.records), self.release.noise_multiplier)
-        return [(which, Cid.of(bytes.fromhex(self.signature)).digest)]
-
-    def write(self, path: Path) -> None:
-        """Write atomically, readable by the owner only."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(canonical_json(self.model_dump(mode="json")))
-        partial.replace(path)
 
 
 @dataclass(frozen=True)
@@ -166,43 +99,6 @@ def profile_data(data: DeclaredData) -> ProfileData:
         data.schema.units,
         data.schema.data_id,
     )
-
-
-def built_releases(state: Path, address: str) -> list[tuple[ReleaseId, bytes]]:
-    """Releases that the ledger must contain for the profile in the state folder, if there is one.
-
-    Raises StateError if the file is not a profile.
-    """
-    path = profile_file(state, address)
-    return LocalProfile.read(path).released if path.exists() else []
-
-
-def restore(ledger: Ledger, served: Sequence[OwnData], state: Path, address: str) -> None:
-    """Charge the profile in the state folder if the ledger, an older copy, does not know it.
-
-    To the data sets that it was built from, or to all that are served if it was built from none of
-    them. Raises StateError if the file is not a profile, LedgerError if the ledger holds another
-    draw.
-    """
-    path = profile_file(state, address)
-    if not path.exists():
-        return
-    local = LocalProfile.read(path)
-    for release_id, _ in local.released:
-        assert local.release is not None
-        assert local.signature is not None
-        if ledger.stored(release_id) is None:
-            read = [one.records.load() for one in served]
-            found = [one for one in read if one.schema.data_id == local.data_id] or read
-            ledger.release(
-                release_id,
-                [unit for one in found for unit in one.units],
-                GaussianRelease(local.release.noise_multiplier, 1.0, 1),
-                bytes.fromhex(local.signature),
-                dataset=found[0].schema.data_id,
-            )
-            log.warning("the ledger did not know the profile %s: it is charged now", path)
-    reconcile(ledger, local.released)
 
 
 def build(
@@ -243,7 +139,7 @@ def build(
     else:
         limit = PrivacyLimit(policy.epsilon_lifetime, policy.delta)
         kept = ledger.release(
-            _release_id(records, release.noise_multiplier),
+            release_id_of(records, release.noise_multiplier),
             data.units,
             release,
             lambda: _noised(data, known, release, noise or SystemNoise()).encode(),
@@ -384,12 +280,6 @@ def _records_digest(data: ProfileData, labels: tuple[str, ...]) -> bytes:
     units = sha256(b"".join(sorted(set(data.units)))).digest()
     reading = json.dumps([data.type, data.task, list(data.columns), labels]).encode()
     return sha256(b"profile\x1f" + units + reading).digest()
-
-
-def _release_id(records: bytes, noise_multiplier: float) -> ReleaseId:
-    """The same for the same records and noise multiplier, so that noise is never drawn twice."""
-    seed = sha256(records + repr(noise_multiplier).encode()).digest()
-    return ReleaseId(NO_DEPLOYMENT, 0, int.from_bytes(seed[:7], "big"))
 
 
 def _shown(policy: Policy, release: GaussianRelease | None) -> document.Release | None:

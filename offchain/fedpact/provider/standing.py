@@ -16,7 +16,7 @@ from fedpact.privacy.ledger_check import reconcile, verify
 from fedpact.privacy.ledger_report import LimitStanding, ReleaseId
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.profile import built_releases
+from fedpact.provider.local_profile import built_releases
 from fedpact.provider.state import ProviderState
 from fedpact.types.currency import Currency
 

@@ -25,8 +25,9 @@ from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider import profile
+from fedpact.provider.local_profile import LocalProfile
 from fedpact.provider.policy import Policy
-from fedpact.provider.profile import LocalProfile, ProfileData
+from fedpact.provider.profile import ProfileData
 from fedpact.retrieval.profiles.document import Profile, name32
 from fedpact.retrieval.signature import Signature, weighted_jaccard
 from fedpact.retrieval.vectors import query_of_terms

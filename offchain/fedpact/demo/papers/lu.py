@@ -28,7 +28,7 @@ from fedpact.demo.searchable import (
     serve,
     wait_until_joined,
 )
-from fedpact.provider.profile import LocalProfile
+from fedpact.provider.local_profile import LocalProfile
 from fedpact.requester.answer import Answers
 from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
