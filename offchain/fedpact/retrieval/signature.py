@@ -18,14 +18,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fedpact.errors import RetrievalError
-from fedpact.features.text import similarity
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
+# scipy is loaded where it is needed: a daemon that waits for requests only reads signatures.
 VERSION = 1
 """Version of vocabulary and byte form; versions cannot be compared."""
 TERM_BITS = EDGE_BITS = 14
@@ -96,18 +99,22 @@ class Signature:
         pairs = list(_ENTRY.iter_unpack(content[_HEAD.size : end]))
         return cls(tuple(b for b, _ in pairs), tuple(w for _, w in pairs)), content[end:]
 
-    def row(self) -> sparse.csr_matrix:
+    def row(self) -> "sparse.csr_matrix":
         """As a sparse row (1, WIDTH) of float64."""
+        from scipy import sparse
+
         data = np.asarray(self.weights, dtype=np.float64)
         return sparse.csr_matrix((data, (np.zeros(len(data), int), self.buckets)), (1, WIDTH))
 
 
-def signature(vector: NDArray[np.float64] | sparse.csr_matrix) -> Signature:
+def signature(vector: "NDArray[np.float64] | sparse.csr_matrix") -> Signature:
     """The signature of a vector over the vocabulary, shape (WIDTH,) or (1, WIDTH).
 
     Keeps the 32 largest positive values (on ties the lower bucket). Raises RetrievalError if there
     is none, or for another shape.
     """
+    from scipy import sparse
+
     rows = sparse.csr_matrix(vector, dtype=np.float64)
     if rows.shape != (1, WIDTH):
         raise RetrievalError(f"signature: a vector of shape {rows.shape}, not (1, {WIDTH})")
@@ -118,12 +125,14 @@ def signature(vector: NDArray[np.float64] | sparse.csr_matrix) -> Signature:
     return Signature(tuple(buckets[0][kept].tolist()), tuple(weights[0][kept].tolist()))
 
 
-def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+def signatures(rows: "sparse.csr_matrix") -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Buckets and weights (n, 32) of vectors (n, WIDTH), by the rule of `signature`.
 
     A value counts by its share of the row's largest, as a 32-bit float. Unused entries come last,
     with bucket 0 and weight 0; a row without positive values has only these.
     """
+    from scipy import sparse
+
     rows = sparse.csr_matrix(rows, dtype=np.float64, copy=True)
     rows.sum_duplicates()
     count = rows.shape[0]
@@ -148,7 +157,7 @@ def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.
     return np.where(weights > 0, indices, 0).astype(np.uint16), weights
 
 
-def _largest(rows: sparse.csr_matrix) -> NDArray[np.float64]:
+def _largest(rows: "sparse.csr_matrix") -> NDArray[np.float64]:
     """Each row's largest value, at least the least positive number."""
     largest = np.zeros(rows.shape[0])
     filled = np.diff(rows.indptr) > 0
@@ -176,11 +185,15 @@ def quantised(values: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def weighted_jaccard(a: Signature, b: Signature) -> float:
     """Sum of the lesser weights over sum of the greater, 0 to 1."""
+    from fedpact.features.text import similarity
+
     return 1.0 - float(similarity.weighted_jaccard(a.row(), b.row())[0, 0])
 
 
 def support_weighted_jaccard(a: Signature, b: Signature) -> float:
     """Weights of common buckets over all weights, 0 to 1."""
+    from fedpact.features.text import similarity
+
     return 1.0 - float(similarity.support_weighted_jaccard(a.row(), b.row())[0, 0])
 
 
