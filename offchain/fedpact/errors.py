@@ -210,6 +210,10 @@ class ContentMissing(ContentUnavailable):
     exit_code = 23
 
 
+class ContentSought(ContentUnavailable):
+    """Content is being looked for beside the cycle; whether it is anywhere is not known yet."""
+
+
 class ContentMismatch(ContentUnavailable):
     """The store served bytes that do not hash to the CID; it may serve the right ones later."""
 

@@ -33,7 +33,35 @@ def keeping_for(request: int | None) -> Iterator[None]:
         _request.reset(token)
 
 
-class KeptStore:
+class CopiedStore:
+    """ContentStore over another one: what it lacks or cannot give now comes from copies."""
+
+    def __init__(self, store: ContentStore, copies: EmbeddedStore) -> None:
+        self._store, self._copies = store, copies
+        self.check, self.has, self.pin, self.unpin = store.check, store.has, store.pin, store.unpin
+        self.collect_garbage, self.size = store.collect_garbage, store.size
+
+    def put(self, data: bytes) -> Cid:
+        return self._store.put(data)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        try:
+            return self._store.get(cid, max_bytes)
+        except ContentUnavailable:
+            try:
+                return self._copies.get(cid, max_bytes)
+            except FedpactError:
+                pass
+            raise
+
+    def another(self) -> "CopiedStore":
+        return CopiedStore(self._store.another(), self._copies.another())
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class KeptStore(CopiedStore):
     """ContentStore over another one. Inside `keeping_for`, what is put or fetched is noted in the
     register, and a copy stays on this machine for as long as the register says that it is owed.
 
@@ -50,38 +78,28 @@ class KeptStore:
     ) -> None:
         """`deployment`: its fingerprint; `copies`: a folder for this owner alone; `quota`: bytes
         that may be kept in all, 0: any number."""
-        self._store, self._register, self._copies = store, register, copies
+        super().__init__(store, copies)
+        self._register = register
         self._deployment, self._quota = deployment.hex(), quota
         self._noted: set[tuple[int, Cid, bool]] = set()
-        self.check, self.has, self.pin, self.unpin = store.check, store.has, store.pin, store.unpin
-        self.collect_garbage, self.size = store.collect_garbage, store.size
-        self.another = store.another
 
     def put(self, data: bytes) -> Cid:
-        cid = self._store.put(data)
+        cid = super().put(data)
         self._keep(cid, data, pinned=True)
         return cid
 
-    def keep(self, data: bytes) -> None:
-        """Keep what this owner has put into the store before its request had a number."""
-        self._keep(Cid.of(data), data, pinned=True)
+    def keep(self, data: bytes, *, pinned: bool) -> None:
+        """Keep what was put into the store (`pinned`) or fetched elsewhere than here."""
+        self._keep(Cid.of(data), data, pinned=pinned)
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
-        """From the store; what it lacks or cannot give now, from the copies."""
-        try:
-            data = self._store.get(cid, max_bytes)
-        except ContentUnavailable:
-            try:
-                return self._copies.get(cid, max_bytes)
-            except FedpactError:
-                pass
-            raise
+        data = super().get(cid, max_bytes)
         self._keep(cid, data, pinned=False)
         return data
 
     def close(self) -> None:
         self._register.close()
-        self._store.close()
+        super().close()
 
     def end(self, request: int, until: int) -> None:
         """Nothing is owed for a request after `until` (seconds since 1970)."""

@@ -14,7 +14,7 @@ from fedpact.consensus.replay import Replay
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.errors import ContentMissing, Retryable
 from fedpact.provider.history import DaemonHistory, replay_of
-from fedpact.provider.reading import look_for, may_be_read, specification_of
+from fedpact.provider.reading import look_for, specification_of
 from fedpact.provider.view import RequestView
 
 log = logging.getLogger(__name__)
@@ -56,35 +56,33 @@ def caught_up(view: RequestView, *, voting: bool) -> bool:
 def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:
     """Whether the models of an earlier round are read, or given up."""
     models, history = view.ctx.cache.models.setdefault((view.id, number), {}), DaemonHistory(view)
-    given_up = view.ctx.cache.given_up.setdefault((view.id, number), set())
+    late = view.ctx.cache.late.setdefault((view.id, number), set())
     missing = {
         index: digest
         for index, digest in history.digests(number).items()
-        if models.get(index) is None and index not in given_up
+        if index not in models or index in late
     }
     look_for(view, missing.values())
     waiting = False
     # Every model is asked for each time: what was not found is then looked for anew.
     for index, digest in missing.items():
         try:
-            if not may_be_read(view, digest):
-                waiting = True
-                continue
             models[index] = history.fetched(number, index, digest)
+            late.discard(index)
         except Retryable as error:
             if not _is_given_up(view, error, voting=voting):
                 waiting = True
                 continue
             said = "request %d: scoring round %d without the model of member %d: %s"
             log.warning(said, view.id, number, index, error)
-            given_up.add(index)
+            late.discard(index)
             models[index] = None
     return not waiting
 
 
 def _is_given_up(view: RequestView, error: Retryable, *, voting: bool) -> bool:
     passed = view.share_passed()
-    # Parts of a secure sum are missing while they are looked for.
+    # Of a secure sum's parts, some are missing while others are looked for.
     nowhere = isinstance(error, ContentMissing) and specification_of(view).privacy.sum is None
     return (nowhere and (voting or passed > SEARCH)) or (voting and passed > PATIENCE)
 

@@ -1,7 +1,8 @@
 """What every duty gets: the parts of the daemon, and one request as of one block."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,7 @@ from fedpact.provider.data_sets import OwnData
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
-from fedpact.provider.records import request_name
+from fedpact.provider.records import Source, request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
@@ -70,6 +71,10 @@ class Cohort:
         return tuple(self.indices[seat] for seat in seats_of(mask))
 
 
+_LASTING = {"lasting": True}
+"""Of what outlives a request's duties."""
+
+
 @dataclass
 class Cache:
     """What can be fetched or computed again: specifications, keys, models of the current rounds."""
@@ -104,7 +109,7 @@ class Cache:
     cohorts: dict[int, dict[bytes, Cohort]] = field(default_factory=dict)
     """By request and seed."""
     histories: dict[int, tuple[int, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
-    """By request: its events, and the state's count of changes when they were read."""
+    """By request: its events, and their version in the state when they were read."""
     peers: dict[int, dict[str, str]] = field(default_factory=dict)
     """By request and account: the address of a member's daemon."""
     offered: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
@@ -113,8 +118,9 @@ class Cache:
     """By request and round: the slice's sealed key, before it is on chain."""
     records: dict[tuple[int, int], ContributionRecord] = field(default_factory=dict)
     """By request and round: the records after rounds in which this account did not vote."""
-    given_up: dict[tuple[int, int], set[int]] = field(default_factory=dict)
-    """By request and round: whose models of an earlier round are nowhere, by pool index."""
+    late: dict[tuple[int, int], set[int]] = field(default_factory=dict)
+    """By request and round: whose models counted as invalid in it because they had not come, by
+    pool index. They may have come since."""
     agreed: dict[tuple[int, int], Board] = field(default_factory=dict)
     """By request and round: what a round's votes say that are not on chain."""
     posted: dict[tuple[int, int], RoundRecord] = field(default_factory=dict)
@@ -124,10 +130,10 @@ class Cache:
     untrained: set[tuple[int, int]] = field(default_factory=set)
     """By request and round: what was given up."""
     on_offer: tuple[int, dict[int, Sales]] | None = None
-    """The sales of results, by request, and the state's changes when they were read."""
-    no_share: set[int] = field(default_factory=set)
+    """The sales of results, by request, and the version of their events when they were read."""
+    no_share: set[int] = field(default_factory=set, metadata=_LASTING)
     """Requests in whose sales this account has no share."""
-    sales: dict[int, int] = field(default_factory=dict)
+    sales: dict[int, int] = field(default_factory=dict, metadata=_LASTING)
     """By request: the number of buyers of its result when nothing more was due for them."""
 
     def clear(self) -> None:
@@ -136,12 +142,36 @@ class Cache:
         for one in fields(self):
             setattr(self, one.name, getattr(fresh, one.name))
 
+    def end(self, request: int) -> None:
+        """Forget everything of a request but what is known of sales of its result."""
+        for kept in self._of_requests():
+            for key in [one for one in kept if _request(one) == request]:
+                kept.pop(key) if isinstance(kept, dict) else kept.discard(key)
+
+    def keep_only(self, requests: Iterable[int]) -> None:
+        """End all requests but these."""
+        known = {_request(key) for kept in self._of_requests() for key in kept}
+        for request in known - set(requests):
+            self.end(request)
+
+    def _of_requests(self) -> Iterator[dict[Any, Any] | set[Any]]:
+        """What is kept by request, or by request and more, for as long as it asks for something."""
+        for one in fields(self):
+            kept = getattr(self, one.name)
+            if isinstance(kept, dict | set) and not one.metadata:
+                yield kept
+
     def forget(self, request: int, before_round: int) -> None:
         """Drop the models of earlier rounds."""
         summed = (self.announced, self.key_versions, self.masked, self.sums)
         for store in (self.globals, self.models, self.global_digests, self.slices, *summed):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
                 del store[key]
+
+
+def _request(key: Any) -> int:
+    """Of a key that is a request, or begins with one."""
+    return int(key[0] if isinstance(key, tuple) else key)
 
 
 @dataclass(frozen=True)
@@ -183,9 +213,14 @@ class Context(Own):
 
     def keep_records(self, request: int, data: OwnData) -> None:
         """Keep the records as they are for a request that is being joined: beside the cycle, since
-        how long it takes depends on them."""
+        how long it takes depends on them. Where that fails, the training tries it again."""
         name = request_name(self.deployment.fingerprint, request)
-        self.reading.start(lambda: data.records.source(name))
+
+        def say(kept: "Future[Source]") -> None:
+            if not kept.cancelled() and (error := kept.exception()) is not None:
+                log.warning("request %d: its records are not kept yet: %s", request, error)
+
+        self.reading.start(lambda: data.records.source(name)).add_done_callback(say)
 
     def drop_records(self, request: int) -> None:
         """Forget what was kept to train for a request."""

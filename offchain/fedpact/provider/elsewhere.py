@@ -14,11 +14,11 @@ from pathlib import Path
 from fedpact.chain.client import AnyClient, ChainClient, FirstClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.deployment import read
-from fedpact.content.store import ContentStore
-from fedpact.errors import DeploymentError, StorageUnavailable
+from fedpact.errors import ContentSought, DeploymentError, StorageUnavailable
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider import published
+from fedpact.provider.fetching import Fetching
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment, PresentDeployment
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
@@ -46,10 +46,10 @@ class Elsewhere:
     """The other deployments that the ledger, or the account's folder, knows."""
 
     def __init__(
-        self, ledger: Ledger, folder: Path, served: Connection, store: ContentStore
+        self, ledger: Ledger, folder: Path, served: Connection, fetching: Fetching
     ) -> None:
         """`folder`: of the account, with a folder for each deployment."""
-        self._ledger, self._folder, self._served, self._store = ledger, folder, served, store
+        self._ledger, self._folder, self._served, self._fetching = ledger, folder, served, fetching
 
     def submissions(self, account: str) -> list[tuple[ReleaseId, bytes]]:
         """Of the account, as the chain has them now."""
@@ -60,7 +60,8 @@ class Elsewhere:
     def asked_for(self, release: ReleaseId) -> tuple[Specification, str]:
         """The specification of a release's request, and its requester.
 
-        Raises DeploymentError for a deployment that is not known here.
+        Raises DeploymentError for a deployment that is not known here, ContentSought while the
+        specification is looked for.
         """
         client = self._clients.get(release.deployment)
         if client is None:
@@ -69,8 +70,10 @@ class Elsewhere:
             )
         terms = client.market.terms(release.request)
         cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-        spec = Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
-        return spec, _requester(client, release.request)
+        data = self._fetching.take(release[:2], cid, SPECIFICATION_MAX_BYTES)
+        if data is None:
+            raise ContentSought(f"looking for the specification {cid}")
+        return Specification.decode(data), _requester(client, release.request)
 
     @cached_property
     def _clients(self) -> dict[bytes, AnyClient]:

@@ -43,22 +43,9 @@ def end_request(view: RequestView) -> DutyResult:
 def finish(view: RequestView, reason: str) -> None:
     """Nothing more to do for this request: free its held budget, its records and the bytes kept
     for it, and refund what was charged for models that were never published."""
-    cache = view.ctx.cache
     view.ctx.drop_records(view.id)
     view.ctx.ledger.end(view.ctx.deployment.fingerprint, view.id)
-    cache.forget(view.id, view.round + 1)
-    for rounds in (cache.records, cache.given_up):
-        for at in [one for one in rounds if one[0] == view.id]:
-            del rounds[at]
-    for kept in (
-        cache.replays,
-        cache.pools,
-        cache.cohorts,
-        cache.histories,
-        cache.peers,
-        cache.own_parts,
-    ):
-        kept.pop(view.id, None)
+    view.ctx.cache.end(view.id)
     view.ctx.state.said.forget(view.id)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)
 

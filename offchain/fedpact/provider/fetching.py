@@ -1,81 +1,175 @@
-"""Content that may be nowhere, looked for beside the cycle.
+"""Content that others name, looked for beside the cycle.
 
-An IPFS node says nothing for half a minute before it gives up. A request that names content that
-nobody has must not cost the others that time.
+An IPFS node says nothing for half a minute before it gives up, and whoever makes a request, or is
+drawn for it, names content that may be nowhere. No cycle waits for it: all of it is asked for here,
+and only what is this daemon's own is read from the store itself.
 """
 
-from collections import OrderedDict
+import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, wait
 from contextlib import closing
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import Any
 
+from fedpact.content.kept import KeptStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
-from fedpact.provider.background import Background
 from fedpact.types.cid import Cid
 
 PATIENCE = 0.1
 """Seconds that a cycle waits: what a folder or a node has on this machine is there within them."""
 AT_ONCE = 16
-"""Items that are looked for beside each other: as many as a round has models, so that those that
-are nowhere do not hold up others."""
-MOST_KNOWN = 10_000
-FIRST, AGAIN = 1.0, 2.0
-"""Of those that wait, the lower number begins first."""
+"""Items of one owner that are looked for beside each other: as many as a round has models."""
+MOST = 64
+"""Items in all that are looked for beside each other; at most half of them are looked for again."""
+KEPT_SECONDS = 120.0
+"""For which what was found waits to be taken: longer than any back-off."""
+
+Work = Callable[[ContentStore], Any]
+
+
+@dataclass(eq=False)
+class _Search:
+    owner: Hashable
+    key: Hashable
+    work: Work
+    asked: float
+    """When it was asked for last (`time.monotonic`)."""
+    again: bool = False
+    """Whether it was not there when it was looked for last."""
+    begun: float | None = None
+    found: "Future[Any] | None" = None
+    """None after a failure, until it is asked for again."""
 
 
 class Fetching:
-    """Looks into a content store in threads of its own, each time with an object of its own."""
+    """Looks into a content store in threads of its own, each time with an object of its own.
+
+    An owner is whose duty needs the content: a request. Of what waits for a thread, that of the
+    owner with the fewest begins first, and then what was not missing before: what is nowhere holds
+    up whoever named it.
+    """
 
     def __init__(self, store: ContentStore, patience: float = PATIENCE) -> None:
-        """`patience`: seconds that a call waits."""
-        self._store = store
-        self._background = Background(patience, AT_ONCE)
-        self._done: OrderedDict[Hashable, None] = OrderedDict()
-        self._failed: set[Hashable] = set()
-        """What was not there when it was looked for last: its turn is after that of the rest."""
+        """`patience`: seconds that a call waits from when its search begins."""
+        self._store, self._patience = store, patience
+        self._searches: dict[tuple[Hashable, Hashable], _Search] = {}
+        self._lock = Lock()
+        self._waiting: list[_Search] = []
+        self._running: list[_Search] = []
+        self._closed = False
 
-    def has_come(self, cid: Cid, max_bytes: int) -> bool:
-        """Whether the store gives this content by now, and so at once; False while it is looked
-        for. Raises what the store raised, and looks again at the next call."""
-        return self.is_done(cid, lambda store: store.get(cid, max_bytes))
+    def take(self, owner: Hashable, cid: Cid, max_bytes: int) -> bytes | None:
+        """This content, which is then forgotten here; None while it is looked for. It is kept as
+        what is read from the store itself (`KeptStore`).
 
-    def begin(self, cid: Cid, max_bytes: int) -> None:
-        """Start to look for content for which `has_come` will ask, so that several are looked for
-        at once."""
-        if cid not in self._done:
-            work = self._doing(lambda store: store.get(cid, max_bytes))
-            self._background.begin(cid, lambda: work, self._turn(cid))
+        Raises what the store raised, and looks again at the next call.
+        """
+        search = self._asked(owner, cid, _getting(cid, max_bytes))
+        data: bytes | None = self._result(search)
+        if data is not None:
+            del self._searches[owner, cid]
+            if isinstance(self._store, KeptStore):
+                self._store.keep(data, pinned=False)
+        return data
 
-    def is_done(self, key: Hashable, work: Callable[[ContentStore], object]) -> bool:
+    def begin(self, owner: Hashable, cid: Cid, max_bytes: int) -> None:
+        """Start to look for content that will be taken, so that several are looked for at once."""
+        self._asked(owner, cid, _getting(cid, max_bytes))
+
+    def is_done(self, owner: Hashable, key: Hashable, work: Work) -> bool:
         """Whether something that needs the store has been done; False while it is. Raises what it
         raised, and begins again at the next call."""
-        if key in self._done:
-            return True
-        try:
-            if self._background.result(key, lambda: self._doing(work), self._turn(key)) is None:
-                return False
-        except FedpactError:
-            self._failed.add(key)
-            raise
-        self._failed.discard(key)
-        self._done[key] = None
-        if len(self._done) > MOST_KNOWN:
-            self._done.popitem(last=False)
-        return True
 
-    def _turn(self, key: Hashable) -> float:
-        if len(self._failed) > MOST_KNOWN:
-            self._failed.clear()
-        return AGAIN if key in self._failed else FIRST
-
-    def _doing(self, work: Callable[[ContentStore], object]) -> Callable[[], bool]:
-        def do() -> bool:
-            with closing(self._store.another()) as store:
-                work(store)
+        def do(store: ContentStore) -> bool:
+            work(store)
             return True
 
-        return do
+        return self._result(self._asked(owner, key, do)) is not None
+
+    def tidy(self) -> None:
+        """Forget what has not been asked for of late."""
+        since = time.monotonic() - KEPT_SECONDS
+        with self._lock:
+            for at, search in list(self._searches.items()):
+                if search.asked < since:
+                    del self._searches[at]
+                    if search in self._waiting:
+                        self._waiting.remove(search)
 
     def close(self) -> None:
         """Begin nothing more; what runs is left alone, and ends with the process."""
-        self._background.close(0.0)
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
+
+    def _asked(self, owner: Hashable, key: Hashable, work: Work) -> _Search:
+        now = time.monotonic()
+        with self._lock:
+            search = self._searches.get((owner, key))
+            if search is None:
+                search = self._searches[owner, key] = _Search(owner, key, work, now)
+            search.asked = now
+            if search.found is None:
+                search.found, search.begun = Future(), None
+                self._waiting.append(search)
+                self._begin_next()
+            return search
+
+    def _result(self, search: _Search) -> Any:
+        """None while there is none."""
+        assert search.found is not None
+        if search.begun is not None:
+            wait([search.found], timeout=search.begun + self._patience - time.monotonic())
+        if not search.found.done():
+            return None
+        try:
+            found = search.found.result()
+        except FedpactError:
+            search.found, search.again = None, True
+            raise
+        except BaseException:
+            search.found = None
+            raise
+        search.again = False
+        return found
+
+    def _begin_next(self) -> None:
+        """Begin what may begin, with the lock held."""
+        while not self._closed and len(self._running) < MOST:
+            repeated = sum(one.again for one in self._running)
+            under_way: dict[Hashable, int] = {}
+            for one in self._running:
+                under_way[one.owner] = under_way.get(one.owner, 0) + 1
+            able = [
+                (under_way.get(one.owner, 0), one.again, place)
+                for place, one in enumerate(self._waiting)
+                if under_way.get(one.owner, 0) < AT_ONCE
+                and not (one.again and repeated >= MOST // 2)
+            ]
+            if not able:
+                return
+            search = self._waiting.pop(min(able)[2])
+            search.begun = time.monotonic()
+            self._running.append(search)
+            Thread(target=self._look, args=(search,), name="fetching", daemon=True).start()
+
+    def _look(self, search: _Search) -> None:
+        future = search.found
+        assert future is not None
+        try:
+            with closing(self._store.another()) as store:
+                found = search.work(store)
+        except BaseException as error:  # noqa: BLE001 - raised where it is asked for
+            future.set_exception(error)
+        else:
+            future.set_result(found)
+        with self._lock:
+            self._running.remove(search)
+            self._begin_next()
+
+
+def _getting(cid: Cid, max_bytes: int) -> Work:
+    return lambda store: store.get(cid, max_bytes)

@@ -15,12 +15,12 @@ from fedpact.consensus.replay import Kept, Replay
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Retryable
+from fedpact.errors import ContentError, ContentMissing, ContentSought, ContentUnavailable
 from fedpact.learning.artefact import Model, decode
 from fedpact.provider.reading import (
     counted_digests,
     evaluation_slice,
-    may_be_read,
+    fetched,
     member_model,
     own_part,
     posted_record,
@@ -51,7 +51,7 @@ class DaemonHistory:
     aggregated or scored itself, and what it fetched for the current rounds, is not asked for again.
 
     The current round's models are those that `voting.round_models` has fetched. Nothing here waits
-    for a model: one that is still looked for raises Retryable.
+    for content: what is still looked for raises ContentSought.
     """
 
     def __init__(self, view: RequestView) -> None:
@@ -66,7 +66,8 @@ class DaemonHistory:
         view, at = self._view, (self._view.id, 0)
         if at not in view.ctx.cache.globals:
             template = template_of(self.spec)
-            data = view.ctx.store.get(Cid.parse(self.spec.initial_model), template.bytes)
+            cid = Cid.parse(self.spec.initial_model)
+            data = fetched(view, cid, template.bytes, "first model")
             view.ctx.cache.globals[at] = decode(data, template)
         return view.ctx.cache.globals[at]
 
@@ -106,14 +107,11 @@ class DaemonHistory:
             return models[seat]
         if number == view.round:
             raise ContentMissing(f"request {view.id}: the model of {seat} is not fetched yet")
-        digest = self.digests(number)[seat]
-        if not may_be_read(view, digest):
-            raise Retryable(f"request {view.id}, round {number}: looking for the model of {seat}")
-        return self.fetched(number, seat, digest)
+        return self.fetched(number, seat, self.digests(number)[seat])
 
     def fetched(self, number: int, seat: int, digest: bytes) -> Model | None:
         """A member's model, or under a secure sum that of its group; None where what it submitted
-        is no such thing. Raises ContentMissing, StoreUnreachable."""
+        is no such thing. Raises ContentUnavailable as `reading.fetched`."""
         if self.spec.privacy.sum is None:
             return member_model(self._view, number, seat, digest)
         start = self.final_model(number - 1)
@@ -156,7 +154,8 @@ class DaemonHistory:
         if at in cache.globals and cache.global_digests.get(at) == digest:
             return cache.globals[at]
         template = template_of(self.spec)
-        sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+        cid, what = model_cid(template, digest), f"global model of round {number}"
+        sealed = fetched(view, cid, sealed_bytes(template), what)
         key = global_key(view, number)
         cache.globals[at] = open_global(sealed, key, round_ref_of(view, number), template)
         cache.global_digests[at] = digest
@@ -208,6 +207,8 @@ class DaemonHistory:
         for seat in seats:
             try:
                 model = self.model(number, seat)
+            except ContentSought:
+                raise
             except ContentUnavailable as error:
                 if number == self._view.round:
                     raise

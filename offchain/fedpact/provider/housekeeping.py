@@ -32,6 +32,7 @@ class Housekeeping:
         """What fails is logged, and tried again. Raises StateDamaged, LedgerReplaced."""
         for worker in (ctx.public_work, ctx.private_work):
             worker.forget(frame.timestamp)
+        ctx.fetching.tidy()
         try:
             if time.monotonic() > self._measured_until:
                 self._measured_until = time.monotonic() + MEASURED_FOR

@@ -24,7 +24,6 @@ from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
 from fedpact.provider.state import Participation
-from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
@@ -56,14 +55,8 @@ def ready_to_join(
     name = (ctx.deployment.fingerprint, request)
     match = match_to_join(ctx, spec, payment, requester, name, token)
     family = family_of(spec)
-    obtained = ctx.fetching.is_done(("obtain", *name), lambda store: family.obtain(spec, store))
+    obtained = ctx.fetching.is_done(request, "obtain", lambda store: family.obtain(spec, store))
     return match if obtained else None
-
-
-def has_first_model(ctx: Context, spec: Specification) -> bool:
-    """Whether the model that a request begins with is here; False while it is looked for."""
-    size = family_of(spec).template(spec).bytes
-    return ctx.fetching.has_come(Cid.parse(spec.initial_model), size)
 
 
 def decline(ctx: Context, request: int, refusal: Exception) -> DutyResult:

@@ -16,20 +16,18 @@ from fedpact.provider.history import DaemonHistory
 from fedpact.provider.joining import (
     REFUSALS,
     decline,
-    has_first_model,
     opt_in_record,
     public_reason,
     ready_to_join,
 )
 from fedpact.provider.keeping import require_room
-from fedpact.provider.reading import deliveries_of, specification_of
+from fedpact.provider.reading import deliveries_of, fetched, specification_of
 from fedpact.provider.state import Participation
 from fedpact.provider.turns import TURN_SECONDS
 from fedpact.provider.view import RequestView
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.requests import Join, PoolFacts, Start
-from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 
 # ---------------------------------------------------------------------- opting in
 
@@ -42,9 +40,6 @@ def opt_in(view: RequestView) -> DutyResult:
     try:
         if pool.members - pool.left >= terms.max_pool:
             raise PolicyRefusal("its pool is full", Reason.FULL)
-        described = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-        if not ctx.fetching.has_come(described, SPECIFICATION_MAX_BYTES):
-            return idle("looking for its specification")
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited", Reason.INVITED)
@@ -53,8 +48,6 @@ def opt_in(view: RequestView) -> DutyResult:
         for auditor in spec.auditors:
             if not ctx.client.registry.participant(auditor).active:
                 raise PolicyRefusal(f"its auditor {auditor} is not a participant", Reason.REQUEST)
-        if not has_first_model(ctx, spec):
-            return idle("looking for its first model")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         drawn = terms.max_pool > terms.cohort  # then judges keep what they judge
         require_room(ctx.store, spec, terms.cohort if drawn else 1)
@@ -100,9 +93,7 @@ def _pin_slices(view: RequestView) -> int | None:
             continue
         cid = Cid.parse(part.cid)
         try:
-            if not ctx.fetching.has_come(cid, SLICE_MAX_BYTES):
-                return number
-            ctx.store.put(ctx.store.get(cid, SLICE_MAX_BYTES))
+            ctx.store.put(fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {number}"))
         except ContentMissing:
             return number
         ctx.cache.pinned.add((view.id, number))

@@ -105,7 +105,7 @@ def train_personal(
         PolicyRefusal: the records' schema does not fit the request.
         DataError: the records cannot be read or trained on.
     """
-    spec = agreed_specification(store, client.market.terms(request))
+    spec = agreed_specification(store.get, client.market.terms(request))
     personalising(spec)
     if client.pool.index_of(request, keys.address) is None:
         raise InvalidInput(f"{keys.address} is not in the pool of request {request}")
@@ -143,7 +143,7 @@ def _global_model(
             last = event
     if started is None or last is None:
         raise NotReady(f"request {request}: no round is final yet")
-    key = sealed_to(keys, client, store, started.manifest)
+    key = sealed_to(keys, client, store.get, started.manifest)
     if key_hash(key) != started.key_hash:
         raise ContentError(f"request {request}: the key sealed to this account is not its key")
     template, here = template_of(spec), client.deployment.fingerprint

@@ -1,7 +1,7 @@
 """What the duties read of a request from the chain and the content store."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from fedpact.chain.client import ChainClient
@@ -19,11 +19,11 @@ from fedpact.consensus.sums import RECORD_MAX_BYTES
 from fedpact.content.delivery import Deliveries, Point
 from fedpact.content.kept import keeping_for
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
-from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     ContentError,
     ContentMissing,
+    ContentSought,
     DecryptionError,
     ModelError,
     NotReady,
@@ -45,19 +45,37 @@ from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 log = logging.getLogger(__name__)
 
+Read = Callable[[Cid, int], bytes]
+"""Reads content of at most so many bytes: `ContentStore.get`, or `fetched`."""
+
+
+def fetched(view: RequestView, cid: Cid, most: int, what: str) -> bytes:
+    """Content of a request that others name, of `most` bytes at most.
+
+    Raises ContentSought while it is looked for, and what the store raises.
+    """
+    data = view.ctx.fetching.take(view.id, cid, most)
+    if data is None:
+        raise ContentSought(f"request {view.id}: looking for its {what} ({cid})")
+    return data
+
+
+def _read(view: RequestView, what: str) -> Read:
+    return lambda cid, most: fetched(view, cid, most, what)
+
 
 def specification_of(view: RequestView) -> Specification:
-    """The request's specification, checked against the terms on chain."""
+    """The request's specification, checked against the terms on chain. Raises as `fetched`."""
     known = view.ctx.cache.specifications
     if view.id not in known:
-        known[view.id] = agreed_specification(view.ctx.store, view.terms)
+        known[view.id] = agreed_specification(_read(view, "specification"), view.terms)
     return known[view.id]
 
 
-def agreed_specification(store: ContentStore, terms: Terms) -> Specification:
+def agreed_specification(read: Read, terms: Terms) -> Specification:
     """The specification that terms name, checked against them."""
     cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-    spec = Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+    spec = Specification.decode(read(cid, SPECIFICATION_MAX_BYTES))
     require_agreement(spec, terms)
     check_published(spec)
     return spec
@@ -114,7 +132,7 @@ def request_key(view: RequestView) -> bytes:
 
 def former_keys(view: RequestView) -> list[bytes]:
     """The keys of void starts that open to this account, the latest first. The manifest of such a
-    start may be nowhere."""
+    start may be nowhere; ContentSought while it is looked for."""
     found = []
     for event in reversed(view.events("Started")[:-1]):
         with suppress(ContentError, ContentMissing):
@@ -131,14 +149,14 @@ def deliveries_of(view: RequestView, key: bytes) -> Deliveries:
 
 
 def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
-    return sealed_to(view.ctx.keys, view.ctx.client, view.ctx.store, digest)
+    return sealed_to(view.ctx.keys, view.ctx.client, _read(view, "sealed keys"), digest)
 
 
-def sealed_to(keys: AccountKeys, client: ChainClient, store: ContentStore, digest: bytes) -> bytes:
+def sealed_to(keys: AccountKeys, client: ChainClient, read: Read, digest: bytes) -> bytes:
     """The request key in the manifest with this digest, sealed to the account; DecryptionError if
     it is not."""
     cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
-    manifest = Manifest.decode(store.get(cid, MANIFEST_MAX_BYTES))
+    manifest = Manifest.decode(read(cid, MANIFEST_MAX_BYTES))
     # The seal may be older than the current key.
     for version in range(client.registry.participant(keys.address).key_version, 1, -1):
         with suppress(DecryptionError):
@@ -198,18 +216,9 @@ def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
 
 
 def look_for(view: RequestView, digests: Iterable[bytes]) -> None:
-    """Begin to look for local models, all at once, for which `may_be_read` will ask."""
+    """Begin to look for local models that will be read, all at once."""
     for digest in digests:
-        view.ctx.fetching.begin(*_content_of(view, digest))
-
-
-def may_be_read(view: RequestView, digest: bytes) -> bool:
-    """Whether a local model can be read without waiting for it; False while it is looked for.
-    Raises ContentUnavailable."""
-    try:
-        return view.ctx.fetching.has_come(*_content_of(view, digest))
-    except ContentError:
-        return True  # `member_model` judges it
+        view.ctx.fetching.begin(view.id, *_content_of(view, digest))
 
 
 def _content_of(view: RequestView, digest: bytes) -> tuple[Cid, int]:
@@ -223,7 +232,7 @@ def _content_of(view: RequestView, digest: bytes) -> tuple[Cid, int]:
 def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
     """A member's local model of a round; None where what it published is no model of the request.
 
-    Raises ContentUnavailable where it is unavailable now.
+    Raises ContentUnavailable as `fetched`.
     """
     template = template_of(specification_of(view))
     account = view.pool[index].account
@@ -231,7 +240,8 @@ def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> M
         # Its owner owes it, but may take it back, and whoever is drawn later reads it too: those
         # who judge it keep a copy.
         with keeping_for(view.id if round_ == view.round and view.draws else None):
-            sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+            cid, what = model_cid(template, digest), f"model of member {index} in round {round_}"
+            sealed = fetched(view, cid, sealed_bytes(template), what)
         return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
     except (ContentError, ModelError):
         return None
@@ -240,8 +250,8 @@ def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> M
 def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
     """A round's evaluation slice; None where it was not opened.
 
-    Raises ContentError where its key or bytes are not those fixed at creation, and ContentMissing
-    where its bytes are not to be had now.
+    Raises ContentError where its key or bytes are not those fixed at creation, and
+    ContentUnavailable as `fetched`.
     """
     ctx, at = view.ctx, (view.id, round_)
     if at in ctx.cache.slices:
@@ -252,7 +262,8 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
     spec = specification_of(view)
     private = committee_key(request_key(view), ctx.deployment.fingerprint, view.id)
     key = unseal(private, sealed_key)
-    sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
+    cid = Cid.parse(spec.evaluation[round_ - 1].cid)
+    sealed = fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {round_}")
     ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
     return ctx.cache.slices[at]
 

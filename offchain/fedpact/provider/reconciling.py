@@ -14,7 +14,7 @@ from fedpact.provider.state import request_of
 from fedpact.types.specification import Specification
 
 SUBMITTING = ("ModelsSubmitted", "RoundPosted")
-"""Events that may tell of a model of this account."""
+"""Events that may tell of a model of this account; they name no member."""
 
 
 class Reconciliation:
@@ -27,10 +27,11 @@ class Reconciliation:
         self._guard = Guard(ledger, alone=alone)
         self._requests: set[int] | None = None
         """Requests with own submissions that are not compared yet; None: all."""
+        self._others: Elsewhere | None = None
 
     def begin_again(self) -> None:
         """Compare everything at the next call."""
-        self._requests = None
+        self._requests = self._others = None
 
     def saw(self, events: Iterable[Event]) -> None:
         """Remember requests in which this account may have submitted a model."""
@@ -44,7 +45,9 @@ class Reconciliation:
 
     def compare(self, ctx: Context, frame: Frame) -> None:
         """Compare new own submissions with the ledger, and charge those that it did not make."""
-        others = Elsewhere(self._ledger, self._folder, ctx.client, ctx.store)
+        if self._others is None:
+            self._others = Elsewhere(self._ledger, self._folder, ctx.client, ctx.fetching)
+        others = self._others
 
         def asking(release: ReleaseId) -> tuple[Specification, str]:
             if release.deployment != ctx.deployment.fingerprint:

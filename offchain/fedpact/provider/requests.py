@@ -1,11 +1,13 @@
 """One request after the other: look at it, do what is due, and say why nothing was done."""
 
 import logging
+from collections.abc import Collection
 from functools import partial
 
 from fedpact.chain.records import Frame
 from fedpact.content.kept import keeping_for
 from fedpact.errors import (
+    ContentSought,
     FedpactError,
     LedgerReplaced,
     Retryable,
@@ -46,6 +48,11 @@ class Requests:
         """Look at each again."""
         self._views.clear()
 
+    def keep_only(self, requests: Collection[int]) -> None:
+        """Forget what was last said of all requests but these."""
+        for request in [one for one in self._reasons if one not in requests]:
+            del self._reasons[request]
+
     def advance(self, request: int, frame: Frame) -> bool:
         """Do what is due in a request; whether anything was.
 
@@ -68,6 +75,9 @@ class Requests:
             self._note(request, f"not done: {error}")
         except (StateDamaged, LedgerReplaced):
             raise
+        except ContentSought as error:
+            self._note(request, f"waiting: {error}")
+            return False
         except StorageUnavailable as error:
             self._storage.cannot_record(error)
         except Retryable as error:

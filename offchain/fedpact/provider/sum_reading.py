@@ -6,10 +6,10 @@ from functools import partial
 
 from fedpact.consensus.sums import GroupSum, SumRound
 from fedpact.content.kept import keeping_for
-from fedpact.errors import ContentMissing, PrivacyError
+from fedpact.errors import PrivacyError
 from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words
-from fedpact.provider.reading import ballot_of, request_key, round_ref_of, specification_of
+from fedpact.provider.reading import ballot_of, fetched, request_key, round_ref_of, specification_of
 from fedpact.provider.view import RequestView, digest_of
 from fedpact.types.cid import Cid
 
@@ -28,29 +28,26 @@ def sum_round(view: RequestView, round_: int) -> SumRound:
     )
 
 
-def fetched(view: RequestView, cid: Cid, most: int) -> bytes:
-    """Another member's content, which its owner owes to the store. Raises ContentMissing while it
-    is looked for, and what the store raises."""
-    if not view.ctx.fetching.has_come(cid, most):
-        raise ContentMissing(f"{cid} is being looked for")
+def part_of_sum(view: RequestView, cid: Cid, most: int) -> bytes:
+    """A member's part of a secure sum, which its owner owes to the store. Raises as `fetched`."""
     with keeping_for(None):
-        return view.ctx.store.get(cid, most)
+        return fetched(view, cid, most, "part of a secure sum")
 
 
 def masked_vector(view: RequestView, round_: int, seat: int, digest: bytes) -> Words:
-    """A member's masked vector. Raises ContentMissing, StoreUnreachable where it is not to be had
-    now, ContentError and PrivacyError where it is none."""
+    """A member's masked vector. Raises ContentUnavailable as `fetched`, ContentError and
+    PrivacyError where it is none."""
     known = view.ctx.cache.masked.setdefault((view.id, round_), {})
     if digest not in known:
         here, key = sum_round(view, round_), request_key(view)
-        known[digest] = here.vector(seat, digest, key, partial(fetched, view))
+        known[digest] = here.vector(seat, digest, key, partial(part_of_sum, view))
     return known[digest]
 
 
 def member_sum(view: RequestView, round_: int, index: int, digest: bytes) -> GroupSum | None:
     """The sum that a member's record proves; None where it proves none.
 
-    Raises ContentMissing or StoreUnreachable where something is unavailable now.
+    Raises ContentUnavailable as `fetched`.
     """
     known = view.ctx.cache.sums.setdefault((view.id, round_), {})
     if index not in known:
@@ -75,7 +72,7 @@ def _proven(view: RequestView, round_: int, index: int, digest: bytes) -> GroupS
     seat, key = view.cohort_in(round_).indices.index(index), request_key(view)
     try:
         found = sum_round(view, round_).proven(
-            seat, digest, key, partial(fetched, view), partial(masked_vector, view, round_)
+            seat, digest, key, partial(part_of_sum, view), partial(masked_vector, view, round_)
         )
     except PrivacyError as error:
         log.warning("request %d, round %d, seat %d: no sum: %s", view.id, round_, seat, error)

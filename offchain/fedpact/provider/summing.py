@@ -47,7 +47,7 @@ from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster
 from fedpact.provider.reading import request_key, round_ref_of
-from fedpact.provider.sum_reading import fetched, masked_vector, sum_round
+from fedpact.provider.sum_reading import masked_vector, part_of_sum, sum_round
 from fedpact.provider.talking import Talk
 from fedpact.provider.view import RequestView
 from fedpact.types.cid import Cid
@@ -222,7 +222,7 @@ class _Sum:
             try:
                 if seat not in known:
                     cid = Cid.of_digest(message.content, ANNOUNCED_MAX_BYTES)
-                    known[seat] = fetched(self._view, cid, ANNOUNCED_MAX_BYTES)
+                    known[seat] = part_of_sum(self._view, cid, ANNOUNCED_MAX_BYTES)
                 found = decode_announced(self._group, number, known[seat])
                 self._announced[number], self._dealt[number] = found
             except Retryable:

@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 from fedpact.chain.signed_messages import BLIND, Anchored
 from fedpact.consensus.scoring import ContributionRecord
-from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, NotReady, Retryable
+from fedpact.errors import (
+    ContentError,
+    ContentMissing,
+    ContentSought,
+    ContentUnavailable,
+    NotReady,
+    Retryable,
+)
 from fedpact.learning.artefact import Model
 from fedpact.provider.catching_up import PATIENCE, caught_up
 from fedpact.provider.context import DutyResult, did, idle
@@ -14,7 +21,6 @@ from fedpact.provider.reading import (
     counted_digests,
     evaluation_slice,
     look_for,
-    may_be_read,
 )
 from fedpact.provider.state import CastVote
 from fedpact.provider.turns import my_turn
@@ -113,18 +119,15 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     for seat in missing:
         index = view.cohort.indices[seat]
         try:
-            if may_be_read(view, digests[seat]):
-                models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
-            elif view.share_passed() > LAST_PATIENCE:
-                raise ContentMissing("it is still looked for")
-            else:
-                waiting = True
+            models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
         except Retryable as error:
-            if not late:
+            sought = isinstance(error, ContentSought) and view.share_passed() <= LAST_PATIENCE
+            if not late or sought:
                 waiting = True
                 continue
             log.warning("request %d: seat %d counts as invalid: %s", view.id, seat, error)
             models[index] = None
+            view.ctx.cache.late.setdefault((view.id, view.round), set()).add(index)
     return None if waiting else models
 
 

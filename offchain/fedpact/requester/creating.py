@@ -118,7 +118,7 @@ class RequestCreator:
             request = int(receipt.event("RequestCreated").args["request"])
         with self._keeping() as kept, keeping_for(request):
             for content in prepared.contents:
-                kept.keep(content)
+                kept.keep(content, pinned=True)
         if record is not None:
             self._record(request, record)
         if prepared.specification.resale is not None:

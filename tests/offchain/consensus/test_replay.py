@@ -183,10 +183,11 @@ class Played:
             seat: audit_replay(self).history.model(number, seat) for seat in range(SEATS)
         }
         state = SimpleNamespace(vote=lambda _, round_: votes.get(round_))
+        fetching = SimpleNamespace(take=lambda _, *what: self.store.get(*what))
         pool = tuple(SimpleNamespace(account=keys.address, samples=60) for keys in KEYS)
         cohort: Any = Cohort(tuple(range(SEATS)), pool)  # type: ignore[arg-type]
         return SimpleNamespace(
-            ctx=SimpleNamespace(cache=cache, state=state, store=self.store, deployment=DEPLOYMENT),
+            ctx=SimpleNamespace(cache=cache, state=state, fetching=fetching, deployment=DEPLOYMENT),
             id=REQUEST,
             round=number,
             pool=pool,
@@ -216,7 +217,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("member_model", model),
         ("evaluation_slice", slice_of),
         ("request_key", lambda view: KEY),
-        ("may_be_read", lambda *_: True),
     ):
         monkeypatch.setattr(history, name, found)
 

@@ -1,14 +1,19 @@
 """Content that may be nowhere, looked for beside the cycle."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.register import PinRegister
 from fedpact.errors import ContentMissing
 from fedpact.provider import fetching
 from fedpact.provider.fetching import Fetching
 from fedpact.types.cid import Cid
+from tests.support.waiting import wait_until
 
 NOWHERE, HERE, HUNG = (Cid.of(name) for name in (b"nowhere", b"here", b"hung"))
 
@@ -22,7 +27,7 @@ class Slow:
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         self.asked.append(cid)
-        if cid == HUNG:
+        if cid != HERE and cid != NOWHERE:
             self.go.wait(20)
         if cid != HERE:
             raise ContentMissing("nowhere")
@@ -35,21 +40,107 @@ class Slow:
         """Nothing is open."""
 
 
+@pytest.fixture
+def store() -> Any:
+    found = Slow()
+    yield found
+    found.go.set()
+
+
 def test_what_was_missing_waits_behind_what_was_never_looked_for(
-    monkeypatch: pytest.MonkeyPatch,
+    store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Content that nobody has is looked for again and again, half a minute each time on an IPFS
     node: others' content must not queue behind it."""
     monkeypatch.setattr(fetching, "AT_ONCE", 1)
-    store: Any = Slow()
     found = Fetching(store, 5.0)
     with pytest.raises(ContentMissing):
-        found.has_come(NOWHERE, 10)
+        found.take(1, NOWHERE, 10)
     for cid in (HUNG, NOWHERE, HERE):
-        found.begin(cid, 10)
+        found.begin(1, cid, 10)
     store.go.set()
-    assert found.has_come(HERE, 10)
-    with pytest.raises(ContentMissing):
-        found.has_come(NOWHERE, 10)
+    wait_until(lambda: found.take(1, HERE, 10) == b"here", "it was not found")
+    wait_until(lambda: len(store.asked) == 4, "what was missing is not looked for again")
     assert store.asked == [NOWHERE, HUNG, HERE, NOWHERE]
     found.close()
+
+
+def test_a_request_with_content_that_is_nowhere_holds_up_no_other(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its members named sixteen items that the store looked for half a minute each, and nothing of
+    any other request was read meanwhile."""
+    monkeypatch.setattr(fetching, "AT_ONCE", 4)
+    monkeypatch.setattr(fetching, "MOST", 8)
+    found = Fetching(store, 5.0)
+    for hostile in (1, 2):
+        for number in range(20):
+            found.begin(hostile, Cid.of(b"%d" % number), 10)
+    wait_until(lambda: len(store.asked) == 8, "what may be looked for at once is not")
+    assert found.take(3, HERE, 10) is None  # there is no room, for this once
+    store.go.set()
+    wait_until(lambda: found.take(3, HERE, 10) == b"here", "it was not found")
+    assert store.asked.index(HERE) < 16  # before the 32 that waited longer
+    found.close()
+
+
+def test_what_is_missing_again_and_again_leaves_half_of_the_room_to_what_is_new(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MOST", 4)
+    found = Fetching(store, 5.0)
+    missing = [Cid.of(b"%d" % number) for number in range(4)]
+    store.go.set()
+    for number, cid in enumerate(missing):
+        with pytest.raises(ContentMissing):
+            found.take(number, cid, 10)
+    store.go.clear()
+    for number, cid in enumerate(missing):
+        found.begin(number, cid, 10)
+    wait_until(lambda: found.take(9, HERE, 10) == b"here", "it found no room")
+    assert not store.go.is_set()
+    found.close()
+
+
+def test_what_is_taken_is_forgotten_and_was_read_once(store: Any) -> None:
+    """Each item was read to see that it is there, read again, and remembered for good."""
+    found = Fetching(store, 5.0)
+    for request in range(100):
+        found.begin(request, HERE, 10)
+        assert found.take(request, HERE, 10) == b"here"
+    assert store.asked == [HERE] * 100
+    assert not found._searches
+    wait_until(lambda: not found._running, "its threads go on")
+    found.close()
+
+
+def test_what_nobody_asks_for_any_more_is_forgotten(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(fetching, "AT_ONCE", 1)
+    found = Fetching(store, 0.0)
+    for cid in (HUNG, NOWHERE, HERE):
+        found.begin(1, cid, 10)
+    found.tidy()
+    assert not found._searches
+    assert not found._waiting
+    store.go.set()
+    wait_until(lambda: not found._running, "its threads go on")
+    assert store.asked == [HUNG]
+    found.close()
+
+
+def test_what_the_store_has_lost_is_found_in_the_copies(tmp_path: Path) -> None:
+    """The threads that fetch had the bare store, so that a daemon did not find what it keeps."""
+    with PinRegister(tmp_path / "pins.sqlite") as register:
+        store, copies = EmbeddedStore(tmp_path / "store"), EmbeddedStore(tmp_path / "copies")
+        store.put(b"here")
+        copies.put(b"nowhere")
+        found = Fetching(KeptStore(store, register, copies, bytes(32)), 5.0)
+        with keeping_for(7):
+            assert found.take(7, NOWHERE, 10) == b"nowhere"
+            assert found.take(7, HERE, 10) == b"here"
+        assert copies.has(HERE)
+        assert register.owed(now=0) == {NOWHERE, HERE}
+        found.close()

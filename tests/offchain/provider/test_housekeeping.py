@@ -24,7 +24,7 @@ def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> No
 
     house = Housekeeping(tmp_path, 0.0, None)
     house._measured_until = house._content_until = math.inf
-    ctx: Any = SimpleNamespace(**workers)
+    ctx: Any = SimpleNamespace(**workers, fetching=SimpleNamespace(tidy=lambda: None))
     house.keep(ctx, Frame(7, "0xb7", 50))
 
     go.set()

@@ -19,8 +19,9 @@ from fedpact.errors import (
     SpecificationError,
 )
 from fedpact.provider import joining, opting_in
+from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.fetching import AT_ONCE, Fetching
+from fedpact.provider.fetching import MOST, Fetching
 from fedpact.provider.joining import public_reason, ready_to_join
 from fedpact.provider.policy import Policy
 from fedpact.types.cid import Cid
@@ -60,25 +61,25 @@ def fetching(tmp_path: Path) -> Iterator[Fetching]:
 def test_what_nobody_has_delays_nothing_that_is_there(fetching: Fetching, tmp_path: Path) -> None:
     """Anybody can name such content in a request: each cycle waited half a minute for it."""
     cid = Patient(tmp_path).put(b"here")
-    assert not fetching.has_come(NOWHERE, 10)
-    assert fetching.has_come(cid, 10)
-    assert not fetching.has_come(NOWHERE, 10)
+    assert fetching.take(1, NOWHERE, 10) is None
+    assert fetching.take(2, cid, 10) == b"here"
+    assert fetching.take(1, NOWHERE, 10) is None
     Patient.looks.set()
 
     def missing() -> bool:
         try:
-            return fetching.has_come(NOWHERE, 10)
+            return fetching.take(1, NOWHERE, 10) is not None
         except ContentMissing:
             return True
 
     wait_until(missing, "it was not told that the content is missing")
     Patient(tmp_path).put(b"nowhere")
-    wait_until(lambda: fetching.has_come(NOWHERE, 10), "what came later was not found")
+    wait_until(lambda: fetching.take(1, NOWHERE, 10) == b"nowhere", "what came later was not found")
 
 
 def test_others_that_are_looked_for_delay_no_more_than_each_other(fetching: Fetching) -> None:
-    for number in range(2 * AT_ONCE):
-        assert not fetching.has_come(Cid.of(b"%d" % number), 10)
+    for number in range(2 * MOST):
+        assert fetching.take(number, Cid.of(b"%d" % number), 10) is None
     fetching.close()  # does not wait for them
 
 
@@ -137,14 +138,15 @@ def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
 def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
     """A damaged file or a bad gateway is no fault of the request's: it was declined for good."""
 
-    def damaged(*_: object) -> bool:
+    def damaged(*_: object) -> bytes:
         raise ContentMismatch("7 bytes served as CID hash to another")
 
     terms = SimpleNamespace(max_pool=3, specification=bytes(32))
     ctx = SimpleNamespace(
-        cache=SimpleNamespace(held=""), fetching=SimpleNamespace(has_come=damaged)
+        cache=Cache(), fetching=SimpleNamespace(take=damaged), keys=SimpleNamespace(address="0x01")
     )
     view: Any = SimpleNamespace(
+        id=1,
         ctx=ctx,
         record=None,
         pool_facts=SimpleNamespace(members=0, left=0),

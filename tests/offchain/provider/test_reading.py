@@ -12,12 +12,12 @@ from fedpact.provider import reading, voting
 def view(error: Exception) -> Any:
     """Of a request with one other member, whose model's bytes are asked for in vain."""
 
-    def get(*_: object) -> bytes:
+    def take(*_: object) -> bytes:
         raise error
 
     member = SimpleNamespace(account="0xaa")
     ctx = SimpleNamespace(
-        store=SimpleNamespace(get=get),
+        fetching=SimpleNamespace(take=take),
         cache=SimpleNamespace(models={}),
     )
     return SimpleNamespace(ctx=ctx, id=1, round=2, pool=[member], members=[member], draws=False)
