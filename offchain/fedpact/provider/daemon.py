@@ -350,7 +350,8 @@ class Daemon:
             self._pace.failed(None)
             return False
         self._pace.succeeded(busy=bool(due))
-        self._backoffs.keep_only(due)
+        for known in (self._backoffs, self._requests, self._context.cache):
+            known.keep_only(due)
         metrics.cycle_succeeded(under_way, self._context.cache.held)
         acted = False
         for request in due:

@@ -1,5 +1,6 @@
 """Resale of a finished result: seal its key to buyers, take the share in the sales."""
 
+from functools import partial
 from typing import Any
 
 from fedpact.chain.bindings.resale import ResaleMarket
@@ -13,7 +14,7 @@ from fedpact.provider.ending import entries_of
 from fedpact.provider.reading import request_key, specification_of
 from fedpact.provider.sales import EVENTS, Sales, sales_in
 from fedpact.provider.sharing import share_of
-from fedpact.provider.view import RequestView
+from fedpact.provider.view import RequestView, is_in_pool
 from fedpact.types.resale import ResaleOffer, SaleStatus
 
 LAST_PART = 10
@@ -25,18 +26,14 @@ def on_offer(ctx: Context, request: int) -> bool:
     """Whether a result is for sale, and this account was in the request's pool."""
     if not ctx.state.events(request, "ResaleOffered"):
         return False
-    joined, left = (
-        sum(event["provider"] == ctx.keys.address for event in ctx.state.events(request, name))
-        for name in ("Joined", "Left")
-    )
-    return bool(joined > left)
+    return is_in_pool(ctx.keys.address, partial(ctx.state.events, request))
 
 
 def resold(ctx: Context, frame: Frame) -> set[int]:
     """Requests on offer in which a buyer may still get a key, or a share may be due."""
-    known = ctx.cache.on_offer
-    if known is None or known[0] != ctx.state.changes:
-        known = ctx.cache.on_offer = (ctx.state.changes, _all_sales(ctx))
+    known, version = ctx.cache.on_offer, ctx.state.version(*EVENTS)
+    if known is None or known[0] != version:
+        known = ctx.cache.on_offer = (version, _all_sales(ctx))
     now, done = frame.timestamp, ctx.cache.sales
     due = {
         request

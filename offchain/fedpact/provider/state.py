@@ -9,6 +9,7 @@ models are in the ledger).
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,8 +50,8 @@ class ProviderState(Closing):
         self, path: Path, deployment: Deployment, account: str, *, rebuild: bool = False
     ) -> None:
         """`rebuild`: whether to begin anew if the file is damaged; for the daemon alone."""
-        self.changes = 0
-        """Grows whenever events may have changed."""
+        self._versions: Counter[int | str | None] = Counter()
+        """Changes by request and by name of event; None: of all."""
         self._first = deployment.block
         identity = {"deployment": deployment.fingerprint.hex(), "account": account}
         rebuilt = False
@@ -69,7 +70,7 @@ class ProviderState(Closing):
     def rebuild(self) -> None:
         """Set a damaged file aside and begin anew: all events must be read again."""
         self._file.rebuild()
-        self.changes += 1
+        self._versions[None] += 1
         self._say_rebuilt()
 
     def check_writable(self) -> None:
@@ -113,11 +114,12 @@ class ProviderState(Closing):
         all or nothing. What a reorganisation took away goes with it: events, requests, votes, and
         that a request had ended.
         """
-        stored = False
+        stored = set[int | str | None]()
         with self._file.transaction():
             forgotten = self._forget(self.block + 1 if first is None else first)
             for at, index, name, args in events:
-                request, stored = request_of(args), True
+                request = request_of(args)
+                stored |= {name} if request is None else {name, request}
                 self._file.change(
                     "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
                     (at, index, name, request, json.dumps(args, default=_hex)),
@@ -137,8 +139,7 @@ class ProviderState(Closing):
                     "DELETE FROM ends WHERE block NOT IN"
                     f" (SELECT block FROM ends ORDER BY block DESC LIMIT {CHECKPOINTS})"
                 )
-        if forgotten or stored:
-            self.changes += 1
+        self._versions.update({None} if forgotten else stored)
 
     def _forget(self, first: int) -> bool:
         self._file.change("DELETE FROM ends WHERE block >= ?", (first,))
@@ -154,6 +155,10 @@ class ProviderState(Closing):
         created = "(SELECT request FROM events WHERE name = 'RequestCreated')"
         self._file.change(f"DELETE FROM requests WHERE id NOT IN {created}")
         self._file.change("DELETE FROM votes WHERE request NOT IN (SELECT id FROM requests)")
+
+    def version(self, *of: int | str) -> int:
+        """Grows whenever events of these requests, or of these names, may have changed."""
+        return sum(self._versions[one] for one in (None, *of))
 
     def events(self, request: int, name: str) -> list[dict[str, Any]]:
         """Arguments of a request's events of one name, oldest first; bytes as 0x hex."""
@@ -208,7 +213,7 @@ class ProviderState(Closing):
             self._file.change(
                 "DELETE FROM events WHERE request = ? AND name != 'RequestCreated'", (request,)
             )
-        self.changes += 1
+        self._versions[None] += 1
 
     def give_back(self) -> None:
         """Make the file smaller by what has been forgotten."""

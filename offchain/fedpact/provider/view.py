@@ -1,6 +1,6 @@
 """One request as of one block."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -139,12 +139,8 @@ class RequestView:
 
     @property
     def has_joined(self) -> bool:
-        """Whether this account is in the pool, which is still open."""
-        joined, left = (
-            sum(event["provider"] == self.account for event in self.events(name))
-            for name in ("Joined", "Left")
-        )
-        return bool(joined > left)
+        """Whether this account is in the pool."""
+        return is_in_pool(self.account, self.events)
 
     @property
     def judged(self) -> int:
@@ -194,11 +190,11 @@ class RequestView:
 
     @cached_property
     def _history(self) -> list[tuple[str, dict[str, Any]]]:
-        """All events of the request; read again when the state has new ones."""
+        """All events of the request; read again when the state has new ones of it."""
         state, kept = self.ctx.state, self.ctx.cache.histories
-        known = kept.get(self.id)
-        if known is None or known[0] != state.changes:
-            known = kept[self.id] = (state.changes, state.events_of(self.id))
+        known, version = kept.get(self.id), state.version(self.id)
+        if known is None or known[0] != version:
+            known = kept[self.id] = (version, state.events_of(self.id))
         return known[1]
 
     def event(self, name: str, round_: int) -> dict[str, Any]:
@@ -206,6 +202,14 @@ class RequestView:
         if not found:
             raise ContentMissing(f"request {self.id}: no {name} of round {round_} read yet")
         return found[-1]
+
+
+def is_in_pool(account: str, events: Callable[[str], list[dict[str, Any]]]) -> bool:
+    """Whether an account has joined a request and not left it. `events`: the request's, by name."""
+    joined, left = (
+        sum(event["provider"] == account for event in events(name)) for name in ("Joined", "Left")
+    )
+    return bool(joined > left)
 
 
 def drawn_cohort(ctx: Context, request: int, seed: bytes, frame: Frame | None = None) -> Cohort:
