@@ -66,6 +66,8 @@ LONGEST_SCAN, LARGEST_SCAN = 60.0, 200.0
 """Seconds and MB for the first scan of 10^5 events."""
 MOST_CALLS = 1_000
 """Of an idle daemon, an hour."""
+LARGEST_IDLE = 115.0
+"""MB of resident memory of a daemon that has served nothing yet."""
 MEMORY_MB, HANDLES = 8.0, 2
 """What the medians of memory (MB), descriptors and threads may differ by, end against start."""
 MOST_KB = 20.0
@@ -146,18 +148,22 @@ class Soak:
             "rounds": requests * world.data.draft.specification.rounds,
             "rss_mb": [round(mb, 1) for mb in ends([one.rss_mb for one in busy])],
             "descriptors": [round(n) for n in ends([one.descriptors for one in busy])],
-            **self.idle_calls(idle_minutes),
+            **self.idle(idle_minutes),
             "scan": scan,
         }
 
-    def idle_calls(self, minutes: float) -> dict[str, int]:
-        """Of an idle daemon an hour, with a block every 12 seconds, measured for so long each."""
+    def idle(self, minutes: float) -> dict[str, float]:
+        """Calls of an idle daemon an hour, with a block every 12 seconds, measured for so long
+        each, and its resident memory."""
         rpc = self._world.client.rpc
         rpc.call("evm_setAutomine", False)
         rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
+        polling, megabytes = self._idle(minutes)
+        pushed, _ = self._idle(minutes, pushed=True)
         return {
-            "calls_per_idle_hour": self._calls_an_hour(minutes),
-            "calls_per_idle_hour_pushed": self._calls_an_hour(minutes, pushed=True),
+            "calls_per_idle_hour": polling,
+            "calls_per_idle_hour_pushed": pushed,
+            "idle_rss_mb": megabytes,
         }
 
     def _start(self, number: int, *, pushed: bool = False) -> Popen[bytes]:
@@ -283,8 +289,8 @@ class Soak:
             say(f"{name}: {what} grew by {found:.1f} kB a request")
             self._hold(f"the {name} daemon's {what} grew a request by kB", found, MOST_KB)
 
-    def _calls_an_hour(self, minutes: float, *, pushed: bool = False) -> int:
-        """From three blocks after the start on."""
+    def _idle(self, minutes: float, *, pushed: bool = False) -> tuple[int, float]:
+        """Calls an hour, from three blocks after the start on, and MB in the end."""
         idle = self._start(IDLE, pushed=pushed)
         time.sleep(3 * BLOCK_SECONDS)
         calls, began, cpu = self._calls(), time.monotonic(), _cpu_seconds(idle.pid)
@@ -293,10 +299,12 @@ class Soak:
         share = (_cpu_seconds(idle.pid) - cpu) / seconds
         found = round((self._calls() - calls) * 3600 / seconds)
         how = "heads are pushed" if pushed else "polling"
-        say(f"idle, {how}: {found} calls an hour, {100 * share:.2f} % of a core")
+        resident = round(_status(idle.pid, "VmRSS") / 1024, 1)
+        say(f"idle, {how}: {found} calls an hour, {100 * share:.2f} % of a core, {resident:.1f} MB")
         self._stop([idle])
         self._hold("an idle daemon's calls an hour:", found, MOST_CALLS)
-        return found
+        self._hold("an idle daemon's MB:", resident, LARGEST_IDLE)
+        return found, resident
 
     def _calls(self) -> float:
         return self._metric(IDLE, "fedpact_rpc_calls_total")

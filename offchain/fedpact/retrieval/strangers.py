@@ -16,10 +16,10 @@ from contextvars import ContextVar
 from functools import cache
 from http import HTTPStatus
 from ssl import SSLContext
+from threading import Lock
 from typing import Any
 
 import httpcore
-import httpx
 
 from fedpact.closing import Closing
 from fedpact.errors import RetrievalError
@@ -38,14 +38,12 @@ class Strangers(Closing):
         `private`: whether hosts of this machine and of private networks may be reached, also by
         names that lead there."""
         self._step, self._whole = step, whole
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=_tls(),
-            max_connections=connections,
-            network_backend=_Backend(private),
-        )
+        self._connections, self._private, self._lock = connections, private, Lock()
+        self._pool: httpcore.ConnectionPool | None = None
 
     def close(self) -> None:
-        self._pool.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def get(self, url: str, most: int) -> bytes:
         """The content of an answer with status 200, of at most `most` bytes. Raises RetrievalError
@@ -63,15 +61,18 @@ class Strangers(Closing):
         ends = _until.set(time.monotonic() + self._whole)
         limits = dict.fromkeys(("connect", "read", "write", "pool"), self._step)
         try:
-            at = httpx.URL(url)
-            headers: list[tuple[bytes | str, bytes | str]] = [("host", at.netloc)]
-            headers += [("accept", "*/*"), ("content-length", str(len(content)))]
+            at = httpcore.URL(url.encode("ascii"))
+            if not at.host:  # it would be this machine
+                raise RetrievalError(f"not an address: {url}: it names no host")
+            headers: list[tuple[bytes | str, bytes | str]] = [
+                ("host", _host(at)),
+                ("accept", "*/*"),
+            ]
+            headers += [("content-length", str(len(content)))]
             headers += [("content-type", media_type)] if media_type else []
-            with self._pool.stream(
+            with self._opened().stream(
                 method,
-                httpcore.URL(
-                    scheme=at.raw_scheme, host=at.raw_host, port=at.port, target=at.raw_path
-                ),
+                at,
                 headers=headers,
                 content=content,
                 extensions={"timeout": limits},
@@ -80,22 +81,39 @@ class Strangers(Closing):
                 for part in answer.iter_stream():
                     found += part
                     if len(found) > most:
-                        raise RetrievalError(f"the answer of {at.host} exceeds {most} bytes")
+                        raise RetrievalError(f"the answer of {url} exceeds {most} bytes")
                 return answer.status, bytes(found)
         except httpcore.TimeoutException as error:
             raise RetrievalError(f"no whole answer in time: {url}") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise RetrievalError(f"{url}: {str(error) or type(error).__name__}") from error
-        except (httpx.InvalidURL, httpcore.UnsupportedProtocol, ValueError) as error:
+        except (httpcore.UnsupportedProtocol, ValueError) as error:
             raise RetrievalError(f"not an address: {url}: {error}") from error
         finally:
             _until.reset(ends)
+
+    def _opened(self) -> httpcore.ConnectionPool:
+        """Made when it is first needed, since certificates take a megabyte."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = httpcore.ConnectionPool(
+                    ssl_context=_tls(),
+                    max_connections=self._connections,
+                    network_backend=_Backend(self._private),
+                )
+            return self._pool
 
     def _asked(self, method: str, url: str, most: int, content: bytes, media_type: str) -> bytes:
         status, found = self.answer(method, url, most, content, media_type)
         if status != HTTPStatus.OK:
             raise RetrievalError(f"{url} answered with status {status}")
         return found
+
+
+def _host(at: httpcore.URL) -> bytes:
+    """As the header `Host` has it (RFC 9110, section 7.2)."""
+    name = b"[%b]" % at.host if b":" in at.host else at.host
+    return name if at.port is None else b"%b:%d" % (name, at.port)
 
 
 class _Stream(httpcore.NetworkStream):
