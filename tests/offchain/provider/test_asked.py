@@ -55,7 +55,8 @@ def context(state: ProviderState, asked: list[int], read: list[str] | None = Non
         keys=SimpleNamespace(address=OWN),
         cache=Cache(),
         client=SimpleNamespace(
-            pool=SimpleNamespace(cohort=cohort), rounds=SimpleNamespace(posted_record=posted_record)
+            pool=SimpleNamespace(cohort_of=cohort),
+            rounds=SimpleNamespace(posted_record=posted_record),
         ),
         exchange=None,
     )
