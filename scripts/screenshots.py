@@ -14,7 +14,7 @@ from tests.support.browser import Watched, chromium
 from tests.support.dashboard_world import DashboardWorld, dashboard_world
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "dashboard"
-DESKTOP, PHONE = {"width": 1180, "height": 860}, {"width": 390, "height": 780}
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
 COLOURS = 200
 """Enough for pages, and a tenth of the bytes."""
 
@@ -38,7 +38,8 @@ def shots(world: DashboardWorld) -> list[tuple[str, dict[str, int], str, str]]:
         ("light", DESKTOP, "votes", f"{running}#votes"),
         ("dark", DESKTOP, "request-dark", finished),
         ("light", DESKTOP, "money", f"{finished}#money"),
-        ("light", DESKTOP, "privacy", f"{running}#privacy"),
+        ("light", DESKTOP, "audit", f"{finished}/audit"),
+        ("light", DESKTOP, "privacy", f"{running}#task"),
         ("light", DESKTOP, "participant", f"/participants/{member}"),
         ("light", DESKTOP, "network", "/network"),
         ("light", DESKTOP, "provider", "/provider"),

@@ -92,6 +92,47 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, shown: DashboardWorld) 
     assert watched.problems == []
 
 
+def questions(shown: DashboardWorld) -> list[tuple[str, str, str]]:
+    """Those of docs/dashboard.md: address, and what answers, as a selector with a text in it."""
+    running, finished = f"/requests/{shown.running.id}", f"/requests/{shown.finished}"
+    return [
+        ("/?which=open", ".card", "epsilon 4"),
+        ("/?search=vibration", ".card h2", "Bearing faults"),
+        (running, "#now", "must train"),
+        (running, "#now [data-deadline]", ""),
+        (running, "#now", "0.1900 target 0.0700"),
+        (f"{running}?round=2", "#round tbody tr:nth-child(3)", "outside the band"),
+        (f"{running}?round=2#votes", ".outside", "0.27"),
+        (f"{finished}#money", "#money tbody:last-of-type", "held by the market"),
+        (f"{finished}/audit", ".over", "nothing fails"),
+        (f"{running}#task", "#task .foreign", "No resale"),
+        (f"{running}#privacy", "#privacy ul >> nth=1", "lifetime budget"),
+        (f"{finished}#card", "#card .facts", "Error, as voted"),
+        (f"/requests/{shown.open.id}", "#declines", "request status"),
+        (f"/participants/{shown.world.accounts[0].address}", "#now", "Earned"),
+        ("/provider", "#now", "Budget forecast"),
+        ("/provider", "#duties tbody tr >> nth=0", "is not among"),
+        ("/network", "#nodes", "content store"),
+    ]
+
+
+def test_answers_are_on_the_first_screen(browser: Browser, shown: DashboardWorld) -> None:
+    width, height = 1280, 800
+    context = context_of(browser, viewport={"width": width, "height": height})
+    watched = Watched(context, shown.url)
+    log_in(watched, shown.token)
+    for address, selector, says in questions(shown):
+        watched.page.goto("about:blank")
+        found = watched.open(address).locator(selector).filter(has_text=says).first
+        expect(found).to_be_visible()
+        box = found.bounding_box()
+        assert box is not None
+        assert box["y"] >= 0, address
+        assert box["y"] + box["height"] <= height, address
+    context.close()
+    assert watched.problems == []
+
+
 def test_a_fact_on_chain_is_on_the_page_without_a_reload(
     watched: Watched, shown: DashboardWorld
 ) -> None:
@@ -161,7 +202,11 @@ def test_the_timeline_is_filtered(watched: Watched, shown: DashboardWorld) -> No
     page.locator("#timeline").get_by_label("Filter").fill("round final")
     expect(rows).to_have_count(ROUNDS)
     assert everything > 10
+    linked = {
+        one.get_attribute("href") or "" for one in page.get_by_role("link", name="JSON").all()
+    }
     for name in ("seats", "votes", "members", "money", "timeline", "rounds"):
+        assert any(one.endswith(f"/{name}.json") for one in linked), name
         answer = page.request.get(f"{shown.url}/api/tables/request/{shown.finished}/{name}.json")
         assert answer.ok
         assert len(answer.json()) > 0

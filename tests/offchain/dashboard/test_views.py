@@ -26,6 +26,7 @@ from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.story import Pool, Stage, Story
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.network import node_rows
+from fedpact.dashboard.views.own import DaemonRow, OwnSources, own_view
 from fedpact.dashboard.views.participant import (
     ParticipantSources,
     ParticipantView,
@@ -34,6 +35,9 @@ from fedpact.dashboard.views.participant import (
 )
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
+from fedpact.privacy.budget import PrivacyLimit, Spend
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider.observing import LedgerLook, Release
 from fedpact.types.participants import Participant, ParticipantStatus
 from fedpact.types.requests import ETHER, Phase, RoundFacts
 from fedpact.types.scores import INVALID
@@ -271,3 +275,36 @@ def test_a_node_that_does_not_answer_is_not_well() -> None:
     assert "did not answer the last call" in rows[1].says
     assert "behind the others at 100" in rows[2].says
     assert "has not answered yet" in rows[3].says
+
+
+@pytest.mark.parametrize(
+    ("charged_at", "fits", "lasts_until"), [(9_000_000, 2, 14_184_000), (9_000, 2, None)]
+)
+def test_a_budget_is_forecast_from_the_last_request(
+    charged_at: int, fits: int, lasts_until: int | None
+) -> None:
+    """Two more at one in 30 days are 60 days; nothing is said without a recent request."""
+    release = GaussianRelease(noise_multiplier=5.0, sampling_rate=1.0, steps=1)
+    once = Spend.of(release)
+    limit = PrivacyLimit(once.times(3).cost(1e-5).epsilon * 1.001, 1e-5)
+    releases = (Release(b"", 1, 1, release, "pumps", charged_at),)
+    view = own_view(
+        OwnSources(
+            account=ACCOUNTS[0],
+            fingerprint=b"",
+            delta=1e-5,
+            limit=limit,
+            listed={},
+            look=LedgerLook({"pumps": once}, (), (), releases),
+            decisions=[],
+            acting={},
+            balance=None,
+            daemon=DaemonRow(known=False, serves=False, problems=()),
+            log=(),
+            payments=[],
+            transactions=[],
+            now=9_000_000,
+        )
+    )
+    assert (view.requests_left, view.lasts_until) == (fits, lasts_until)
+    assert [one.lasts_until for one in view.data_sets] == [lasts_until]

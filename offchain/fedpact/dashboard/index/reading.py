@@ -84,8 +84,7 @@ class Index:
         events = self._request_events("request = ?", (request,))
         if not events or not isinstance(events[0], RequestCreated):
             raise UnknownRequest(f"there is no request {request} on this chain")
-        txs = sorted({one.at.tx_hash for one in events})
-        return Story(tuple(events), self._records(txs), self.pool(request))
+        return Story(tuple(events), self._records(request), self.pool(request))
 
     def described(self, created: RequestCreated) -> Described:
         cid = str(specification_cid(created))
@@ -155,15 +154,23 @@ class Index:
         """All events of a transaction."""
         return self._events("tx = ?", (tx,))
 
-    def transactions(self, hashes: Iterable[str]) -> dict[str, Transaction]:
-        listed = sorted(set(hashes))
-        marks = ", ".join("?" * len(listed))
-        rows = self.file.rows(f"SELECT * FROM transactions WHERE hash IN ({marks})", listed)
-        return {str(row[0]): _transaction(row) for row in rows}
+    def transaction(self, tx: str) -> Transaction | None:
+        rows = self.file.rows("SELECT * FROM transactions WHERE hash = ?", (tx,))
+        return _transaction(rows[0]) if rows else None
 
-    def transactions_of(self, sender: str) -> list[Transaction]:
-        query = "SELECT * FROM transactions WHERE sender = ? ORDER BY block"
-        return [_transaction(row) for row in self.file.rows(query, (sender,))]
+    def transactions_for(self, request: int) -> dict[str, Transaction]:
+        """Those with events of a request, by hash."""
+        query = "SELECT * FROM transactions WHERE hash IN (SELECT tx FROM events WHERE request = ?)"
+        return {str(row[0]): _transaction(row) for row in self.file.rows(query, (request,))}
+
+    def transactions_of(self, sender: str) -> list[tuple[int, Transaction]]:
+        """With their times, oldest first."""
+        query = (
+            "SELECT (SELECT time FROM events WHERE tx = hash LIMIT 1), transactions.*"
+            " FROM transactions WHERE sender = ? ORDER BY block"
+        )
+        rows = self.file.rows(query, (sender,))
+        return [(int(time or 0), _transaction(tuple(row))) for time, *row in rows]
 
     def count_events(self) -> int:
         return int(self.file.rows("SELECT count(*) FROM events")[0][0])
@@ -189,9 +196,12 @@ class Index:
         found = (request_event(event) for event in self._events(where, values))
         return [one for one in found if one is not None]
 
-    def _records(self, txs: list[str]) -> dict[tuple[str, bytes], RoundRecord]:
-        marks = ", ".join("?" * len(txs))
-        rows = self.file.rows(f"SELECT tx, hash, body FROM records WHERE tx IN ({marks})", txs)
+    def _records(self, request: int) -> dict[tuple[str, bytes], RoundRecord]:
+        query = (
+            "SELECT tx, hash, body FROM records WHERE tx IN"
+            " (SELECT tx FROM events WHERE request = ? AND name = 'RoundPosted')"
+        )
+        rows = self.file.rows(query, (request,))
         return {(str(tx), bytes.fromhex(named)): _record(body) for tx, named, body in rows}
 
     def pool(self, request: int) -> Pool | None:

@@ -27,6 +27,9 @@ class DataSetRow(View):
     a policy."""
     requests_left: int | None
     """How many more requests like the last one fit; 1,000: at least that many."""
+    lasts_until: int | None
+    """When those are used up at the pace of the last 30 days, Unix time in seconds; None: nothing
+    was charged in them, or it is not known how many fit."""
 
 
 class SpentRow(View):
@@ -80,6 +83,9 @@ class OwnView(View):
     spent: float
     """Of the most charged data set or unit."""
     left: float | None
+    requests_left: int | None
+    """Of the data set with the fewest; as is `lasts_until`."""
+    lasts_until: int | None
     balance: Wei | None
     """None while no node tells it."""
     daemon: DaemonRow
@@ -125,7 +131,9 @@ def own_view(of: OwnSources) -> OwnView:
     spends = [*look.data_sets.values(), *look.units] if look else []
     held = [spend for _, spend in look.held] if look else []
     most = max(spends, key=lambda one: one.cost(delta).epsilon, default=Spend.nothing())
-    by_request = _by_request(of)
+    by_request, data_sets = _by_request(of), _data_sets(of)
+    fit = [one.requests_left for one in data_sets if one.requests_left is not None]
+    ends = [one.lasts_until for one in data_sets if one.lasts_until is not None]
     recent = of.now - MONTH_SECONDS
     return OwnView(
         account=of.account,
@@ -134,9 +142,11 @@ def own_view(of: OwnSources) -> OwnView:
         accountant="" if of.limit is None else of.limit.accountant,
         spent=most.cost(delta).epsilon,
         left=_least_left(of) if of.limit is None else of.limit.left(most.with_promised(held)),
+        requests_left=min(fit, default=None),
+        lasts_until=min(ends, default=None),
         balance=of.balance,
         daemon=of.daemon,
-        data_sets=_data_sets(of),
+        data_sets=data_sets,
         by_request=by_request,
         duties=tuple(_duty(one, of.acting) for one in reversed(of.decisions)),
         log=of.log,
@@ -174,16 +184,33 @@ def _data_sets(of: OwnSources) -> tuple[DataSetRow, ...]:
         name, limit = of.listed.get(data_id, ("", None if of.listed else of.limit))
         held = [one for payer, one in look.held if payer in ("", data_id)]
         after = spend.with_promised(held)
+        fit = None if limit is None or like is None else _fit(limit, after, like)
         rows.append(
             DataSetRow(
                 data_set=data_id,
                 name=name,
                 spent=spend.cost(of.delta).epsilon,
                 left=None if limit is None else limit.left(after),
-                requests_left=None if limit is None or like is None else _fit(limit, after, like),
+                requests_left=fit,
+                lasts_until=_lasts_until(of, data_id, fit),
             )
         )
     return tuple(rows)
+
+
+def _lasts_until(of: OwnSources, data_set: str, fit: int | None) -> int | None:
+    """When `fit` requests are used up, at the pace at which the data set was charged lately."""
+    recent = {
+        (one.deployment, one.request)
+        for one in (of.look.releases if of.look else ())
+        if one.event is not None
+        and one.request
+        and one.data_set == data_set
+        and one.charged_at >= of.now - MONTH_SECONDS
+    }
+    if fit is None or fit >= MOST_FORECAST or not recent:
+        return None
+    return of.now + fit * MONTH_SECONDS // len(recent)
 
 
 def _last_request(releases: tuple[Release, ...]) -> Spend | None:

@@ -54,6 +54,17 @@ class PurchaseRow(View):
     transaction: str
 
 
+class SentRow(View):
+    """A transaction of the account to these contracts."""
+
+    time: int
+    action: str
+    """The function that it called; empty for one of another contract."""
+    gas: int
+    fee: Wei
+    transaction: str
+
+
 class ParticipantView(View):
     """All that a participant's page shows."""
 
@@ -72,6 +83,7 @@ class ParticipantView(View):
     """In ether, refunds of gas and sales of results included; without what was returned."""
     gas: int
     gas_fee: Wei
+    transactions: tuple[SentRow, ...]
     history: Chart
 
 
@@ -84,8 +96,8 @@ class ParticipantSources:
     events: list[Event]
     """All that name the account, oldest first."""
     payments: list[Payment]
-    transactions: list[Transaction]
-    """That the account sent to these contracts."""
+    transactions: list[tuple[int, Transaction]]
+    """Time and transaction that the account sent to these contracts."""
     requests: tuple[RequestSummary, ...]
     tokens: dict[int, str]
     """In which results are sold, by request."""
@@ -118,8 +130,12 @@ def participant_view(of: ParticipantSources) -> ParticipantView:
         payments=payments,
         purchases=_purchases(of),
         earned=sum(one.amount for one in payments if one.token == ETHER and not one.returned),
-        gas=sum(one.gas for one in of.transactions),
-        gas_fee=sum(one.fee for one in of.transactions),
+        gas=sum(one.gas for _, one in of.transactions),
+        gas_fee=sum(one.fee for _, one in of.transactions),
+        transactions=tuple(
+            SentRow(time=at, action=one.action, gas=one.gas, fee=one.fee, transaction=one.hash)
+            for at, one in of.transactions
+        ),
         history=_history(of),
     )
 

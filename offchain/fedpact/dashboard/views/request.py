@@ -114,7 +114,8 @@ def _task(spec: Specification | None) -> tuple[Fact, ...]:
     if spec is None:
         return ()
     features = spec.features
-    inputs = "texts" if features.kind == "text" else " by ".join(map(str, features.shape))
+    shape = " by ".join(map(str, features.shape))
+    inputs = "texts" if features.kind == "text" else f"{shape} numbers for each example"
     if features.names:
         shown = ", ".join(features.names[:12])
         more = len(features.names) - 12

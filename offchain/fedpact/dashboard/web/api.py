@@ -45,7 +45,8 @@ REQUEST_TABLES = (
     "sales_money",
     "declines",
 )
-PARTICIPANT_TABLES = ("requests", "payments", "outcomes", "purchases")
+PARTICIPANT_TABLES = ("requests", "payments", "outcomes", "purchases", "transactions")
+NETWORK_TABLES = ("participants", "nodes", "contracts")
 
 
 class SeatOfRound(View):
@@ -125,10 +126,12 @@ def router(site: Site) -> APIRouter:
         """All requests that match, as a file."""
         return table_response("requests", site.market(query, 0).rows, format)
 
-    @api.get("/tables/participants.{format}", tags=["tables"], response_class=Response)
-    def participants_table(format: Format) -> Response:
-        """All participants, as a file."""
-        return table_response("participants", site.network().participants, format)
+    @api.get("/tables/{table}.{format}", tags=["tables"], response_class=Response)
+    def network_table(
+        table: Annotated[str, Path(pattern=f"^({'|'.join(NETWORK_TABLES)})$")], format: Format
+    ) -> Response:
+        """A table of the network's page, as a file."""
+        return table_response(table, getattr(site.network(), table), format)
 
     @api.get("/tables/request/{request}/audit.{format}", tags=["tables"], response_class=Response)
     def audit_table(request: RequestId, format: Format) -> Response:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 
-from fedpact.dashboard.index.reading import Index
 from fedpact.dashboard.views.own import DaemonRow, LogLine, OwnSources, OwnView, own_view
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import FedpactError, Retryable
@@ -69,7 +68,6 @@ class OwnProvider:
                 if one.token == ETHER and not one.returned
             ]
             transactions = index.transactions_of(files.account)
-            times = _times(index, [one.block for one in transactions])
             now = index.head()[1]
         return own_view(
             OwnSources(
@@ -89,7 +87,7 @@ class OwnProvider:
                 daemon=daemon_row(files.monitor),
                 log=() if files.log is None else last_problems(files.log),
                 payments=payments,
-                transactions=[(times.get(one.block, 0), one) for one in transactions],
+                transactions=transactions,
                 now=now,
             )
         )
@@ -161,9 +159,3 @@ def _problem(line: str) -> LogLine | None:
             return None
     match = _TEXT_LINE.match(line)
     return match and LogLine(time=match[1], level=match[2], message=match[3])
-
-
-def _times(index: Index, blocks: list[int]) -> dict[int, int]:
-    marks = ", ".join("?" * len(blocks))
-    query = f"SELECT DISTINCT block, time FROM events WHERE block IN ({marks})"
-    return {int(block): int(time) for block, time in index.file.rows(query, blocks)}

@@ -146,7 +146,7 @@ def _own_routes(routes: APIRouter, pages: Pages, own: OwnProvider, login: Login)
     @routes.get("/provider/tables/{table}.{format}")
     def table(
         request: Request,
-        table: Annotated[str, Path(pattern="^(duties|data_sets|by_request)$")],
+        table: Annotated[str, Path(pattern="^(duties|data_sets|by_request|log)$")],
         format: Format,
     ) -> Response:
         if not login.admits(request):

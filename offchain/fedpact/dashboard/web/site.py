@@ -108,7 +108,7 @@ class Site:
             with self.index() as index:
                 story = index.story(number)
                 described = index.described(story.created)
-                transactions = index.transactions(one.at.tx_hash for one in story.events)
+                transactions = index.transactions_for(number)
                 frame = index.frame()
             facts = None
             if story.stage in (Stage.OPEN, Stage.RUNNING):
@@ -194,7 +194,7 @@ class Site:
     def transaction(self, tx: str) -> tuple[Transaction | None, list[Event]]:
         """A transaction with its events; empty if it is none of these contracts."""
         with self.index() as index:
-            return index.transactions([tx]).get(tx), index.events_in(tx)
+            return index.transaction(tx), index.events_in(tx)
 
     def content(self, cid: str) -> bytes | None:
         """A specification that the index has fetched."""
