@@ -236,8 +236,10 @@ def test_a_list_of_requests_reads_those_of_the_account_alone(
         Market, "created", lambda market, number: created.append(number) or find(market, number)
     )
     own = list(requests(sale.client, sale.scene.requester.keys.address))
-    assert [one.request_id for one in own] == sorted(every) == created
-    assert own[-1] == every[sale.id]
+    made = [one.request_id for one in own]
+    assert made == created == sale.client.market.numbers_of(sale.scene.requester.keys.address)
+    assert own == [every[number] for number in made]
+    assert own[-1].request_id == sale.id
     assert (own[-1].payment, own[-1].rounds) == (sale.request.terms.pay, 1)
     created.clear()
     assert list(requests(sale.client, sale.buyer().keys.address)) == created == scans == []
