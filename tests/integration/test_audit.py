@@ -20,15 +20,13 @@ from fedpact.audit.present.chain import Facts
 from fedpact.audit.present.evidence import gather
 from fedpact.audit.report import AuditItem, Verdict
 from fedpact.chain.abi import ROUNDS, SECOND, contract_abi
-from fedpact.chain.bindings.events import Credited, Started
+from fedpact.chain.bindings.events import Started
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
-from fedpact.content.delivery import Deliveries
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, key_hash
-from fedpact.requester.client import Requester
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 from tests.support.committee import (
@@ -37,8 +35,7 @@ from tests.support.committee import (
     new_request,
     open_digits_market,
 )
-
-PRICE = 10**16
+from tests.support.sold_request import PRICE, deliver_and_sell, play_rounds
 
 
 @pytest.fixture(scope="module")
@@ -54,32 +51,11 @@ def undelivered(market: DigitsMarket) -> dict[str, AuditItem]:
 
 @pytest.fixture(scope="module")
 def finished(market: DigitsMarket, undelivered: dict[str, AuditItem]) -> Committee:
-    """Two honest rounds, one in batches and one posted as a whole; delivered and settled. The
-    auditor has bought the result, and a member has sealed the key to it."""
-    committee = new_request(market, resale={"price": PRICE})
-    committee.play_in_batches()
-    committee.post_round()
+    committee = play_rounds(market)
     report = audit(market.client, market.store, committee.id, market.auditor)
     undelivered.update({item.name: item for item in report.items})
-    committee.deliver_and_settle()
-    sell(committee)
+    deliver_and_sell(committee)
     return committee
-
-
-def sell(committee: Committee) -> None:
-    """To the auditor's account."""
-    market, request = committee.market, committee.id
-    client, resale = market.client, market.client.resale
-    buyer = Requester(client, market.store, market.auditor, market.folder / "state")
-    entries = [one.entry for one in client.request_events(request) if isinstance(one, Credited)]
-    buyer.buy(request)
-    here, rounds = client.deployment.fingerprint, committee.terms.max_rounds
-    sealed = Deliveries.seal(committee.key, buyer.delivery_key, here, request, rounds)
-    final = client.rounds.outcome(request).final_rounds
-    member, account = committee.members[0], market.auditor.address
-    client.send(member, resale.tally(request, bytes(32), entries))
-    client.send(member, resale.seal(request, 0, account, sealed.ciphers[final - 1]))
-    assert buyer.take_up(request) == (True, "")
 
 
 @dataclass
@@ -387,6 +363,22 @@ def other_history(t: Told) -> None:
     t.view("state", history=bytes(32))
 
 
+def a_member_not_awaited(t: Told) -> None:
+    t.event("RoundOpened").args["expected"] &= ~1
+
+
+def other_log(t: Told) -> None:
+    t.event("SliceOpened").args["log"] = bytes(32)
+
+
+def log_before_the_tally(t: Told) -> None:
+    t.event("RoundTallied").args["log"] = bytes(32)
+
+
+def another_end(t: Told) -> None:
+    t.event("RoundsEnded").args["round"] -= 1
+
+
 def target_reached(t: Told) -> None:
     t.event("RoundsEnded").args["reached"] = True
 
@@ -541,6 +533,10 @@ PUBLIC: list[Case] = [
     (another_poster, {"gas_refunds"}),
     (other_start, HASHED),
     (other_history, HASHED),
+    (a_member_not_awaited, {"outcome"}),
+    (other_log, HASHED),
+    (log_before_the_tally, HASHED),
+    (another_end, {"outcome"}),
     (target_reached, {"outcome"}),
     (smaller_epsilon, {"privacy"} | HASHED),
     (spoilt_model, {"artefacts"}),

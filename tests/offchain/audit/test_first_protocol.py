@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,12 +25,17 @@ from fedpact.errors import AuditFailed, FedpactError, UnknownRequest
 from fedpact.retrieval.record import LONGEST_RECORD, RetrievalRecord
 from fedpact.types.cid import Cid
 from tests.support.frozen_node import Recording, frozen_node
-from tests.support.node_proxy import Message, node_in_front
+from tests.support.node_proxy import (
+    Told,
+    events_changed,
+    events_hidden,
+    node_in_front,
+    view_changed,
+)
 
 HONEST, FAULTY, COLLUDING, CANCELLED = 1, 2, 3, 4
 ROUNDS, MARKET, REGISTRY = "TrainingRounds", "SharingMarket", "ParticipantRegistry"
 NEED_A_SEAL = {"request_key", "models", "scores", "aggregates", "global_errors"}
-Told = Callable[[Message, Any], Any]
 
 
 @pytest.fixture(scope="module")
@@ -367,55 +371,21 @@ def test_a_search_on_record_that_is_not_this_one_fails(
 # ---------------------------------------------------------------------- a lying node
 
 
-def events_changed(contract: str, name: str) -> Told:
-    """Every event of this name says a little more or less in its last field."""
-    topic = contract_abi(contract, FIRST).event_topic(name)
-
-    def told(message: Message, result: Any) -> Any:
-        if message["method"] != "eth_getLogs":
-            return result
-        return [
-            {**log, "data": nudged(log["data"])} if log["topics"][0] == topic else log
-            for log in result
-        ]
-
-    return told
+def topic(contract: str, name: str) -> str:
+    return contract_abi(contract, FIRST).event_topic(name)
 
 
-def events_hidden(contract: str, name: str) -> Told:
-    """There are no events of this name."""
-    topic = contract_abi(contract, FIRST).event_topic(name)
-
-    def told(message: Message, result: Any) -> Any:
-        if message["method"] != "eth_getLogs":
-            return result
-        return [log for log in result if log["topics"][0] != topic]
-
-    return told
-
-
-def view_changed(contract: str, name: str) -> Told:
-    """The last word that this view returns is a little more or less."""
-    selector = "0x" + contract_abi(contract, FIRST).functions[name].selector.hex()
-
-    def told(message: Message, result: Any) -> Any:
-        asked = message["method"] == "eth_call" and message["params"][0]["data"]
-        return nudged(result) if asked and asked.startswith(selector) else result
-
-    return told
-
-
-def nudged(data: str) -> str:
-    """The same words with another last bit."""
-    return data[:-1] + f"{int(data[-1], 16) ^ 1:x}"
+POINTS = contract_abi(ROUNDS, FIRST).functions["points"].selector
 
 
 @pytest.mark.parametrize(
     ("told", "noticed"),
     [
-        pytest.param(events_changed(ROUNDS, "ModelSubmitted"), {"history"}, id="a submission"),
-        pytest.param(events_hidden(ROUNDS, "Attested"), {"attestations"}, id="attestations"),
-        pytest.param(view_changed(ROUNDS, "points"), {"faults"}, id="a view"),
+        pytest.param(
+            events_changed(topic(ROUNDS, "ModelSubmitted")), {"history"}, id="a submission"
+        ),
+        pytest.param(events_hidden(topic(ROUNDS, "Attested")), {"attestations"}, id="attestations"),
+        pytest.param(view_changed(POINTS), {"faults"}, id="a view"),
     ],
 )
 def test_a_node_that_changes_or_hides_one_thing_is_noticed(
@@ -433,8 +403,12 @@ def test_a_node_that_changes_or_hides_one_thing_is_noticed(
 @pytest.mark.parametrize(
     ("told", "error", "message"),
     [
-        (events_hidden(MARKET, "Joined"), AuditFailed, "nobody joined in a seat"),
-        (events_changed(MARKET, "Delivered"), FedpactError, "returned a Delivered in .* decoded"),
+        (events_hidden(topic(MARKET, "Joined")), AuditFailed, "nobody joined in a seat"),
+        (
+            events_changed(topic(MARKET, "Delivered")),
+            FedpactError,
+            "returned a Delivered in .* decoded",
+        ),
     ],
     ids=["hidden", "damaged"],
 )

@@ -291,7 +291,21 @@ def _take(e: Evidence, event: RequestEvent) -> None:
         case _ if isinstance(event, SaleEvent):
             e.sales.append(event)
         case _ if isinstance(event, Step):
+            _require_as_many(e, event)
             _round_of(e, event, event.round).steps.append(event)
+
+
+def _require_as_many(e: Evidence, event: RequestEvent) -> None:
+    """A mask of seats, and a value for each of them."""
+    match event:
+        case ModelsSubmitted(digests=values) | VotesCommitted(commitments=values):
+            pass
+        case VotesRevealed(votes=values):
+            pass
+        case _:
+            return
+    named = event.mask.bit_count()
+    _require(e, event, named == len(values), f"{named} seats and {len(values)} values")
 
 
 def _credited(e: Evidence, event: Credited) -> None:

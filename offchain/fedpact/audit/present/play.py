@@ -87,6 +87,8 @@ class Played:
     final: Final | None = None
     log: bytes = _ZERO
     """The running hash of all that the round's steps anchored."""
+    told_logs: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Where an event tells the running hash: as told, and as computed."""
     record: bytes = _ZERO
     """Hash of the record of a posted round."""
 
@@ -169,6 +171,7 @@ class _Game:
                 case SliceOpened():
                     p.slice_opened = True
                     p.log = log_with_slice(p.log, step.sealed_key)
+                    p.told_logs.append((step.log, p.log))
                 case VotesCommitted():
                     committed = list(zip(self._seats(step.mask), step.commitments, strict=False))
                     p.commitments += committed
@@ -213,6 +216,7 @@ class _Game:
             faults |= found.faults | hidden
         p.faults = faults | p.voided
         p.board = _with_faults(found, p.faults)
+        p.told_logs.append((step.log, p.log))
         p.log = log_with_board(p.log, p.board)
         ends = halted and p.blind
         self._attesting = not (ends or p.attesters.bit_count() < 2 or found.included == 0)

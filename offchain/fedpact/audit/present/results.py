@@ -186,9 +186,15 @@ class ResultChecks:
                     f"{one.name}: it opened with 0x{one.opened.history.hex()},"
                     f" 0x{running.hex()} computed",
                 )
+                played = self._rounds.played[one.number]
+                for told, computed in played.told_logs:
+                    require(
+                        told == computed,
+                        f"{one.name}: an event tells the log 0x{told.hex()}, 0x{computed.hex()}"
+                        " computed",
+                    )
                 if one.end is None:
                     continue
-                played = self._rounds.played[one.number]
                 running = history_after_round(running, one.number, played.log, played.record)
         stored = self._facts.state.history
         require(running == stored, f"0x{stored.hex()} on chain, 0x{running.hex()} computed")
@@ -199,6 +205,10 @@ class ResultChecks:
         and the chain's counts agree."""
         drawn = self._drawn()
         reached, finals = False, 0
+        if self._e.rounds:
+            first = self._e.rounds[0]
+            full = self._rounds.readable(first).seats.full
+            require(first.opened.expected == full, f"{first.name}: it does not wait for all seats")
         for one, after in zip(self._e.rounds, [*self._e.rounds[1:], None], strict=False):
             played = self._rounds.readable(one)
             if one.end is None:
@@ -234,6 +244,8 @@ class ResultChecks:
                 f"it ended with {ended.final_rounds} final rounds, target reached {ended.reached};"
                 f" {finals}, {reached} computed",
             )
+            last = self._e.rounds[-1].number if self._e.rounds else 0
+            require(ended.round == last, f"it ended after round {ended.round}, not {last}")
         return f"{counted(finals, 'final round')}, target {'reached' if reached else 'not reached'}"
 
     # ------------------------------------------------------------------ parts
