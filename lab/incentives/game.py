@@ -11,9 +11,9 @@ from enum import StrEnum
 import numpy as np
 
 from fedpact.chain.signed_messages import BLIND, Board
-from fedpact.consensus.earned import payouts
+from fedpact.consensus.earned import of_round, payouts
 from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, leader
-from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, pack_scores
 from lab.incentives.scores import MEMBERS, Recorded
 
@@ -21,7 +21,6 @@ ALL = (1 << MEMBERS) - 1
 PAY = 10**18
 ROUNDS = 10
 SAMPLES = 200
-PAID = 1 << 16
 GLOBAL, OTHER = b"\x01" * 32, b"\x02" * 32
 
 
@@ -99,8 +98,8 @@ class Game:
                 self._finals[key] = self._final(*key)
             final = self._finals[key]
             points = final.points if final else board.points
-            extra = self._faults(chosen, before) | (PAID if points else 0)
-            entries.append(Earned(_COHORT, points, extra, GLOBAL if final else bytes(32)))
+            digest = GLOBAL if final else bytes(32)
+            entries.append(of_round(range(MEMBERS), points, self._faults(chosen, before), digest))
             if final is None:
                 break
             led = final.leader if final.leader < MEMBERS else None
@@ -184,11 +183,10 @@ class Game:
 
 
 _MEMBERS = [Member(seat, f"0x{seat + 1:040x}", SAMPLES, 0) for seat in range(MEMBERS)]
-_COHORT = sum(seat << 16 * seat for seat in range(MEMBERS))
 
 
 def _voters(how: Play) -> int:
-    return sum(1 << seat for seat in range(MEMBERS) if how.voting.get(seat) is not Voting.NONE)
+    return mask_of(seat for seat in range(MEMBERS) if how.voting.get(seat) is not Voting.NONE)
 
 
 def _vote(

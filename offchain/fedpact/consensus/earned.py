@@ -11,6 +11,8 @@ from fedpact.chain.bindings.rounds import folded
 from fedpact.types.requests import Earned
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS
 
+PAID = 1 << 16
+"""The flag of a paid round (`Earned.extra`)."""
 MEAN_QUALITY = 5_000
 QUALITY_PER_FAULT = 2_000
 LOSS_PER_FAULT = 100
@@ -38,6 +40,23 @@ class MemberSum:
     def losses(self) -> int:
         """What is recorded instead where the request paid nobody."""
         return LOSS_PER_FAULT * min(MAX_FAULTS, self.faults)
+
+
+def packed(indices: Sequence[int]) -> int:
+    """The pool index of each seat, as an entry has them."""
+    return sum(index << 16 * seat for seat, index in enumerate(indices))
+
+
+def of_round(indices: Sequence[int], points: int, faults: int, digest: bytes) -> Earned:
+    """The entry of a round.
+
+    Args:
+        indices: the pool index of each seat.
+        points: a word of 16 bits a seat.
+        faults: mask of the seats at fault.
+        digest: of the global model; zero where the round did not become final.
+    """
+    return Earned(packed(indices), points, faults | (PAID if points else 0), digest)
 
 
 def seats_in(entry: Earned) -> list[tuple[int, int, bool]]:

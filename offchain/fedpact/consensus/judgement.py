@@ -5,12 +5,12 @@ are in 1/10,000; masks have bit i for seat i; words of points have 16 bits a sea
 rounded down.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
-from fedpact.types.requests import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import NOBODY, ApprovalRule, LeaderRule, Member, mask_of, seats_of
 from fedpact.types.scores import (
     INVALID,
     MAX_SCORE,
@@ -29,8 +29,6 @@ VOTE_POINTS = 1_000
 ATTEST_POINTS = 500
 """For attesting the model that became final, in equal parts."""
 LEADER_POINTS = 500
-NOBODY = 16
-"""The seat of no leader."""
 
 _POINT_BITS = 16
 
@@ -77,7 +75,7 @@ def judge(
         submitted: mask of the seats whose models are judged.
     """
     seeing = {seat: word for seat, word in votes.items() if word != BLIND}
-    revealed = _mask(votes)
+    revealed = mask_of(votes)
     if 2 * (len(votes) - len(seeing)) > len(votes):
         return blind(submitted, submitted), True
     if len(seeing) < 2:
@@ -87,15 +85,15 @@ def judge(
         seat: median_score([lane(word, seat) for voter, word in seeing.items() if voter != seat])
         for seat in judged
     }
-    valid = _mask(seat for seat in judged if medians[seat] <= MAX_SCORE)
-    good = _mask(seat for seat in seats_of(valid) if medians[seat] <= max_error)
+    valid = mask_of(seat for seat in judged if medians[seat] <= MAX_SCORE)
+    good = mask_of(seat for seat in seats_of(valid) if medians[seat] <= max_error)
     in_band = {
         voter: sum(
             abs(lane(word, seat) - medians[seat]) <= vote_band for seat in judged if seat != voter
         )
         for voter, word in seeing.items()
     }
-    adverse = _mask(voter for voter, near in in_band.items() if 2 * near + 1 < len(judged))
+    adverse = mask_of(voter for voter, near in in_band.items() if 2 * near + 1 < len(judged))
     eligible = valid & revealed & ~adverse
     qualities = {
         seat: max(0, max_error - medians[seat]) if good else 0 for seat in seats_of(eligible)
@@ -188,7 +186,7 @@ def finalised(
     needed = approvals_needed(len(counting), submitted.bit_count(), rules.approval_rule)
     if len(approving) < needed:
         return None
-    approvals = _mask(approving)
+    approvals = mask_of(approving)
     within = sum(error <= rules.target for error in approving.values())
     leading = leads(board.included & board.eligible & approvals)
     return Final(
@@ -219,11 +217,11 @@ def astray(
     """
     counting = {seat: digest for seat, digest, _ in attestations if not voided >> seat & 1}
     digest = favourite(list(counting.values()))
-    approvals = _mask(seat for seat, found in counting.items() if found == digest)
-    silent = attesters & ~_mask(counting)
+    approvals = mask_of(seat for seat, found in counting.items() if found == digest)
+    silent = attesters & ~mask_of(counting)
     faults = silent if approvals.bit_count() >= 2 and not halted else 0
     if 2 * approvals.bit_count() > submitted.bit_count():
-        faults |= _mask(counting) & ~approvals
+        faults |= mask_of(counting) & ~approvals
     return faults
 
 
@@ -266,7 +264,3 @@ def _shares(qualities: Mapping[int, int], in_band: Mapping[int, int]) -> dict[in
 
 def _packed(medians: Mapping[int, int]) -> int:
     return pack_scores({seat: medians.get(seat, INVALID) for seat in range(MAX_SEATS)})
-
-
-def _mask(seats: Iterable[int]) -> int:
-    return sum(1 << seat for seat in seats)

@@ -30,7 +30,7 @@ from fedpact.privacy.secure_sum.terms import SumTerms
 from fedpact.types.cid import Cid
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.privacy import Privacy
-from fedpact.types.requests import seats_of
+from fedpact.types.requests import mask_of, seats_of
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 
@@ -73,7 +73,7 @@ class SumGroup:
 
     def mask(self, numbers: Sequence[int] | frozenset[int]) -> bytes:
         """Of the members' seats, 2 bytes."""
-        return sum(1 << seat for seat in self.seats_of_numbers(numbers)).to_bytes(2, "big")
+        return mask_of(self.seats_of_numbers(numbers)).to_bytes(2, "big")
 
     def numbers_in(self, mask: bytes) -> frozenset[int] | None:
         """The members of a mask of seats; None where it names others."""
@@ -101,7 +101,7 @@ def sum_groups(
         terms = terms_of_sum(privacy, len(members))
         chosen = tuple(seats[one] for one in members)
         if terms is not None:
-            mask = sum(1 << seat for seat in chosen).to_bytes(2, "big")
+            mask = mask_of(chosen).to_bytes(2, "big")
             found.append(SumGroup(chosen, terms, round_ + history + mask))
     return tuple(found)
 

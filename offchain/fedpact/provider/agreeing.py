@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fedpact.chain.addresses import checksum
 from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import BLIND, RoundRecord
-from fedpact.consensus.judgement import NOBODY, judge, leader
+from fedpact.consensus.judgement import judge, leader
 from fedpact.errors import ContentError, Retryable
 from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.aggregating import (
@@ -31,7 +31,7 @@ from fedpact.provider.training import publish_model, ready_model
 from fedpact.provider.turns import due_turn
 from fedpact.provider.view import RequestView
 from fedpact.provider.voting import anchored_of, own_vote, packed, salt_of
-from fedpact.types.requests import Member, MessageKind, Phase, seats_of
+from fedpact.types.requests import NOBODY, Member, MessageKind, Phase, seats_of
 from fedpact.types.scores import SCORE_BITS
 
 log = logging.getLogger(__name__)

@@ -13,18 +13,9 @@ import numpy as np
 
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus import reputation
-from fedpact.consensus.earned import MemberSum, sums_of
+from fedpact.consensus.earned import MemberSum, of_round, sums_of
 from fedpact.consensus.history import InMemoryHistory
-from fedpact.consensus.judgement import (
-    NOBODY,
-    Final,
-    Rules,
-    astray,
-    blind,
-    finalised,
-    judge,
-    leader,
-)
+from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, leader
 from fedpact.consensus.replay import Replay
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
@@ -34,7 +25,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
-from fedpact.types.requests import Earned, Member, seats_of
+from fedpact.types.requests import NOBODY, Earned, Member, mask_of, seats_of
 from fedpact.types.scores import MAX_SCORE, lane, pack_scores
 from fedpact.types.specification import JudgedOn, Specification
 
@@ -42,8 +33,6 @@ NoiseOf = Callable[[int, int], NoiseSource]
 """The noise of (provider, round); round 0 is noise on the data, the same at each call."""
 PAYMENT_WEIGHT = 10
 """Weight of the simulated request in its members' reputation: as much as the newcomer's score."""
-_PAID = 1 << 16
-"""The flag of a round that gave points (`Earned.extra`)."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +133,7 @@ def simulate(
         history.models[number], history.slices[number] = models, slices[number - 1]
         board = committee.board(number) if voting else _unjudged(models)
         medians = tuple(lane(board.medians, seat) for seat in range(len(seats)))
-        valid = sum(1 << seat for seat, median in enumerate(medians) if median <= MAX_SCORE)
+        valid = mask_of(seat for seat, median in enumerate(medians) if median <= MAX_SCORE)
         history.masks[number] = valid, board.included
         reached = False
         if voting:
@@ -211,8 +200,7 @@ class _Committee:
         if final is not None:
             self._last_leader = None if final.leader == NOBODY else final.leader
         points, digest = (final.points, final.digest) if final else (board.points, bytes(32))
-        cohort = sum(seat << 16 * seat for seat in range(len(self._seats)))
-        return Earned(cohort, points, faults | (_PAID if points else 0), digest), final
+        return of_round(range(len(self._seats)), points, faults, digest), final
 
     def _attestations(self, number: int, included: int) -> list[tuple[int, bytes, int]]:
         """Seat, digest and error; none where an included model does not open."""
@@ -236,7 +224,7 @@ class _Committee:
 
 def _unjudged(models: Mapping[int, Model | None]) -> Board:
     """All models that open are equal."""
-    opening = sum(1 << seat for seat, model in models.items() if model is not None)
+    opening = mask_of(seat for seat, model in models.items() if model is not None)
     return blind(opening, opening)
 
 

@@ -6,13 +6,14 @@ times and windows in seconds, digests and hashes 32 bytes. A mask has bit i for 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
 ETHER = "0x" + 40 * "0"
 """The `token` of requests that pay in ether."""
-NOBODY_LEADS = 16
-"""The `leader` of a round whose points for leading nobody got."""
+NOBODY = 16
+"""The seat of a round's leader where there is none."""
 
 
 class Phase(IntEnum):
@@ -325,6 +326,11 @@ class Earned:
     def points_of(self, seat: int) -> int:
         """The points of a seat."""
         return self.points >> 16 * seat & 0xFFFF
+
+
+def mask_of(seats: Iterable[int]) -> int:
+    """The bits of some seats."""
+    return sum(1 << seat for seat in seats)
 
 
 def seats_of(mask: int) -> list[int]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.consensus.judgement import NOBODY, leader
-from fedpact.types.requests import LeaderRule, Member
+from fedpact.consensus.judgement import leader
+from fedpact.types.requests import NOBODY, LeaderRule, Member
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.judgement import (
-    NOBODY,
     Final,
     Rules,
     astray,
@@ -24,7 +23,7 @@ from fedpact.consensus.judgement import (
     leader,
     without,
 )
-from fedpact.types.requests import Earned, Member, seats_of
+from fedpact.types.requests import NOBODY, Earned, Member, seats_of
 
 PAID, BLIND_ROUND, VOID_START = 1 << 16, 1 << 17, 1 << 18
 

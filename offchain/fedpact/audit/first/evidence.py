@@ -9,7 +9,7 @@ from fedpact.chain.bindings.first.resale import ResaleMarket
 from fedpact.chain.bindings.first.structs import Terms
 from fedpact.chain.records import Event
 from fedpact.errors import AuditFailed, UnknownRequest
-from fedpact.types.requests import seats_of
+from fedpact.types.requests import mask_of, seats_of
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,6 @@ class Evidence:
     @property
     def tallied(self) -> list[RoundEvidence]:
         return [one for one in self.rounds if one.tally is not None]
-
-
-def mask_of(seats: Iterable[int]) -> int:
-    return sum(1 << seat for seat in seats)
 
 
 def gather(request_id: int, events: Iterable[Event]) -> Evidence:

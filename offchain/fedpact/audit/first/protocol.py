@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.audit.first.evidence import Evidence, RoundEvidence, mask_of
+from fedpact.audit.first.evidence import Evidence, RoundEvidence
 from fedpact.audit.first.tally import (
     LEADER_POINTS,
     RoundTally,
@@ -19,7 +19,7 @@ from fedpact.audit.report import Unavailable, require
 from fedpact.chain.bindings.first.structs import RequestStatus, RoundState
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.errors import InvalidInput
-from fedpact.types.requests import seats_of
+from fedpact.types.requests import mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ Mirrors contracts/TrainingRounds*.sol but for the clock: which steps came in tim
 to say. Masks have bit i for seat i.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fedpact.audit.present.evidence import Evidence, RoundEvidence
@@ -26,6 +26,7 @@ from fedpact.chain.signed_messages import (
     log_with_slice,
     log_with_values,
 )
+from fedpact.consensus.earned import packed
 from fedpact.consensus.judgement import (
     Final,
     Rules,
@@ -36,7 +37,7 @@ from fedpact.consensus.judgement import (
     leader,
     without,
 )
-from fedpact.types.requests import Member, PoolMember, Terms, seats_of
+from fedpact.types.requests import Member, PoolMember, Terms, mask_of, seats_of
 from fedpact.types.scores import lane
 
 _ZERO = bytes(32)
@@ -53,7 +54,7 @@ class Seats:
     @property
     def word(self) -> int:
         """As the contracts pack it."""
-        return sum(index << 16 * seat for seat, index in enumerate(self.indices))
+        return packed(self.indices)
 
     @property
     def full(self) -> int:
@@ -94,7 +95,7 @@ class Played:
 
     @property
     def submitted(self) -> int:
-        return _mask(self.digests)
+        return mask_of(self.digests)
 
     @property
     def judged(self) -> int:
@@ -103,11 +104,11 @@ class Played:
 
     @property
     def revealed(self) -> int:
-        return _mask(self.votes)
+        return mask_of(self.votes)
 
     @property
     def committed(self) -> int:
-        return _mask(seat for seat, _ in self.commitments)
+        return mask_of(seat for seat, _ in self.commitments)
 
     @property
     def attesters(self) -> int:
@@ -292,7 +293,3 @@ def rules_of(terms: Terms) -> Rules:
 
 def _with_faults(board: Board, faults: int) -> Board:
     return Board(board.medians, board.included, board.eligible, board.points, faults)
-
-
-def _mask(seats: Iterable[int]) -> int:
-    return sum(1 << seat for seat in seats)

@@ -10,8 +10,8 @@ from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.bindings.events import RoundFinalised
 from fedpact.chain.signed_messages import Board, history_after_round, history_after_start
 from fedpact.consensus.earned import fold
-from fedpact.consensus.judgement import NOBODY, points_of
-from fedpact.types.requests import Earned, seats_of
+from fedpact.consensus.judgement import points_of
+from fedpact.types.requests import NOBODY, Earned, seats_of
 
 _PARTS = 4
 """A batch is refunded up to a quarter of a round's gas."""

@@ -9,7 +9,7 @@ from fedpact.audit.present.play import Played, Seats, play
 from fedpact.audit.present.pool import PoolChecks
 from fedpact.audit.report import Unavailable
 from fedpact.chain.signed_messages import RoundRecord
-from fedpact.consensus.judgement import NOBODY
+from fedpact.types.requests import NOBODY
 
 
 class Rounds:

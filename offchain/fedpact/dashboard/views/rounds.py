@@ -7,7 +7,7 @@ from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.judgement import points_of
 from fedpact.dashboard.story import Round, Step, Story
 from fedpact.dashboard.views.blocks import View
-from fedpact.types.requests import NOBODY_LEADS
+from fedpact.types.requests import NOBODY
 from fedpact.types.scores import INVALID, MAX_SEATS, lane
 
 
@@ -142,7 +142,7 @@ def _seats(story: Story, one: Round, judged: tuple[Board, bool] | None) -> tuple
     count = len(cohort) or max(one.opened.expected.bit_length(), acted + 1)
     points, faults = _earned(one)
     outside = one.outside(judged[0], story.terms.vote_band) if judged else {}
-    leader = one.final.leader if one.final is not None else NOBODY_LEADS
+    leader = one.final.leader if one.final is not None else NOBODY
     rows = []
     for seat in range(count):
         index = cohort[seat] if seat < len(cohort) else None
