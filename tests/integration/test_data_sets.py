@@ -59,6 +59,11 @@ def written(path: Path, lines: str, mode: str = "w") -> None:
     os.utime(path, (before, before + path.stat().st_size / 1e6))  # nobody is writing any more
 
 
+def serve(world: World, number: int) -> None:
+    policy = world.network.folder / f"plant-{number}" / "policy.toml"
+    world.network.start_daemon(f"provider-{number + 1}", None, policy, POLL, None)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_world(tmp_path_factory.mktemp("sets"), providers=2, rounds=1) as started:
@@ -74,8 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             policy = folder / "policy.toml"
             entries = "".join(ENTRY.format(name=name) for name in OTHER)
             policy.write_text(POLICY.format(lifetime=20.0) + entries)
-            name = f"provider-{number + 1}"
-            started.network.start_daemon(name, None, policy, POLL, None)
+            serve(started, number)
         started.network.wait_until_serving()
         yield started
 
@@ -88,8 +92,9 @@ def requester(world: World) -> Requester:
     )
 
 
-def trained(world: World, requester: Requester, name: str) -> int:
-    """The number of a request for a model of a data set, once it is paid."""
+def trained(world: World, requester: Requester, name: str, *, killed: bool = False) -> None:
+    """Have a model of a data set trained, until it is paid. `killed`: the first daemon is killed
+    once it has joined, and started again."""
     held_out = world.network.folder / f"{name}.csv"
     written(held_out, f"machine,torque,{OTHER[name]},label\n" + rows(99, 0, 200))
     draft: Draft = world.data.draft.changed(
@@ -100,9 +105,12 @@ def trained(world: World, requester: Requester, name: str) -> int:
         privacy={"mode": "sound", "epsilon": 2.0, "delta": 1e-5, "clipping_norm": 1.0},
     )
     request = requester.create(draft, held_out, PAY)
+    joined = f"request {request}: joined with 400 samples of {name}"
+    wait_until(lambda: joined in world.log(0), world.logs)
+    if killed:
+        world.kill(0)
+        serve(world, 0)
     assert requester.follow(request, poll_interval=POLL).status is Status.SETTLED, world.logs()
-    wait_until(lambda: f"request {request}: joined" in world.log(0), world.logs)
-    return request
 
 
 def charged(world: World, number: int) -> tuple[dict[str, int], Counter[int]]:
@@ -122,18 +130,15 @@ def charged(world: World, number: int) -> tuple[dict[str, int], Counter[int]]:
 def test_one_daemon_serves_two_data_sets_and_rows_that_were_appended(
     world: World, requester: Requester
 ) -> None:
-    first = trained(world, requester, "pumps")
-    assert f"request {first}: joined with 400 samples of pumps" in world.log(0)
-    other = trained(world, requester, "valves")
-    assert f"request {other}: joined with 400 samples of valves" in world.log(0)
+    trained(world, requester, "pumps")
+    trained(world, requester, "valves", killed=True)
     before = charged(world, 0)
     assert before[0] == {"70" * 16: 1, "76" * 16: 1}
     assert sum(before[1].values()) == 200
 
     path = world.network.folder / "plant-0" / "pumps.csv"
     written(path, rows(10, 100, 60), "a")  # the night's export: 60 more machines
-    again = trained(world, requester, "pumps")
-    assert f"request {again}: joined with 400 samples of pumps" in world.log(0)
+    trained(world, requester, "pumps")
     sets, units = charged(world, 0)
     assert sets == {"70" * 16: 2, "76" * 16: 1}
     assert sum(units.values()) == 260

@@ -71,16 +71,21 @@ class Provider:
 
         return privacy_spent(self._session.settings.state, self._session.keys, delta)
 
-    def privacy_left(self, policy: Path | str) -> "LimitStanding":
-        """What is left of the most charged unit's lifetime budget under a policy. Raises as
-        `privacy_spent`."""
+    def privacy_left(self, policy: Path | str, *, of: str | None = None) -> "LimitStanding":
+        """What is left of the most charged unit's lifetime budget under a policy, or of that of one
+        of the data sets that it lists, by name. Raises as `privacy_spent`, and SettingsError for a
+        name that it does not list."""
         from fedpact.privacy.budget import PrivacyLimit
+        from fedpact.provider.data_sets import listed, one_of
         from fedpact.provider.policy import Policy
         from fedpact.provider.standing import privacy_standing
 
-        allowed = Policy.read(Path(policy))
+        allowed, at = Policy.read(Path(policy)), self._session
+        if allowed.data:
+            one = one_of(listed(allowed, None, None), of)
+            return privacy_standing(at.settings.state, at.keys, one.limit, one.schema.data_id)
         limit = PrivacyLimit(allowed.epsilon_lifetime, allowed.delta)
-        return privacy_standing(self._session.settings.state, self._session.keys, limit)
+        return privacy_standing(at.settings.state, at.keys, limit)
 
 
 def _offer(data: Path | str | None, policy: Path | str, schema: Path | str | None) -> "Offer":

@@ -18,14 +18,18 @@ def init(
     Example: fedpact init provider
     """
     from fedpact.cli.starting import starting_files
+    from fedpact.errors import StorageUnavailable
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in starting_files().items():
-        path = folder / name
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            typer.echo(f"kept {path}: it exists")
-        else:
-            typer.echo(f"wrote {path}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in starting_files().items():
+            path = folder / name
+            try:
+                with path.open("x", encoding="utf-8") as file:
+                    file.write(text)
+            except FileExistsError:
+                typer.echo(f"kept {path}: it exists")
+            else:
+                typer.echo(f"wrote {path}")
+    except OSError as error:
+        raise StorageUnavailable(f"folder {folder}: {error.strerror}") from error

@@ -140,7 +140,7 @@ def _require_one_budget_a_person(every: Sequence[ListedData]) -> None:
         if one.schema.data_id == other.schema.data_id:
             continue
         both = f"data {one.name!r} and {other.name!r}"
-        if one.path.resolve() == other.path.resolve():
+        if _same_file(one.path, other.path):
             raise SettingsError(
                 f"{both} are the same file: give their schemas the same data_id, so that they have "
                 "one lifetime budget"
@@ -152,3 +152,10 @@ def _require_one_budget_a_person(every: Sequence[ListedData]) -> None:
             f"{both} may hold the same persons, who would then have two lifetime budgets: give "
             "their schemas the same data_id if they do, or set disjoint = true in one of them"
         )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there now
+        return one.resolve() == other.resolve()

@@ -49,10 +49,12 @@ class OwnRecords:
     last time are used, so that no request is answered differently because of what the file holds.
     """
 
-    def __init__(self, path: Path, schema: DataSchema, features: Path, snapshots: Path) -> None:
+    def __init__(
+        self, path: Path, schema: DataSchema, features: Path, snapshots: Path, name: str = ""
+    ) -> None:
         """`features`: as `Source.features`. `snapshots`: folder for the records as they were read;
-        requests under way need it."""
-        self.schema = schema
+        requests under way need it. `name`: of one of several data sets."""
+        self.schema, self._name = schema, name
         self._path, self._features, self._snapshots = path, features, snapshots
         declared = [str(path.resolve()), schema.model_dump(mode="json")]
         self._mark = _digest(declared)[:16]
@@ -83,7 +85,7 @@ class OwnRecords:
         Raises DataError only if the file could never be read, and StorageUnavailable if the records
         cannot be written.
         """
-        taken = self._snapshots / "requests" / f"{request}.npz"
+        taken = self._taken(request)
         with self._lock, self._writing():
             if not taken.exists():
                 taken.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +102,8 @@ class OwnRecords:
         return read_snapshot(self.source(request).snapshot).dataset(spec)
 
     def drop(self, request: str) -> None:
-        """Forget the records of a request that has ended."""
-        (self._snapshots / "requests" / f"{request}.npz").unlink(missing_ok=True)
+        """Forget the records of a request that has ended, or is not joined with these."""
+        self._taken(request).unlink(missing_ok=True)
 
     def keep_only(self, deployment: str, requests: Collection[str]) -> None:
         """Forget the records of all other requests whose names begin with `deployment`, and what a
@@ -113,7 +115,7 @@ class OwnRecords:
             ):
                 half.unlink(missing_ok=True)
             for path in (self._snapshots / "requests").glob(f"{deployment}-*.npz"):
-                if path.stem not in requests:
+                if path.name.partition(".")[0] not in requests:
                     path.unlink(missing_ok=True)
 
     def keep_only_those_of(self, every: Sequence["OwnRecords"]) -> None:
@@ -123,6 +125,16 @@ class OwnRecords:
             for path in self._snapshots.glob("*.npz"):
                 if path.name.partition("-")[0] not in marks:
                     path.unlink(missing_ok=True)
+
+    def _taken(self, request: str) -> Path:
+        """The file with a request's records: this data set's, or the only one that there is from
+        when the daemon served one data set, or serves one now."""
+        folder = self._snapshots / "requests"
+        alone = folder / f"{request}.npz"
+        if self._name:
+            own = folder / f"{request}.{self._name}.npz"
+            return alone if alone.exists() and not own.exists() else own
+        return alone if alone.exists() else next(folder.glob(f"{request}.*.npz"), alone)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -169,7 +169,7 @@ def parts(
 def own_data(one: ListedData, state: Path, address: str) -> OwnData:
     """A listed data set, with the folders of an account's records."""
     folders = features_folder(state, address), snapshots_folder(state, address)
-    return OwnData(one.name, OwnRecords(one.path, one.schema, *folders), one.policy)
+    return OwnData(one.name, OwnRecords(one.path, one.schema, *folders, one.name), one.policy)
 
 
 @contextmanager

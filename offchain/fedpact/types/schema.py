@@ -45,7 +45,7 @@ class DataSchema(Document):
     """Privacy units. The number is public; the data may have fewer."""
     examples_per_unit: Annotated[int, Field(ge=1)] = 1
     """Examples of one unit that are used; further ones are ignored."""
-    unit: str = RECORD
+    unit: Annotated[str, Field(min_length=1)] = RECORD
     """The table's column that names an example's privacy unit; `record`: each is its own unit. A
     table must say which."""
     labels: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from fedpact.cli.commented import commented, docstrings
 from fedpact.cli.starting import NOT_IN_A_DRAFT, starting_files
-from fedpact.errors import SettingsError
+from fedpact.errors import SettingsError, StorageUnavailable
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft
 from fedpact.settings import Settings, load
@@ -123,3 +123,9 @@ def test_a_file_that_exists_is_kept(
     before = (tmp_path / "draft.toml").read_text()
     assert cli("init").out.count("kept") == 4
     assert (tmp_path / "draft.toml").read_text() == before
+
+
+def test_a_folder_that_is_a_file_is_named(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    result = cli("init", tmp_path / "taken")
+    assert (result.code, "taken: File exists" in result.err) == (StorageUnavailable.exit_code, True)

@@ -190,6 +190,10 @@ def test_each_listed_data_set_has_a_limit_and_a_rest(
     assert (second["data"], second["epsilon_lifetime"]) == ("second", 6.0)
     assert first["epsilon_left_for_one_request"] < second["epsilon_left_for_one_request"] < 6
     assert "second" in cli(*asked).out
+    build = ("provider", "profile", "build", "--policy", "policy.toml", "--category", "x")
+    unnamed, wrong = cli(*build), cli(*build, "--of", "third")
+    assert (unnamed.code, "name one of first, second" in unnamed.err) == (2, True)
+    assert (wrong.code, "no data set 'third'" in wrong.err) == (2, True)
 
 
 def test_a_limit_needs_a_policy_that_can_be_read(cli: Cli, charged: Path, tmp_path: Path) -> None:

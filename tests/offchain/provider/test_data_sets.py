@@ -11,11 +11,12 @@ import pytest
 from fedpact.errors import BudgetExceeded, PolicyRefusal, SettingsError
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
-from fedpact.provider.data_sets import OwnData, listed, served_on
+from fedpact.provider.data_sets import listed, served_on
+from fedpact.provider.files import snapshots_folder
 from fedpact.provider.joining import match_to_join, public_reason
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.serve import own_data
 from fedpact.types.declining import Reason
 from fedpact.types.schema import DataSchema
 from fedpact.types.specification import Specification
@@ -74,10 +75,7 @@ def two(folder: Path, *, common: str = "", first: str = "", second: str = "") ->
 
 
 def own(folder: Path, policy: Policy, ledger: Ledger) -> Own:
-    data = tuple(
-        OwnData(one.name, OwnRecords(one.path, one.schema, folder, folder / "kept"), one.policy)
-        for one in listed(policy, None, None)
-    )
+    data = tuple(own_data(one, folder, "0xa") for one in listed(policy, None, None))
     unused: Any = None
     return Own(unused, policy, data, unused, ledger, unused)
 
@@ -179,7 +177,8 @@ def test_one_file_never_has_two_budgets(folder: Path) -> None:
     """Whatever its owner says: by another name, by a link, by another schema."""
     (folder / "pumps.csv").write_text("torque,speed,label\n")
     (folder / "linked.csv").symlink_to(folder / "pumps.csv")
-    for other in ("pumps.csv", "./pumps.csv", "linked.csv"):
+    (folder / "hard.csv").hardlink_to(folder / "pumps.csv")
+    for other in ("pumps.csv", "./pumps.csv", "linked.csv", "hard.csv"):
         text = TWO.format(common="", first="disjoint = true", second="disjoint = true")
         with pytest.raises(SettingsError, match="the same file"):
             listed(policy_of(folder, text.replace("sub/valves.csv", other)), None, None)
@@ -230,18 +229,59 @@ def test_a_policy_that_is_read_again_changes_terms_and_no_data(
 
 
 def test_what_was_read_of_data_sets_that_are_gone_is_deleted(folder: Path, ledger: Ledger) -> None:
-    for name in ("pumps.csv", "sub/valves.csv"):
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"torque,{'speed' if name == 'pumps.csv' else 'pressure'},label\n1,2,0\n")
-        os.utime(path, (1, 1))
+    filled(folder)
     data = own(folder, two(folder, first="disjoint = true"), ledger).data
     for one in data:
         one.records.load()
     assert all(one.records.last() is not None for one in data)
     data[0].records.keep_only_those_of([data[0].records])
     assert [one.records.last() is not None for one in data] == [True, False]
-    assert len(list((folder / "kept").glob("*.npz"))) == 1
+    assert len(list(snapshots_folder(folder, "0xa").glob("*.npz"))) == 1
+
+
+def filled(folder: Path) -> None:
+    for name, other in (("pumps.csv", "speed"), ("sub/valves.csv", "pressure")):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"torque,{other},label\n{1 if other == 'speed' else 2},2,0\n")
+        os.utime(path, (1, 1))
+
+
+def test_records_of_one_data_set_are_never_taken_for_those_of_another(
+    folder: Path, ledger: Ledger
+) -> None:
+    """A request for which the second one was read may be joined with the first one after all."""
+    filled(folder)
+    data = own(folder, two(folder, first="disjoint = true"), ledger).data
+    pumps, valves = (one.records for one in data)
+    spec = asks("torque")
+    assert valves.dataset("d-1", spec).x.max() == 2
+    assert pumps.dataset("d-1", spec).x.max() == 1
+    valves.drop("d-1")
+    (folder / "pumps.csv").unlink()
+    assert pumps.dataset("d-1", spec).x.max() == 1
+    pumps.keep_only("d", ["d-1"])
+    assert len(list(snapshots_folder(folder, "0xa").glob("requests/*"))) == 1
+    pumps.keep_only("d", [])
+    assert not list(snapshots_folder(folder, "0xa").glob("requests/*"))
+
+
+def test_a_running_request_keeps_its_records_when_the_policy_begins_to_list_them(
+    folder: Path, ledger: Ledger
+) -> None:
+    filled(folder)
+    spec, alone = asks("torque"), Policy()
+    [single] = listed(alone, folder / "pumps.csv", None)
+    before = own_data(single, folder, "0xa").records.dataset("d-1", spec)
+    written = (folder / "pumps.csv").read_text()
+    (folder / "pumps.csv").write_text(written.replace("\n1,", "\n5,"))
+    os.utime(folder / "pumps.csv", (2, 2))
+    pumps = own(folder, two(folder, first="disjoint = true"), ledger).data[0].records
+    assert (pumps.dataset("d-1", spec).x == before.x).all()
+    later = pumps.dataset("d-2", spec)
+    assert later.x.max() == 5
+    again = own_data(single, folder, "0xa").records  # and when it lists them no more
+    assert (again.dataset("d-2", spec).x == later.x).all()
 
 
 def test_the_budgets_of_two_data_sets_are_shown_apart(folder: Path, ledger: Ledger) -> None:
