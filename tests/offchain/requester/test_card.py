@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from huggingface_hub import ModelCard as HuggingFaceCard
 from numpy.typing import NDArray
 from sklearn import metrics as theirs
 
@@ -133,6 +135,34 @@ def test_a_card_says_everything_and_its_metadata_are_yaml() -> None:
     assert json.loads(json.dumps(facts))["provenance"]["rounds"][1]["error"] is None
     assert facts["privacy"]["computed_epsilon"] > 0
     assert "closed form" in facts["privacy"]["accountant"]
+
+
+@pytest.mark.parametrize(
+    "title", ["Digits", HOSTILE, "a\n---\nlicense: mit\n---\nb", "'\"\t: {[", "- a: b # c"]
+)
+def test_hugging_face_reads_the_metadata(title: str) -> None:
+    """By their own parser; a title ends the block at the front for nobody."""
+    card = card_of(judged(draft().specification, PLAIN), title=title)
+    data: Any = HuggingFaceCard(markdown(card), ignore_metadata_errors=False).data
+    assert (data.license, data.library_name) == ("other", "fedpact")
+    assert data.pipeline_tag == "tabular-classification"
+    assert data.model_name == title
+    [result] = data.eval_results
+    assert result.task_type == "tabular-classification"
+    assert "95 %" in result.metric_name
+    unmeasured: Any = HuggingFaceCard(markdown(card_of(title=title))).data
+    assert unmeasured.eval_results is None
+
+
+def test_a_card_names_no_task_that_hugging_face_does_not_know() -> None:
+    card = card_of()
+    regression = card.spec.model_copy(update={"task": "regression", "labels": ()})
+    card = replace(card, model=replace(card.model, specification=regression))
+    images = card.spec.features.model_copy(update={"names": (), "shape": (8, 8)})
+    spec = card.spec.model_copy(update={"features": images})
+    of_images = replace(card, model=replace(card.model, specification=spec))
+    read: list[Any] = [HuggingFaceCard(markdown(one)).data for one in (card, of_images)]
+    assert [one.pipeline_tag for one in read] == ["tabular-regression", None]
 
 
 def test_a_card_promises_nothing_that_does_not_hold() -> None:

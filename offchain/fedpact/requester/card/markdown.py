@@ -27,6 +27,10 @@ GOODNESS = frozenset(
     {MetricName.ACCURACY, MetricName.BALANCED_ACCURACY, MetricName.MACRO_F1, MetricName.AUC}
 )
 """Metrics whose error is 1 - metric."""
+PIPELINES = frozenset(
+    {"image-classification", "tabular-classification", "tabular-regression", "text-classification"}
+)
+"""Of our tasks those that Hugging Face has a pipeline for; another name is refused there."""
 _ACTIVE = re.compile(r"([\\`*_\[\]|~#$])|^[-+=]")
 """What may start markup in a line, or at its beginning; <, > and & become entities."""
 
@@ -73,7 +77,7 @@ def _metadata(card: ModelCard) -> dict[str, Any]:
         "license": "other",
         "license_name": "usage-rules-of-the-request",
         "library_name": "fedpact",
-        "pipeline_tag": task,
+        **({"pipeline_tag": task} if task in PIPELINES else {}),
         "tags": ["fedpact", "federated-learning", "differential-privacy", spec.category],
     }
     if quality is None:
