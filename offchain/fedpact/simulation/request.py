@@ -18,7 +18,7 @@ from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, leader
 from fedpact.consensus.replay import Replay
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ModelError, SpecificationError
+from fedpact.errors import InvalidInput, ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode, encode
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
@@ -26,7 +26,7 @@ from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
 from fedpact.types.requests import NOBODY, Earned, Member, mask_of, seats_of
-from fedpact.types.scores import MAX_SCORE, lane, pack_scores
+from fedpact.types.scores import MAX_SCORE, MAX_SEATS, lane, pack_scores
 from fedpact.types.specification import JudgedOn, Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
@@ -113,9 +113,12 @@ def simulate(
         voting: False to test the aggregation rule alone: every well-formed model is included, and
             nothing is scored, attested or paid.
 
-    Raises SpecificationError for a specification that cannot run through the chain.
+    Raises SpecificationError for a specification that cannot run through the chain, InvalidInput
+    for more seats than a round has.
     """
     check_published(spec)
+    if len(seats) > MAX_SEATS:
+        raise InvalidInput(f"{len(seats)} providers: a round has {MAX_SEATS} seats at most")
     if spec.judged_on is JudgedOn.OWN_RECORDS:
         raise SpecificationError(
             "judged_on own-records: members judge on different records, through the chain alone"

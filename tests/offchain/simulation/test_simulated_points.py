@@ -13,6 +13,7 @@ import pytest
 from fedpact.chain.signed_messages import BLIND
 from fedpact.consensus.judgement import points_of
 from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput
 from fedpact.privacy.noise import SeededNoise
 from fedpact.simulation.adversaries import NotANumber, Provider
 from fedpact.simulation.request import Seat, simulate
@@ -99,6 +100,11 @@ def test_a_round_that_too_few_attest_ends_the_request_without_a_model():
 def test_a_round_without_any_model_ends_the_request():
     result = run([NotANumber()] * 3)
     assert (result.stalled, result.rounds, result.points) == (True, [], [0, 0, 0])
+
+
+def test_more_providers_than_seats_are_refused():
+    with pytest.raises(InvalidInput, match="17 providers: a round has 16 seats at most"):
+        run([Provider()] * 17)
 
 
 def test_a_request_ends_with_the_round_that_meets_the_target():

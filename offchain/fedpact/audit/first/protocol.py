@@ -34,7 +34,7 @@ TERMS_TYPES = (
     "uint16",
     *("uint32",) * 7,
 )
-"""Of ISharingMarket.Terms, in order; the same order as the fields of types.rounds.Terms."""
+"""Of the contract's Terms, in the order of the fields of `structs.Terms`."""
 
 
 class ProtocolChecks:
