@@ -161,7 +161,16 @@ def test_a_request_that_nobody_may_join_ends_and_says_so(page: Page) -> None:
         ({"pay": "half an ether"}, "is not an amount"),
         ({"colour": "red"}, "colour"),
         ({"output": "kind"}, "is no number of the schema"),
+        ({"epsilon": float("nan")}, "draft: a number in it is NaN or infinite"),
+        ({"pay": 0.5}, "0.5 is not an amount: write a text"),
+        ({"pay": None}, "None is not an amount"),
+        ({"schema": None}, "schema: a DataSchema or the path of a file is needed"),
+        ({"queries": "none.csv"}, "queries none.csv: No such file"),
         ({"evaluation": 7}, "evaluation: a data frame"),
+        (
+            {"evaluation": (pd.DataFrame({"heat": [1.0]}), ["works"])},
+            "x is a data frame: give the frame with its column of labels",
+        ),
         ({"evaluation": pd.DataFrame({"heat": [1.0]})}, "no label column 'label'"),
         ({"schema": "none.toml"}, "none.toml: No such file"),
         ({"schema": fedpact.Draft({})}, "the draft says it already"),
@@ -180,6 +189,28 @@ def test_what_cannot_be_asked_for_is_refused_before_it_is_paid(
     with pytest.raises(fedpact.FedpactError, match=said):
         page.market.request(**asked)
     assert page.network.client.market.request_count() == before
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**300])
+def test_a_number_that_no_request_has_is_unknown(page: Page, number: int) -> None:
+    with pytest.raises(fedpact.errors.UnknownRequest, match=str(number)):
+        page.market.request_by_id(number)
+
+
+def test_what_is_no_number_is_refused_by_name(page: Page) -> None:
+    for given in ("1", 1.5, None):
+        with pytest.raises(fedpact.errors.InvalidInput, match="is no number of a request"):
+            page.market.request_by_id(given)  # type: ignore[arg-type]
+    for units in (0, -4, "many"):
+        with pytest.raises(fedpact.errors.SpecificationError, match="units: a number from 1"):
+            page.market.propose(
+                "machines.schema.toml",
+                Path("evaluation.csv"),
+                epsilon=2,
+                units=units,  # type: ignore[arg-type]
+            )
+    with pytest.raises(fedpact.errors.ModelError, match="is no fetched model"):
+        fedpact.Model("evaluation.csv")
 
 
 def test_nothing_that_is_shown_has_a_secret(page: Page) -> None:

@@ -34,6 +34,10 @@ def evaluation_of(draft: "Draft", given: Any, label: str | None) -> "tuple[Draft
 
 
 def _records(x: Any, y: Any) -> Records:
+    if is_frame(x):
+        raise DataError(
+            "evaluation: x is a data frame: give the frame with its column of labels, not (x, y)"
+        )
     labels = [label_name(one) for one in _listed(y)]
     examples = _listed(x)
     if examples and isinstance(examples[0], str):

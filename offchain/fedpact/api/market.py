@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from getpass import getpass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ class Market(Closing):
         pay: str,
         epsilon: float | None = None,
         label: str | None = None,
-        queries: Path | None = None,
+        queries: Path | str | None = None,
         **fields: Any,
     ) -> Request:
         """Publish a request and pay its escrow.
@@ -76,12 +77,13 @@ class Market(Closing):
         Reverted, UnfundedAccount.
         """
         draft, column = _draft(schema, epsilon, fields)
+        requester = self._session.requester
+        payment = amount_in(requester.currency(draft), pay)
         asked, examples = evaluation_of(draft, evaluation, label or column)
         if not isinstance(schema, Draft):
             asked = asked.with_priors(examples.y)
-        requester = self._session.requester
-        payment = amount_in(requester.currency(asked), pay)
-        return Request(self._session, requester.create(asked, examples, payment, queries=queries))
+        file = None if queries is None else Path(queries)
+        return Request(self._session, requester.create(asked, examples, payment, queries=file))
 
     def propose(
         self,
@@ -103,8 +105,7 @@ class Market(Closing):
         Raises SpecificationError, DataError, PrivacyError; `Proposal.check` raises PrivacyError for
         a request that cannot be expected to reach anything.
         """
-        declared = schema if isinstance(schema, DataSchema) else DataSchema.read(schema)
-        client = self._session.client
+        declared, client = _declared(schema), self._session.client
         return propose(
             client,
             declared,
@@ -124,8 +125,11 @@ class Market(Closing):
         return [Request(self._session, number) for number in numbers]
 
     def request_by_id(self, request_id: int) -> Request:
-        """A request by its number, to follow it or to fetch its model. Raises UnknownRequest."""
-        found = Request(self._session, request_id)
+        """A request by its number, to follow it or to fetch its model. Raises UnknownRequest,
+        InvalidInput for what is no number."""
+        if not isinstance(request_id, Integral):
+            raise InvalidInput(f"{request_id!r} is no number of a request, such as 1")
+        found = Request(self._session, int(request_id))
         _ = found.progress
         return found
 
@@ -194,5 +198,13 @@ def _draft(
         raise InvalidInput(
             "epsilon: say how private the request is, such as epsilon=2; a Draft may ask for none"
         )
-    declared = schema if isinstance(schema, DataSchema) else DataSchema.read(schema)
+    declared = _declared(schema)
     return Draft.proposed(declared, epsilon, **fields), declared.label_column
+
+
+def _declared(schema: DataSchema | Path | str) -> DataSchema:
+    if isinstance(schema, DataSchema):
+        return schema
+    if isinstance(schema, Path | str):
+        return DataSchema.read(schema)
+    raise InvalidInput(f"schema: a DataSchema or the path of a file is needed, not {schema!r}")

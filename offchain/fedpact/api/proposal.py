@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,8 @@ def propose(
     provider is expected to have, by default the schema's; `family`: the only one to try; `fields`
     replace those of the draft. Raises SpecificationError, DataError, PrivacyError.
     """
+    if units is not None and (not isinstance(units, Integral) or units < 1):
+        raise SpecificationError(f"units: a number from 1 is needed, not {units!r}")
     given = dict(fields)
     output = given.pop("output", None)
     suited = {one["family"]["name"]: one for one in candidates(schema, epsilon, output)}

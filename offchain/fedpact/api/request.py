@@ -92,10 +92,10 @@ class Request:
 
     def result(self, path: Path | str | None = None) -> Model:
         """The delivered model. Its file, its description and its model card are written to `path`,
-        by default in the state folder.
+        a .safetensors file, by default in the state folder.
 
-        Raises NotReady before the delivery, DecryptionError for a key that does not open it,
-        ContentError or ModelError if the content is not the model.
+        Raises NotReady before the delivery, InvalidInput for another file name, DecryptionError for
+        a key that does not open it, ContentError or ModelError if the content is not the model.
         """
         to = None if path is None else Path(path)
         return Model(self._session.requester.fetch(self.id, to).path)
@@ -105,12 +105,13 @@ class Request:
         return self._session.audit(self.id, sealed=sealed)
 
     def cancel(self) -> None:
-        """Cancel: before the start at once, later from the next round on. Raises Reverted."""
+        """Cancel: before the start at once, later from the next round on. Raises InvalidInput for
+        another account's request, NotReady if it is over or was cancelled."""
         self._session.requester.cancel(self.id)
 
     def refund(self) -> "Refund":
         """Share out the money of a request that is decided, if nobody has; what came back. Accepts
-        a delivered model. Raises NotReady if that was done, Reverted if nothing is decided yet."""
+        a delivered model. Raises NotReady if that was done, or if nothing is decided yet."""
         return self._session.requester.refund(self.id)
 
     def __repr__(self) -> str:

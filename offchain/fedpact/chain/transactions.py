@@ -33,6 +33,7 @@ from fedpact.errors import (
     TransactionTimeout,
     UnfundedAccount,
 )
+from fedpact.types.currency import ETHER_CURRENCY
 
 log = logging.getLogger(__name__)
 
@@ -442,9 +443,10 @@ class Sender:
         needed = call.value + (pending.gas * pending.max_fee if pending else 0)
         balance = int(self._rpc.call("eth_getBalance", keys.address, "latest"), 16)
         if balance < needed or (pending is None and balance == 0):
+            held, due = ETHER_CURRENCY.text(balance), ETHER_CURRENCY.text(needed)
             raise UnfundedAccount(
-                f"{call.action}: account {keys.address} holds {balance} wei and may have to pay"
-                f" {needed} wei: fund it"
+                f"{call.action}: account {keys.address} holds {held} and may have to pay {due}:"
+                " fund it"
             ) from error
         raise error
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
+PIPE_WIDTH = 1_000
+"""Characters of a line that is not shown on a terminal."""
+
 Plain = Annotated[
     bool, typer.Option("--plain", help="Print plain lines where a terminal would show a live view.")
 ]
@@ -73,10 +76,15 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:  # A file or pipe gets a line for each row, however long.
+        console.width = PIPE_WIDTH
+    console.print(table)
 
 
 def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:

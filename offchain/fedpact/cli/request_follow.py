@@ -44,8 +44,11 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
     at = session.of(context)
     progress = progress_of(at.client, at.store, request_id)
-    said = {} if as_json else {"declined": progress.declined_text or None}
-    print_facts({**_facts(progress), **said}, as_json=as_json)
+    facts = _facts(progress)
+    if not as_json:
+        del facts["note"]
+        facts["declined"] = progress.declined_text or None
+    print_facts(facts, as_json=as_json)
 
 
 def list_(
@@ -90,12 +93,20 @@ def follow_to_end(at: "Session", request_id: int, *, plain: bool, as_json: bool)
     interval = at.settings.poll_interval
     requester = at.requester
     console = None if as_json else live_console(plain=plain)
-    if console is not None:
-        from fedpact.dashboard.terminal.live import follow_live
+    try:
+        if console is not None:
+            from fedpact.dashboard.terminal.live import follow_live
 
-        end = follow_live(requester, request_id, console, interval)
-    else:
-        end = requester.follow(request_id, tell, poll_interval=interval)
+            end = follow_live(requester, request_id, console, interval)
+        else:
+            end = requester.follow(request_id, tell, poll_interval=interval)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"stopped: request {request_id} goes on, but nobody opens its evaluation slices;"
+            f" `fedpact request follow {request_id}` takes it up again",
+            err=True,
+        )
+        raise
     if not end.model:
         settled = end.status is Status.SETTLED
         rest = (
@@ -127,9 +138,14 @@ def _facts(progress: "RequestProgress") -> dict[str, Any]:
 def _line(progress: "RequestProgress") -> str:
     where = f"round {progress.round}, {progress.stage.name.lower()}" if progress.round else "open"
     line = (
-        f"{progress.status.name.lower()}: {where}; {progress.joined} providers, "
-        f"{progress.submitted} models submitted, {progress.final_rounds} rounds final"
+        f"{progress.status.name.lower()}: {where}; {_counted(progress.joined, 'provider')}, "
+        f"{_counted(progress.submitted, 'model')} submitted, "
+        f"{_counted(progress.final_rounds, 'round')} final"
     )
     if progress.declined:
         line = f"{line}; {progress.declined_text}"
     return f"{line} - {progress.note}" if progress.note else line
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

@@ -79,12 +79,21 @@ def buy(
     limit = None if most is None else amount_in(currency, most)
     bought = at.requester.buy(request_id, limit)
     price = amount("price", bought.price, currency, as_json=as_json)
-    facts = {"request": request_id, **price, "deadline": bought.deadline}
-    print_facts(facts, as_json=as_json)
+    until = bought.deadline if as_json else _clock(bought.deadline)
+    print_facts({"request": request_id, **price, "deadline": until}, as_json=as_json)
+    if not (wait or as_json):
+        typer.echo(f"once a member has sealed its key: `fedpact request fetch {request_id}`")
     if wait:
         at.requester.await_key(request_id, poll_interval=at.settings.poll_interval)
         if not as_json:
             typer.echo(f"the key has arrived: run `fedpact request fetch {request_id}`")
+
+
+def _clock(seconds: int) -> str:
+    """A time of the chain, in UTC."""
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def price_of(at: "Session", request_id: int, spec: "Specification") -> str:

@@ -30,6 +30,9 @@ def fetch(
     model = session.of(context).requester.fetch(request_id, output)
     facts = model.facts()
     del facts["specification"]
+    if not as_json:
+        del facts["decisions"]  # The card explains them.
+        facts["error"] = None if model.error is None else f"{model.error / 100:.2f} %"
     card = str(card_paths(model.path)[0])
     print_facts({"file": str(model.path), "card": card, **facts}, as_json=as_json)
 

@@ -38,5 +38,10 @@ def parse_amount(text: str) -> int:
 
 def amount_in(currency: Currency, text: str) -> int:
     """An amount such as "0.5 ether", or "12.5 USDC" of a token, in its smallest unit. Raises
-    InvalidInput."""
+    InvalidInput, also for what is no text, such as a bare number."""
+    if not isinstance(text, str):
+        raise InvalidInput(
+            f"{text!r} is not an amount: write a text with a number and its unit, as in"
+            f" '1 {currency.symbol}'"
+        )
     return parse_amount(text) if currency == ETHER_CURRENCY else currency.parse(text)

@@ -15,7 +15,7 @@ from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
 from fedpact.content.store import ContentStore
-from fedpact.errors import FedpactError, InvalidInput
+from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
 from fedpact.exchange.boards import Exchange
 from fedpact.requester import buying
 from fedpact.requester.answer import Answers, answer_file
@@ -168,11 +168,7 @@ class Requester(RequestCreator):
 
     def acting(self, request_id: int, exchange: Exchange) -> Acting:
         """What this account needs to act for its request; InvalidInput for another's."""
-        requester = self.client.market.request(request_id).requester
-        if requester != self.keys.address:
-            raise InvalidInput(
-                f"request {request_id} was made by {requester}, not by {self.keys.address}"
-            )
+        self._require_own(request_id)
         spec = self.specification(request_id)
         return Acting(
             self.keys,
@@ -191,12 +187,21 @@ class Requester(RequestCreator):
         return Acting(self.keys, self.store, spec, given, None, output, telling)
 
     def slice_keys(self, request_id: int) -> SliceKeys:
-        """For an opener that the request names: whoever has them can read the slices."""
+        """For an opener that the request names: whoever has them can read the slices. InvalidInput
+        for another account's request."""
+        self._require_own(request_id)
         return self._slice_keys(self.specification(request_id), request_id)
 
     def _slice_keys(self, spec: Specification, request_id: int) -> SliceKeys:
         fingerprint = self.client.deployment.fingerprint
         return own_slice_keys(self.keys, spec, fingerprint, request_id)
+
+    def _require_own(self, request_id: int) -> None:
+        requester = self.client.market.request(request_id).requester
+        if requester != self.keys.address:
+            raise InvalidInput(
+                f"request {request_id} was made by {requester}, not by {self.keys.address}"
+            )
 
     # The end
 
@@ -204,11 +209,14 @@ class Requester(RequestCreator):
         """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
         model card. For the account's own requests and for results that it bought.
 
-        Raises NotReady before the delivery, DecryptionError for a key that does not open it
-        (`follow` disputes it), ContentError or ModelError if the content is not the model.
+        Raises NotReady before the delivery, InvalidInput for another file name or for a result that
+        the account has not bought, DecryptionError for a key that does not open it (`follow`
+        disputes it), ContentError or ModelError if the content is not the model.
         """
-        spec, to = self.specification(request_id), output or self.model_path(request_id)
-        seen = look(self.client, request_id)
+        to = output or self.model_path(request_id)
+        if to.suffix != ".safetensors":
+            raise InvalidInput(f"{to}: models are written as .safetensors files")
+        spec, seen = self.specification(request_id), look(self.client, request_id)
         return receive(seen, self.store, spec, self.keys, self._secret, to)
 
     def quality(self, request_id: int) -> Quality | None:
@@ -236,21 +244,41 @@ class Requester(RequestCreator):
 
     def cancel(self, request_id: int) -> None:
         """Cancel: before the start at once, later from the next round on. Raises UnknownRequest,
-        Reverted."""
-        self.client.market.request(request_id)
-        self.client.send(self.keys, self.client.market.cancel(request_id))
+        InvalidInput for another account's request, NotReady if it is over or was cancelled."""
+        self._require_own(request_id)
+        try:
+            self.client.send(self.keys, self.client.market.cancel(request_id))
+        except Reverted as error:
+            if error.name == "TrainingRounds_WrongPhase":
+                raise NotReady(
+                    f"request {request_id} is over or was cancelled: nothing is left to cancel"
+                ) from error
+            raise
 
     def refund(self, request_id: int) -> Refund:
         """Share out the money of a request that is decided, if nobody has; what came back.
 
-        Accepts a delivered model. Raises NotReady if it is settled, Reverted if it is not decided.
+        Accepts a delivered model. Raises NotReady if it is settled, or not decided yet.
         Of another's request: takes back the price of its result, if no key arrived in time.
         """
         seen = look(self.client, request_id)
         if seen.stored.requester != self.keys.address and self.client.deployment.resale:
             return buying.refund(self.client, self.keys, request_id)
         require_open(seen)
-        return settle(self.keys, seen)
+        try:
+            return settle(self.keys, seen)
+        except Reverted as error:
+            if error.name == "SharingMarket_NotEnded":
+                raise NotReady(
+                    f"request {request_id} is not over, and its money is in escrow until then:"
+                    f" `fedpact request cancel {request_id}` ends it before its next round"
+                ) from error
+            if error.name == "SharingMarket_NotDecided":
+                left = int(str(error.arguments[1])) - seen.now
+                raise NotReady(
+                    f"request {request_id}: its members have {left} more seconds to deliver"
+                ) from error
+            raise
 
     # Results of others
 

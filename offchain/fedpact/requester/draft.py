@@ -283,6 +283,9 @@ def _with_placeholder(privacy: Any) -> Any:
 
 def _parse(fields: Mapping[str, Any]) -> Specification:
     try:
-        return Specification.decode(canonical_json(fields))
-    except (TypeError, ValueError) as error:
+        content = canonical_json(fields)
+    except ValueError as error:
+        raise SpecificationError("draft: a number in it is NaN or infinite") from error
+    except TypeError as error:
         raise SpecificationError(f"draft: {error}") from error
+    return Specification.decode(content)

@@ -150,6 +150,11 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(facts_path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        if path.exists():
+            raise ModelError(
+                f"{path} is no fetched model: {facts_path(path).name} is missing, which `fedpact"
+                " request fetch` writes beside it"
+            ) from error
         raise NotReady(f"model {path} does not exist: run `fedpact request fetch` first") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"model description {facts_path(path)}: {error}") from error

@@ -20,7 +20,7 @@ from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed
 from fedpact.consensus.judgement import judge
 from fedpact.content.delivery import Delivery, Point, open_delivery, sale_anchor
 from fedpact.content.store import ContentStore
-from fedpact.errors import ContentMissing, NotReady
+from fedpact.errors import ContentMissing, InvalidInput, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester.card.keeping import keep
@@ -49,9 +49,14 @@ def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
 
 def sale_of(look: RequestLook, buyer: str) -> tuple[Delivery, Delivery, int]:
     """What a member sealed to a buyer last, as a delivery to it; the request's own delivery; and
-    the number of final rounds. NotReady before there is one, ContentMissing as `delivery_of`."""
+    the number of final rounds. InvalidInput for who has bought nothing, NotReady before there is
+    one, ContentMissing as `delivery_of`."""
     delivered, count = delivery_of(look)
     bought = look.client.resale.purchase(look.request_id, buyer, look.frame)
+    if bought.status is SaleStatus.NONE:
+        raise InvalidInput(
+            f"request {look.request_id}: {buyer} neither made the request nor bought its result"
+        )
     if bought.status not in (SaleStatus.SEALED, SaleStatus.SOLD):
         raise NotReady(f"request {look.request_id}: no member has sealed the key to {buyer} yet")
     keys = [Point(*one.key) for one in look.events(ResultBought) if one.buyer == buyer]

@@ -65,7 +65,7 @@ def test_an_unfunded_account_error_names_the_missing_amount(
 ) -> None:
     poor = anvil.new_account(wei=0)
     client.registry.admit(operator, poor.address, 10_000, b"k" * 32, b"p" * 32, b"a" * 32)
-    with pytest.raises(UnfundedAccount, match=f"{poor.address} holds 0 wei and may have to pay"):
+    with pytest.raises(UnfundedAccount, match=f"{poor.address} holds 0 ether and may have to pay"):
         client.registry.set_profile(poor, b"q" * 32, b"a" * 32)
 
     anvil.fund(poor.address)

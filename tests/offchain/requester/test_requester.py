@@ -17,7 +17,6 @@ from fedpact.errors import (
     InvalidInput,
     NotReady,
     Retryable,
-    Reverted,
     SpecificationError,
     StoreUnreachable,
     TransactionTimeout,
@@ -288,8 +287,28 @@ def test_others_requests_are_left_alone(scene: Scene, people: People, tmp_path: 
     other = Requester(scene.client, scene.store, people.members[0], tmp_path / "other")
     with pytest.raises(InvalidInput, match="was made by"):
         other.follow(request.id)
-    with pytest.raises(Reverted, match="NotRequester"):
-        other.cancel(request.id)
+    for refused in (other.cancel, other.slice_keys):  # Its keys would open nothing.
+        with pytest.raises(InvalidInput, match="was made by"):
+            refused(request.id)
+    request.begin().submit(0, 1, 2)
+    request.finish_round()
+    request.deliver()
+    with pytest.raises(InvalidInput, match="neither made the request nor bought"):
+        other.fetch(request.id)
+
+
+def test_what_is_too_early_or_too_late_says_so_in_words(scene: Scene) -> None:
+    request, requester = scene.create(), scene.requester
+    with pytest.raises(NotReady, match=f"not over.*fedpact request cancel {request.id}"):
+        requester.refund(request.id)
+    with pytest.raises(InvalidInput, match=r"models are written as \.safetensors files"):
+        requester.fetch(request.id, scene.folder / "model.txt")
+    request.begin().submit(0, 1, 2)
+    request.finish_round()
+    with pytest.raises(NotReady, match=r"members have \d+ more seconds to deliver"):
+        requester.refund(request.id)
+    with pytest.raises(NotReady, match="nothing is left to cancel"):
+        requester.cancel(request.id)
 
 
 def test_an_auditor_gets_nothing_before_the_pay(scene: Scene, anvil: Devnet) -> None:

@@ -103,6 +103,8 @@ class Market(Binding):
 
     def request(self, request: int, block: BlockReference = None) -> StoredRequest:
         """The request as stored; raises UnknownRequest."""
+        if not 0 < request < 1 << 256:
+            raise UnknownRequest(f"no request has the number {request}: they begin with 1")
         found = snake(self._view("request", request, block=block))
         stored = StoredRequest(status=Status(found.pop("status")), **found)
         if stored.status is Status.NONE:
