@@ -1,5 +1,6 @@
 """Judge a request, opt in to it, and start it."""
 
+import time
 from collections.abc import Iterable
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
@@ -12,6 +13,7 @@ from fedpact.errors import (
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.declining import say_declined
 from fedpact.provider.ending import finish
+from fedpact.provider.fetching import AT_ONCE
 from fedpact.provider.history import DaemonHistory
 from fedpact.provider.joining import (
     REFUSALS,
@@ -28,6 +30,9 @@ from fedpact.provider.view import RequestView
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.requests import Join, PoolFacts, Start
+
+LONGEST_PINNING = 1.0
+"""Seconds of a cycle: a request may have a thousand slices."""
 
 # ---------------------------------------------------------------------- opting in
 
@@ -86,12 +91,19 @@ def _require_exchange(view: RequestView) -> None:
 
 def _pin_slices(view: RequestView) -> int | None:
     """Keep every sealed slice here, so that the requester cannot take one back; the number of the
-    first that is missing."""
-    ctx = view.ctx
-    for number, part in enumerate(specification_of(view).evaluation, 1):
-        if (view.id, number) in ctx.cache.pinned:
-            continue
-        cid = Cid.parse(part.cid)
+    first that is missing, or comes after LONGEST_PINNING."""
+    ctx, parts = view.ctx, enumerate(specification_of(view).evaluation, 1)
+    missing = {
+        number: Cid.parse(part.cid)
+        for number, part in parts
+        if (view.id, number) not in ctx.cache.pinned
+    }
+    for cid in [*missing.values()][:AT_ONCE]:
+        ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+    until = time.monotonic() + LONGEST_PINNING
+    for number, cid in missing.items():
+        if time.monotonic() > until:
+            return number
         try:
             ctx.store.put(fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {number}"))
         except ContentMissing:

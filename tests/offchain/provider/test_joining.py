@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -154,3 +154,37 @@ def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
     )
     with pytest.raises(ContentMismatch):
         opting_in.opt_in(view)
+
+
+class Together(EmbeddedStore):
+    """Gives nothing before all of it is asked for."""
+
+    asked = Barrier(3)
+
+    def another(self) -> "Together":
+        return Together(self._folder)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        self.asked.wait(20)
+        return super().get(cid, max_bytes)
+
+
+def test_slices_are_looked_for_beside_each_other_and_kept_over_several_cycles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, each in a cycle of its own, they outlasted the window for joining."""
+    store, cache = Together(tmp_path), Cache()
+    slices = [str(store.put(b"slice %d" % number)) for number in range(3)]
+    part = {"sha256": "", "examples": 1}
+    cache.specifications[1] = specification(
+        rounds=3, evaluation=[{"cid": cid, **part} for cid in slices]
+    )
+    fetching = Fetching(store, 20.0)
+    ctx = SimpleNamespace(cache=cache, fetching=fetching, store=store)
+    view: Any = SimpleNamespace(ctx=ctx, id=1)
+    assert opting_in._pin_slices(view) is None
+    assert cache.pinned == {(1, 1), (1, 2), (1, 3)}
+    cache.pinned.clear()
+    monkeypatch.setattr(opting_in, "LONGEST_PINNING", 0.0)
+    assert opting_in._pin_slices(view) == 1
+    fetching.close()
