@@ -21,7 +21,8 @@ Delta = Annotated[float, typer.Option(help="Delta at which epsilon is shown.")]
 
 @app.command()
 def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
-    """Show what the most charged privacy unit has spent, and on how many releases.
+    """Show what the most charged privacy unit has spent, and on how many releases; with --json
+    what each data set was charged, too.
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """
@@ -40,6 +41,9 @@ def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -
             "releases": found.releases,
             "requests": found.requests,
             "requests_under_way": found.under_way,
+            "data_sets": {name: cost.epsilon for name, cost in found.data_sets.items()}
+            if as_json
+            else len(found.data_sets),
         },
         as_json=as_json,
     )

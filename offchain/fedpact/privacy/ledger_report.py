@@ -145,6 +145,12 @@ class LedgerReport(Closing):
                 self.spending.ask(db, map(self.spending.keyed, units))
             return _most(self.spending.of_units(db, asked=units is not None), delta).cost(delta)
 
+    def spent_by_data_set(self, delta: float) -> dict[str, PrivacyCost]:
+        """What each data set was charged, by its identifier."""
+        with self.file.reading() as db:
+            rows = db.execute("SELECT name, spend FROM datasets ORDER BY name")
+            return {name: self.spending.decode(spend).cost(delta) for name, spend in rows}
+
     def standing(self, limit: PrivacyLimit, dataset: str | None = None) -> LimitStanding:
         """What is left of `limit` of a data set, or of the most charged data set or unit, as if it
         had all holds."""

@@ -94,7 +94,7 @@ def one_of(every: Sequence[ListedData], name: str | None) -> ListedData:
     """The data set of this name, or the only one. Raises SettingsError."""
     found = [one for one in every if name is None or one.name == name]
     if len(found) != 1:
-        names = ", ".join(one.name for one in every)
+        names = ", ".join(one.name for one in every) or "none"
         raise SettingsError(
             f"the policy lists no data set {name!r}: there are {names}"
             if name is not None

@@ -66,6 +66,8 @@ class PrivacySpent:
     requests: int
     under_way: int
     """Requests that hold budget that is not spent yet."""
+    data_sets: dict[str, PrivacyCost]
+    """What each data set was charged, by its `data_id`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,13 @@ def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
         charged = [entry.id for entry in ledger.entries() if entry.event is not None]
         # A profile's signature is entered under request 0.
         requests = {(one.deployment, one.request) for one in charged if one.request}
-        return PrivacySpent(ledger.spent(delta), len(charged), len(requests), len(ledger.holds()))
+        return PrivacySpent(
+            ledger.spent(delta),
+            len(charged),
+            len(requests),
+            len(ledger.holds()),
+            ledger.spent_by_data_set(delta),
+        )
 
 
 def privacy_standing(

@@ -69,7 +69,8 @@ def charged(alice: AccountKeys, deployment: Deployment, tmp_path: Path) -> Path:
     path = ledger_file(tmp_path / "state", alice.address)
     with open_ledger(path, alice) as ledger:
         first = ReleaseId(deployment.fingerprint, 1, 1)
-        ledger.release(first, UNITS, EVENT, lambda: PAYLOAD, PrivacyLimit(8.0, 1e-5))
+        limit = PrivacyLimit(8.0, 1e-5)
+        ledger.release(first, UNITS, EVENT, lambda: PAYLOAD, limit, dataset="a" * 32)
     return path
 
 
@@ -88,6 +89,8 @@ def test_spending_is_shown(cli: Cli, charged: Path) -> None:
         "closed form of the Gaussian mechanism",
     )
     assert (shown["releases"], shown["requests"], shown["requests_under_way"]) == (1, 1, 0)
+    assert shown["data_sets"] == {"a" * 32: shown["epsilon"]}
+    assert "data sets            1" in cli("provider", "privacy", "show").out
 
 
 def test_a_passport_moves_what_was_spent_to_another_machine(
@@ -188,7 +191,9 @@ def test_each_listed_data_set_has_a_limit_and_a_rest(
 
     assert (first["data"], first["epsilon_lifetime"]) == ("first", 2.0)
     assert (second["data"], second["epsilon_lifetime"]) == ("second", 6.0)
-    assert first["epsilon_left_for_one_request"] < second["epsilon_left_for_one_request"] < 6
+    assert first["epsilon_spent"] > 0 == second["epsilon_spent"]
+    assert first["epsilon_left_for_one_request"] < 2
+    assert second["epsilon_left_for_one_request"] == pytest.approx(6, abs=0.01)
     assert "second" in cli(*asked).out
     build = ("provider", "profile", "build", "--policy", "policy.toml", "--category", "x")
     unnamed, wrong = cli(*build), cli(*build, "--of", "third")
