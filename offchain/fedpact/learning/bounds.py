@@ -13,7 +13,7 @@ from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
 from fedpact.learning.tails import TAIL, chi_lower, chi_upper
 from fedpact.privacy.quantile import QuantileClipping
-from fedpact.types.local_training import LocalConstruction, LocalSteps
+from fedpact.types.local_training import LocalApp, LocalConstruction, LocalSteps
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
@@ -45,6 +45,8 @@ def update_norm_bounds(
     * below: the part of the last step's noise that is orthogonal to everything before it stays:
       r * s * chi(d - 1 - known).
 
+    An app's update is such a step, with its groups in place of the samples and twice the noise.
+
     Where the norm follows a quantile, step k counts with the largest norm that it can reach, and
     for `below` with the least. The bound above still holds: it rests on the mean of
     exp(t * |sum|^2), which a step's smaller noise never increases, whatever the earlier steps.
@@ -57,9 +59,14 @@ def update_norm_bounds(
     model_family, local = family_of(spec), spec.local
     if isinstance(local, LocalConstruction):
         return NO_UPDATE, math.inf
+    clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
+    if isinstance(local, LocalApp) and clipping is not None and multiplier is not None:
+        # The mean of the groups' updates, as one step of rate 1: its noise is that of a sum with
+        # sensitivity 2 C, over the number of groups.
+        samples, multiplier = local.groups, 2 * multiplier
+        local = LocalSteps(steps=1, learning_rate=1.0)
     if spec.privacy.mode is PrivacyMode.NONE or not isinstance(local, LocalSteps):
         return NO_UPDATE, UNBOUNDED
-    clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
     adaptive = QuantileClipping.of(spec.privacy)
     if model_family.gathers(round_number):
         local, adaptive = LocalSteps(steps=1, learning_rate=1.0), None

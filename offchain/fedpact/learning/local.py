@@ -12,7 +12,12 @@ from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model, bounded, clipped
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
-from fedpact.learning.families import constructed_family_of, family_of, gradient_family_of
+from fedpact.learning.families import (
+    app_family_of,
+    constructed_family_of,
+    family_of,
+    gradient_family_of,
+)
 from fedpact.learning.families.base import Construction, Weights
 from fedpact.learning.strategies import Correction
 from fedpact.learning.training import LocalTraining
@@ -28,7 +33,7 @@ from fedpact.learning.units import (
 )
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
-from fedpact.types.local_training import LocalConstruction, LocalEpochs, LocalSteps
+from fedpact.types.local_training import LocalApp, LocalConstruction, LocalEpochs, LocalSteps
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 from fedpact.types.specification import Specification
 
@@ -55,15 +60,15 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
     spec, noise = training.spec, training.noise
     if spec.privacy.sum is not None:
         raise InvalidInput("under a secure sum no member trains alone: its part is summed (ADR 48)")
-    constructs = isinstance(spec.local, LocalConstruction)
+    made = {LocalConstruction: _constructed, LocalApp: _by_app}.get(type(spec.local))
     if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
         raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
     if spec.privacy.mode is PrivacyMode.SOUND:
         with np.errstate(all="ignore"):  # warnings would tell of records
-            return _constructed(training) if constructs else _trained(training, on_step)
+            return _trained(training, on_step) if made is None else made(training)
     check_dataset(spec, training.dataset)
-    if constructs:
-        return _constructed(training)
+    if made is not None:
+        return made(training)
     if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
         from fedpact.learning.paper_training import noised_data, noised_model
 
@@ -74,14 +79,21 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
 
 def _constructed(training: LocalTraining) -> Model:
     spec, dataset = training.spec, training.dataset
-    if training.round_and_seat is None:
-        raise InvalidInput("construction needs the round and the seat: they fix its draws")
     if spec.privacy.mode is PrivacyMode.SOUND:
         dataset = _one_per_unit(spec, dataset)
-    given = Construction(
+    return constructed_family_of(spec).construct(spec, _given(training, dataset))
+
+
+def _by_app(training: LocalTraining) -> Model:
+    return app_family_of(training.spec).trained(training.spec, _given(training, training.dataset))
+
+
+def _given(training: LocalTraining, dataset: Dataset) -> Construction:
+    if training.round_and_seat is None:
+        raise InvalidInput("construction needs the round and the seat: they fix its draws")
+    return Construction(
         training.start, dataset, training.round_and_seat, training.noise, training.data_noise
     )
-    return constructed_family_of(spec).construct(spec, given)
 
 
 def _trained(training: LocalTraining, on_step: ProgressCallback | None) -> Model:
@@ -121,7 +133,7 @@ def batch_order(local: LocalEpochs, round_number: int, seat: int) -> np.random.G
 def reach(spec: Specification, samples: int) -> float:
     """How far a constant gradient of length 1 would move the model in one local training."""
     local = spec.local
-    if isinstance(local, LocalConstruction):
+    if isinstance(local, LocalConstruction | LocalApp):
         return 0.0
     return sum(step_factors(local.steps_for(samples), local.learning_rate, local.momentum))
 

@@ -16,10 +16,12 @@ from pydantic import (
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
-from fedpact.learning.families import FAMILIES, family_of
+from fedpact.learning.families import FAMILIES, FLOWER, family_of
 from fedpact.learning.families.packages import packaged
+from fedpact.learning.flower.host import START_SECONDS
 from fedpact.provider.data_entry import DataEntry
 from fedpact.types.declining import Reason
+from fedpact.types.local_training import LocalApp
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.requests import ETHER
 from fedpact.types.specification import FamilyChoice, Specification
@@ -42,8 +44,9 @@ class Policy(BaseModel):
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
     families: tuple[str, ...] = tuple(FAMILIES)
-    """Names of families to serve, fedpact's own or those of installed packages; or hex sha-256 of
-    packages, as `fedpact family list` shows them, which holds until the package changes."""
+    """Names of families to serve, fedpact's own or those of installed packages, or `flower:PACKAGE`
+    for a Flower app's; or hex sha-256 of packages, as `fedpact family list` shows them, which holds
+    until the package changes."""
     networks: tuple[str, ...] = PINNED_NETWORKS
     """Trained networks that a request may stand on: names of fedpact's own, or hex sha-256 of ONNX
     files, which are fetched and tried (`features.networks.trial`) when a request names them."""
@@ -136,7 +139,8 @@ class Policy(BaseModel):
         ether, unit = token == ETHER, "wei" if token == ETHER else f"units of {token}"
         least = self.min_pay_per_round if ether else self._least_in(token)
         steps = spec.local.steps_for(samples)
-        network = family_of(spec).network(spec)
+        network, local = family_of(spec).network(spec), spec.local
+        longest = local.longest(START_SECONDS) if isinstance(local, LocalApp) else 0.0
         refusals = (
             (
                 Reason.CATEGORY,
@@ -174,6 +178,11 @@ class Policy(BaseModel):
                 Reason.SIZE,
                 f"{steps} steps per round are over {self.max_steps_per_round}",
                 steps > self.max_steps_per_round,
+            ),
+            (
+                Reason.SIZE,
+                f"its app may take {longest:g} s a round, over {self.max_training_seconds:g}",
+                longest > self.max_training_seconds,
             ),
             (
                 Reason.SIZE,
@@ -232,6 +241,12 @@ class Policy(BaseModel):
     def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
         known = {*FAMILIES, *packaged()}
         for one in families:
+            if one == FLOWER:
+                raise ValueError(
+                    f"{FLOWER!r} is a family of many apps: list each, as in 'flower:PACKAGE'"
+                )
+            if one.startswith(f"{FLOWER}:"):
+                continue
             if one not in known and not DIGEST.fullmatch(one):
                 raise ValueError(
                     f"{one!r} is no family of fedpact or of an installed package: there are "
@@ -241,8 +256,11 @@ class Policy(BaseModel):
 
     def _serves(self, asked: FamilyChoice) -> bool:
         """Whether a family is listed, by its name or by its package's digest."""
-        digest = None if asked.package is None else asked.package.digest
-        return asked.name in self.families or digest in self.families
+        if asked.package is None:
+            return asked.name != FLOWER and asked.name in self.families
+        flower = asked.name == FLOWER
+        name = f"{FLOWER}:{asked.package.name}" if flower else asked.name
+        return name in self.families or asked.package.digest in self.families
 
     def _least_in(self, token: str) -> int:
         """Least pay per round in a token; raises PolicyRefusal for one that is not listed."""

@@ -85,11 +85,12 @@ def fitted(spec: Specification, model: Model, evaluation: Dataset) -> Decisions 
     """Calibration by maximum likelihood, with one slope and an offset a label (Platt 1999; Guo et
     al. 2017, section 4.2); then the factors with the least error of the metric.
 
-    None for a regression, or where a label has fewer than LEAST examples.
+    None for a regression, a family without predictions, or where a label has fewer than LEAST
+    examples.
     """
     from fedpact.learning.families import family_of
 
-    if spec.task != "classification":
+    if spec.task != "classification" or not family_of(spec).predicts:
         return None
     counts = np.bincount(evaluation.y, minlength=spec.outputs)
     if counts.min() < LEAST:

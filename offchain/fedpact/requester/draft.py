@@ -219,6 +219,8 @@ class Draft:
         family = given.get("family")
         if isinstance(family, Mapping) and "package" not in family:
             given["family"] = {**family, **_package(family.get("name"))}
+        if isinstance(family, Mapping) and family.get("name") == "flower":
+            given["family"] = _flower(given["family"], self.seed)
         rounds = given.get("rounds")
         slices = rounds if isinstance(rounds, int) and 0 < rounds <= 1000 else 1
         return given | {
@@ -267,6 +269,20 @@ def _package(name: Any) -> dict[str, Any]:
     if name in FAMILIES or name not in packaged():
         return {}
     return {"package": package_of(name).model_dump(mode="json")}
+
+
+def _flower(family: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """With the app's package, and what its ServerApp starts from."""
+    from fedpact.learning.families.flower import completed
+    from fedpact.learning.families.packages import package_of_app
+
+    parameters = family.get("parameters")
+    if not isinstance(parameters, Mapping) or not isinstance(parameters.get("app"), str):
+        raise SpecificationError(
+            'draft: family flower needs parameters = { app = "package.client_app:app", ... }'
+        )
+    package = family.get("package") or package_of_app(parameters["app"]).model_dump(mode="json")
+    return {**family, "package": package, "parameters": completed(dict(parameters), seed)}
 
 
 def _lacks_noise(privacy: Any) -> bool:

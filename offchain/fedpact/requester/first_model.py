@@ -31,14 +31,14 @@ def first_model(draft: "Draft", spec: Specification, store: ContentStore | None)
     Raises SpecificationError for a model that does not fit the rest of the draft or cannot be read,
     or a family that builds its model anew, and what the store raises.
     """
-    from fedpact.learning.families import GradientFamily, family_of
+    from fedpact.learning.families import ConstructedFamily, family_of
 
     family, named = family_of(spec), draft.initial_model
     if named is None:
         return family.initial(spec, draft.seed)
     if "seed" in draft.fields:
         raise SpecificationError("draft: initial_model and seed exclude each other: leave one out")
-    if not isinstance(family, GradientFamily):
+    if isinstance(family, ConstructedFamily):
         raise SpecificationError(
             f"draft: family {family.name} builds its model anew and cannot continue one: leave "
             "initial_model out"

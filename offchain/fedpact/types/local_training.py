@@ -66,8 +66,34 @@ class LocalConstruction(Document):
         return 1.0, 1
 
 
+class LocalApp(Document):
+    """A provider's work in one round: an app trains, once for each of `groups` disjoint groups of
+    its units, on models of its own."""
+
+    groups: Annotated[int, Field(ge=1, le=1000)]
+    seconds: Annotated[float, Field(gt=0, le=86_400)]
+    """Most that the app may take for one group, or to measure a model; longer counts as failed."""
+
+    def steps_for(self, samples: int) -> int:
+        """One."""
+        return 1
+
+    @property
+    def noised_sums(self) -> tuple[float, int]:
+        """Sampling rate and number of the noised sums of a round, under `sound`."""
+        return 1.0, 1
+
+    def longest(self, start: float) -> float:
+        """Seconds that all groups take at most, with `start` to load the app."""
+        return start + self.groups * self.seconds
+
+
 def _form_of_training(value: Any) -> str:
-    for form, tag in (("epochs", "epochs"), ("construction_seed", "construction")):
+    for form, tag in (
+        ("epochs", "epochs"),
+        ("construction_seed", "construction"),
+        ("groups", "app"),
+    ):
         if form in value if isinstance(value, dict) else hasattr(value, form):
             return tag
     return "steps"
@@ -76,6 +102,7 @@ def _form_of_training(value: Any) -> str:
 LocalTraining = Annotated[
     Annotated[LocalSteps, Tag("steps")]
     | Annotated[LocalEpochs, Tag("epochs")]
-    | Annotated[LocalConstruction, Tag("construction")],
+    | Annotated[LocalConstruction, Tag("construction")]
+    | Annotated[LocalApp, Tag("app")],
     Discriminator(_form_of_training),
 ]

@@ -20,7 +20,7 @@ from fedpact.errors import SpecificationError
 from fedpact.types.bounds import MAX_STEPS_OF_REQUEST, Scale
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import Document, canonical_json
-from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
+from fedpact.types.local_training import LocalApp, LocalEpochs, LocalSteps, LocalTraining
 from fedpact.types.metric import ACCURACY, MEAN_ABSOLUTE_ERROR, Metric
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.requests import ApprovalRule, LeaderRule
@@ -277,7 +277,8 @@ class Specification(Document):
                 )
         if self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalEpochs):
             raise ValueError("mode sound needs local steps and a sampling_rate, not epochs")
-        clipped = self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalSteps)
+        summed = isinstance(self.local, LocalSteps | LocalApp)
+        clipped = self.privacy.mode is PrivacyMode.SOUND and summed
         paper = self.privacy.mode is PrivacyMode.PAPER
         if not paper and clipped != (self.privacy.clipping_norm is not None):
             wanted = "needs" if clipped else "takes no"

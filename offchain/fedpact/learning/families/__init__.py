@@ -10,14 +10,15 @@ from typing import Any
 from fedpact.data.dataset import Dataset
 from fedpact.errors import SpecificationError, UnknownFamily
 from fedpact.learning.families.base import (
+    AppFamily,
     ConstructedFamily,
     GradientFamily,
     LocalModels,
     ModelFamily,
 )
-from fedpact.learning.families.packages import package_of, packaged
+from fedpact.learning.families.packages import package_of, package_of_app, packaged
 from fedpact.types.privacy import PrivacyMode
-from fedpact.types.specification import FamilyChoice, Specification
+from fedpact.types.specification import FamilyChoice, FamilyPackage, Specification
 
 FAMILIES = {
     "softmax-regression": "fedpact.learning.families.softmax:SoftmaxRegression",
@@ -36,13 +37,19 @@ FAMILIES = {
     "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
 }
 """Import path of each family of fedpact's own; imported on first use, since some need torch."""
+FLOWER = "flower"
+"""The family of Flower's apps: fedpact's own, but what trains is an app's package."""
+_FLOWER_PATH = "fedpact.learning.families.flower:FlowerFamily"
 
 __all__ = [
     "FAMILIES",
+    "FLOWER",
+    "AppFamily",
     "ConstructedFamily",
     "GradientFamily",
     "LocalModels",
     "ModelFamily",
+    "app_family_of",
     "constructed_family_of",
     "family",
     "family_of",
@@ -61,12 +68,13 @@ def _load(import_path: str) -> ModelFamily[Any]:
 
 def family(name: str) -> ModelFamily[Any]:
     """The family of that name, fedpact's own or an installed package's; raises UnknownFamily."""
-    if name in FAMILIES:
-        return _load(FAMILIES[name])
+    if name in FAMILIES or name == FLOWER:
+        return _load(FAMILIES.get(name, _FLOWER_PATH))
     offered = packaged().get(name)
     if offered is None:
         raise UnknownFamily(
-            f"model family {name!r} is unknown: fedpact has {', '.join(FAMILIES)}; installed"
+            f"model family {name!r} is unknown: fedpact has {', '.join((*FAMILIES, FLOWER))};"
+            " installed"
             f" packages have {', '.join(packaged()) or 'none'}"
         )
     return _load(offered.value)
@@ -84,6 +92,12 @@ def _require_package(asked: FamilyChoice) -> None:
         if asked.package is not None:
             raise UnknownFamily(f"model family {asked.name!r} is fedpact's own: name no package")
         return
+    if asked.name == FLOWER:
+        if asked.package is None:
+            raise UnknownFamily("model family 'flower' is of an app's package: name it")
+        app = str(asked.parameters.get("app"))
+        _require_same(asked, package_of_app(app, asked.package.name))
+        return
     if asked.name not in packaged():
         if asked.package is None:
             return  # `family` says what there is
@@ -91,7 +105,10 @@ def _require_package(asked: FamilyChoice) -> None:
             f"model family {asked.name!r} is of the package {asked.package.name}"
             f" {asked.package.version}, which is not installed here"
         )
-    here = package_of(asked.name)
+    _require_same(asked, package_of(asked.name))
+
+
+def _require_same(asked: FamilyChoice, here: FamilyPackage) -> None:
     if asked.package is None:
         raise UnknownFamily(
             f"model family {asked.name!r} is of the package {here.name}: name it in family.package"
@@ -128,6 +145,14 @@ def constructed_family_of(spec: Specification) -> ConstructedFamily[Any]:
     found = family_of(spec)
     if not isinstance(found, ConstructedFamily):
         raise SpecificationError(f"model family {spec.family.name!r} descends a gradient")
+    return found
+
+
+def app_family_of(spec: Specification) -> AppFamily[Any]:
+    """The specification's family; raises SpecificationError if no app trains its models."""
+    found = family_of(spec)
+    if not isinstance(found, AppFamily):
+        raise SpecificationError(f"model family {spec.family.name!r} is no app's: it has no groups")
     return found
 
 

@@ -20,7 +20,7 @@ from fedpact.learning.artefact import Model, Template
 from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.document import Document
-from fedpact.types.local_training import LocalConstruction
+from fedpact.types.local_training import LocalConstruction, LocalEpochs, LocalSteps
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import STATISTICS_ROUND, Specification
 from fedpact.types.validation import every_error
@@ -81,6 +81,8 @@ class ModelFamily(ABC, Generic[P]):
     """Kinds of examples that it accepts (the specification's `features.kind`)."""
     balanced: ClassVar[bool] = True
     """Whether skewed labels are judged by balanced accuracy where the request names no metric."""
+    predicts: ClassVar[bool] = True
+    """Whether it predicts; otherwise it only measures models (`error`), and `predict` raises."""
     moves: ClassVar[bool] = True
     """Whether a local model is the global one plus an update, so that a coalition's value follows
     from its updates; otherwise it follows from the model that the coalition combines to."""
@@ -209,7 +211,7 @@ class GradientFamily(ModelFamily[P]):
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
-        if isinstance(spec.local, LocalConstruction):
+        if not isinstance(spec.local, LocalSteps | LocalEpochs):
             raise SpecificationError(
                 f"family {self.name} descends a gradient: local needs steps or epochs"
             )
@@ -311,6 +313,14 @@ class ConstructedFamily(ModelFamily[P]):
     @abstractmethod
     def construct(self, spec: Specification, given: Construction) -> Model:
         """The local model of a provider."""
+
+
+class AppFamily(ModelFamily[P]):
+    """A family whose models an app of a third party trains, in a process apart."""
+
+    @abstractmethod
+    def trained(self, spec: Specification, given: Construction) -> Model:
+        """The local model of a provider: from `given.start` by the app's updates."""
 
 
 def weights_norm(weights: Weights) -> float:

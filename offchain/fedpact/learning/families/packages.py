@@ -1,4 +1,4 @@
-"""Families of installed packages: `[project.entry-points."fedpact.families"]`.
+"""Families of installed packages: `[project.entry-points."fedpact.families"]`, or a Flower app's.
 
 A specification names the package, its version and a digest of its files, so that all parties run
 the same code or none. Metadata alone is read until a family is used: no code of a package runs
@@ -8,7 +8,12 @@ because it is installed.
 import re
 from functools import lru_cache
 from hashlib import sha256
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import (
+    Distribution,
+    EntryPoint,
+    distributions,
+    entry_points,
+)
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,18 +49,49 @@ def package_of(name: str) -> FamilyPackage:
             f"model family {name!r} is unknown: fedpact has none of this name, and no installed"
             f" package, or more than one, offers it ({GROUP})"
         )
-    dist = offered.dist
-    files = _files(_root(name, offered.module.partition(".")[0]))
+    return _pinned(f"model family {name!r}", offered.dist, offered.module)
+
+
+@lru_cache(maxsize=64)
+def package_of_app(app: str, package: str | None = None) -> FamilyPackage:
+    """The package of an app's entry point, `module:attribute`, as it is installed here.
+
+    package: its name, if it is known: to look through all that is installed takes a second.
+    Raises UnknownFamily if none, or more than one, has the module.
+    """
+    top = app.partition(":")[0].partition(".")[0]
+    if find_spec("flwr") is None:
+        raise UnknownFamily(f"app {app}: Flower is not installed here: pip install fedpact[flower]")
+    searched = distributions() if package is None else distributions(name=package)
+    found = {one.name: one for one in searched if _provides(one, top)}
+    if len(found) != 1:
+        raise UnknownFamily(
+            f"app {app}: no installed package, or more than one, has the module {top!r}"
+            + (f" and the name {package}" if package else "")
+            + "; pip install the app's folder, without --editable"
+        )
+    return _pinned(f"app {app}", found.popitem()[1], top)
+
+
+def _provides(dist: Distribution, module: str) -> bool:
+    listed = dist.read_text("top_level.txt")
+    if listed is not None:
+        return module in listed.split()
+    return any(file.parts[0] in (module, f"{module}.py") for file in dist.files or ())
+
+
+def _pinned(whose: str, dist: Distribution, module: str) -> FamilyPackage:
+    files = _files(_root(whose, module.partition(".")[0]))
     listed = {"package": dist.name, "version": dist.version, "files": files}
     digest = sha256(canonical_json(listed)).hexdigest()
     return FamilyPackage(name=dist.name, version=dist.version, digest=digest)
 
 
-def _root(name: str, module: str) -> Path:
-    """Folder of a family's import package, or its only file."""
+def _root(whose: str, module: str) -> Path:
+    """Folder of an import package, or its only file."""
     found = find_spec(module)
     if found is None or found.origin is None:
-        raise UnknownFamily(f"model family {name!r}: its package has no module {module!r}")
+        raise UnknownFamily(f"{whose}: its package has no module {module!r}")
     folders = list(found.submodule_search_locations or ())
     return Path(folders[0]) if folders else Path(found.origin)
 

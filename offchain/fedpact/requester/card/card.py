@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fedpact.learning.families import privacy_statement
+from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost, cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.scope import ADJACENCY, UNIT, scope_of
@@ -31,6 +31,9 @@ _UNMEASURED = (
     "Its holder has not measured it: the requester alone can read the evaluation slices, while the"
     " content store has them."
 )
+_BY_MEMBERS = (
+    "Its family gives no predictions: the members measured it, by what the app reports of itself."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class ModelCard:
     @property
     def limits(self) -> tuple[str, ...]:
         if self.quality is None:
-            return (LIMITS[0], _UNMEASURED)
+            known = family_of(self.spec).predicts
+            return (LIMITS[0], _UNMEASURED if known else _BY_MEMBERS)
         return (*LIMITS, _FITTED) if self.quality.thresholds else LIMITS
 
     def facts(self) -> dict[str, Any]:

@@ -25,10 +25,13 @@ def keep(
 ) -> FetchedModel:
     """Fit decisions to the slices, measure the model on them, and write all files beside it.
 
-    `slices`: the requester's, in order; None for a bought model, or where one is lost.
+    `slices`: the requester's, in order; None for a bought model, or where one is lost. Of a family
+    without predictions the members' figure is all there is.
     """
+    from fedpact.learning.families import family_of
+
     decisions = quality = None
-    if slices is not None:
+    if slices is not None and family_of(fetched.specification).predicts:
         decisions, quality = measured(fetched, model, slices)
     kept = replace(fetched, decisions=decisions)
     fetch.write(kept.path, encode(model), kept.facts())

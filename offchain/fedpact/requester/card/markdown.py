@@ -14,7 +14,7 @@ from unicodedata import category
 
 import yaml
 
-from fedpact.learning.families import privacy_statement
+from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.scope import ADJACENCY, UNIT, scope_of
 from fedpact.requester.card.card import ModelCard, predicts
 from fedpact.requester.card.quality import RESAMPLES, Interval, Quality
@@ -101,8 +101,16 @@ def _about(card: ModelCard) -> str:
         f" trained by {len(card.provenance.providers)} providers on data that never left them."
         f" Rounds that became final: {len(card.provenance.rounds)}. The final model combines {made}"
         f" of their models by {plain(spec.aggregation.name)}. It predicts {_names(predicts(spec))}."
-        f"\n\nAnswer queries with `fedpact request answer {card.model.path.name} QUERIES`."
+        f"\n\n{_use(card)}"
     )
+
+
+def _use(card: ModelCard) -> str:
+    name = card.model.path.name
+    if family_of(card.spec).predicts:
+        return f"Answer queries with `fedpact request answer {name} QUERIES`."
+    app = card.spec.family.parameters.get("app")
+    return f"Load its arrays into the app's model, {plain(str(app))}: `{name}` has its names."
 
 
 def _data(card: ModelCard) -> str:

@@ -1,0 +1,1 @@
+"""Softmax regression in numpy, as an app of Flower."""

@@ -1,0 +1,358 @@
+"""Apps of Flower as a family: their ClientApp trains and measures.
+
+What an app does inside its training is not known, so it cannot be clipped there. A provider's units
+are dealt at random into disjoint groups, the app trains once for each group from the round's global
+arrays, and each group's whole update is clipped. A unit is in one group, so it moves the sum of
+the groups' updates by at most twice the clipping norm (docs/adr/0063).
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from fedpact.data.dataset import Inputs, Targets
+from fedpact.errors import (
+    InvalidInput,
+    ModelError,
+    SpecificationError,
+    TrainingFailed,
+)
+from fedpact.learning.aggregation import aggregate, check_aggregation
+from fedpact.learning.aggregation.base import Vector, flatten, restore
+from fedpact.learning.artefact import (
+    MAX_WEIGHT,
+    Model,
+    Template,
+    bounded,
+    clipped,
+    decode,
+)
+from fedpact.learning.distance import clipping_factor
+from fedpact.learning.families.base import AppFamily, Construction, LocalModels
+from fedpact.learning.flower.host import START_SECONDS, host_of
+from fedpact.learning.flower.jobs import (
+    App,
+    AppFailed,
+    Array,
+    Describe,
+    Described,
+    Evaluate,
+    Records,
+    Train,
+    arrays_of,
+    arrays_text,
+    config_of,
+    template_of,
+)
+from fedpact.privacy.noise import rounding_sensitivity
+from fedpact.types.document import Document
+from fedpact.types.local_training import LocalApp
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.scores import MAX_SCORE
+from fedpact.types.specification import ScoreKind, Specification
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CLIPPING_MARGIN = 1e-6
+"""Part of the clipping norm left unused, for the rounding of the sum."""
+STRATEGIES = ("fedavg", "fedavgm")
+"""Those that neither change nor repeat a local training."""
+WINDOW_SHARE = 0.75
+"""Of a submit window: as long as a daemon lets a training take."""
+EntryPoint = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,200}:[A-Za-z_][A-Za-z0-9_]*$")
+]
+Column = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class FlowerParameters(Document):
+    """Where the app is, what it starts from, and where it looks for data."""
+
+    app: EntryPoint
+    """Its ClientApp, `package.client_app:app`."""
+    server: EntryPoint | None = None
+    """Its ServerApp, of which the requester takes the first arrays and the settings of training;
+    None: the draft has `arrays` and an `initial_model`."""
+    run_config: str = ""
+    """Its settings (`[tool.flwr.app.config]`), as in `lr = 0.1, penalty = "l2"`."""
+    train_config: str = ""
+    """Settings that a message of training has, likewise. By default what the ServerApp says."""
+    arrays: str = ""
+    """Names, types and shapes of its arrays, in the app's order, as JSON. By default what the
+    ServerApp says."""
+    inputs: Column = "image"
+    """Name of the column in which the app looks for arrays; of a table the names are its own."""
+    pictures: Annotated[int, Field(ge=0, le=1)] = 0
+    """1: that column holds pictures (PIL) of values from 0 to 255."""
+    label: Column = "label"
+    """Name of the column in which the app looks for labels (numbers from 0)."""
+    measure: Annotated[str, Field(min_length=1, max_length=100)] = "accuracy"
+    """The app's metric by which models are judged: from 0 to 1, more is better."""
+
+
+class FlowerFamily(AppFamily[FlowerParameters]):
+    """An installed app of Flower."""
+
+    name = "flower"
+    tasks = frozenset({"classification", "regression"})
+    unit = "a record"
+    sound = True
+    predicts = False
+    schema = FlowerParameters
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        given, local = self.parameters(spec), spec.local
+        if not isinstance(local, LocalApp):
+            raise SpecificationError("family flower: local needs groups and seconds")
+        most = WINDOW_SHARE * spec.windows.submit
+        refusals = {
+            f"privacy mode {spec.privacy.mode}": spec.privacy.mode is PrivacyMode.PAPER,
+            f"score {spec.score}: an app measures a whole slice, not its examples; use model": (
+                spec.score is not ScoreKind.MODEL
+            ),
+            "a metric of its own: the app measures, name family.parameters.measure": (
+                spec.metric is not None
+            ),
+            f"strategy {spec.strategy.name}, only {' and '.join(STRATEGIES)}": (
+                spec.strategy.name not in STRATEGIES
+            ),
+            "features.table: an app takes numbers as they are, name features.columns": bool(
+                spec.features.table
+            ),
+            "pictures: examples are (height, width) or (1 or 3, height, width)": (
+                bool(given.pictures) and not _is_picture(spec.features.shape)
+            ),
+            f"local: {local.groups} groups of {local.seconds:g} s, with {START_SECONDS:g} s to "
+            f"start, take {local.longest(START_SECONDS):g} s, over {WINDOW_SHARE:g} of "
+            f"windows.submit, {most:g} s": local.longest(START_SECONDS) > most,
+        }
+        for reason, broken in refusals.items():
+            if broken:
+                raise SpecificationError(f"family flower takes no {reason}")
+        check_aggregation(spec.aggregation, spec.min_providers)
+        self._arrays(spec)
+        _said(lambda: (config_of(given.run_config), config_of(given.train_config)))
+
+    def uncovered(self, spec: Specification) -> str:
+        if spec.privacy.mode is not PrivacyMode.SOUND or not isinstance(spec.local, LocalApp):
+            return ""
+        return (
+            f"each unit is in one of {spec.local.groups} groups, and the whole update of each group"
+            " is clipped: it holds only if the app learns a group's update from nothing but the "
+            "round's arrays and that group's records"
+        )
+
+    def template(self, spec: Specification) -> Template:
+        return template_of(self._arrays(spec), MAX_WEIGHT)
+
+    def initial(self, spec: Specification, seed: int) -> Model:
+        """What the ServerApp starts from. Raises SpecificationError."""
+        found = described(self.parameters(spec), seed)
+        if found.arrays != self._arrays(spec):
+            raise SpecificationError(
+                "family flower: the ServerApp starts from other arrays than parameters.arrays"
+            )
+        return bounded(found.model, MAX_WEIGHT)
+
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
+        """Raises ModelError: an app measures, it has no entry for predictions."""
+        raise ModelError(
+            "a Flower app gives no predictions: load the fetched arrays into the app's own model "
+            "(safetensors, by the app's names)"
+        )
+
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
+        """By the specification's aggregation rule."""
+        return aggregate(spec.aggregation, local.models, local.weights, local.start)
+
+    def error(self, spec: Specification, model: Model, x: Inputs, y: Targets) -> int:
+        """From the metric that the app's own evaluation gives on the slice, 1/10,000; the largest
+        where it fails on this model. Raises TrainingFailed where the app cannot be started."""
+        given = self.parameters(spec)
+        job = Evaluate(
+            self._arrays(spec),
+            model,
+            given.measure,
+            1,
+            _records(spec, given, x, y),
+            0,
+            _local(spec).seconds,
+        )
+        try:
+            value = float(json.loads(host_of(_app(given)).ask(job)))
+        except (AppFailed, ValueError) as failure:
+            log.warning("a model counts as the worst: the app's evaluation failed (%s)", failure)
+            return MAX_SCORE
+        return MAX_SCORE - round(MAX_SCORE * min(value, 1.0)) if value > 0 else MAX_SCORE
+
+    def example_errors(
+        self, spec: Specification, model: Model, x: Inputs, y: Targets
+    ) -> NDArray[np.float64]:
+        """Raises ModelError: an app measures a slice as a whole."""
+        raise ModelError("a Flower app measures a slice as a whole, not its examples")
+
+    def trained(self, spec: Specification, given: Construction) -> Model:
+        """The local model: from the start by the mean of the groups' updates, each clipped, and
+        noised under `sound`.
+
+        Under `sound` a group for which the app fails counts as zero, as does one without records.
+        Otherwise raises AppFailed, and TrainingFailed where the app cannot be started.
+        """
+        local, noise, dataset = _local(spec), given.noise, given.dataset
+        template, start = self.template(spec), bounded(given.start, MAX_WEIGHT)
+        dealt, seeds = _dealt(given, local.groups)
+        usable, bound = self.usable(spec, dataset.x, dataset.y), _bound(spec, template)
+        total = np.zeros(template.parameters)
+        for group, seed in enumerate(seeds):
+            rows = np.flatnonzero(usable & (dealt == group))
+            if not len(rows):
+                continue
+            update = self._update(spec, given, start, rows, seed)
+            if update is not None:
+                total += update if bound is None else clipping_factor(update, bound) * update
+        if noise is not None:
+            total = noise.add(total, _std(spec))
+        moved = restore(flatten(start) + total / local.groups, template)
+        return {name: clipped(values, MAX_WEIGHT) for name, values in moved.items()}
+
+    def usable(self, spec: Specification, x: Inputs, y: Targets) -> NDArray[np.bool_]:
+        """See the base class; values have to be numbers as well."""
+        numbers = np.isfinite(x.reshape(len(y), -1)).all(axis=1)
+        return np.asarray(super().usable(spec, x, y) & numbers)
+
+    def _update(
+        self,
+        spec: Specification,
+        given: Construction,
+        start: Model,
+        rows: NDArray[np.int64],
+        seed: int,
+    ) -> Vector | None:
+        """What the app makes of the start from one group's examples, less the start; None, under
+        `sound`, where it fails."""
+        parameters, assigned = self.parameters(spec), given.round_and_seat
+        job = Train(
+            self._arrays(spec),
+            start,
+            parameters.train_config,
+            assigned[0],
+            _records(spec, parameters, given.dataset.x[rows], given.dataset.y[rows]),
+            seed,
+            _local(spec).seconds,
+        )
+        try:
+            answer = host_of(_app(parameters)).ask(job)
+            found = decode(answer, self.template(spec))
+        except (AppFailed, ModelError, TrainingFailed):
+            if spec.privacy.mode is PrivacyMode.SOUND:
+                return None  # unsaid: it may follow from a record
+            raise
+        return flatten(found) - flatten(start)
+
+    def _arrays(self, spec: Specification) -> tuple[Array, ...]:
+        return _said(lambda: arrays_of(self.parameters(spec).arrays))
+
+
+def completed(parameters: dict[str, object], seed: int) -> dict[str, object]:
+    """A draft's parameters with what the ServerApp says: its arrays, and the settings of training.
+
+    Raises SpecificationError where the app cannot be asked.
+    """
+    if "arrays" in parameters:
+        return parameters
+    given = FlowerParameters.model_validate(parameters)
+    found = described(given, seed)
+    config = {} if "train_config" in parameters else {"train_config": found.train_config}
+    return {**parameters, **config, "arrays": arrays_text(found.arrays)}
+
+
+@lru_cache(maxsize=16)
+def described(given: FlowerParameters, seed: int) -> Described:
+    """What the ServerApp starts from. Raises SpecificationError."""
+    if given.server is None:
+        raise SpecificationError(
+            "family flower: name family.parameters.server, the app's ServerApp, or give arrays and "
+            "an initial_model"
+        )
+    try:
+        answer = host_of(_app(given)).ask(Describe(given.server, seed, START_SECONDS))
+    except (AppFailed, TrainingFailed) as failure:
+        raise SpecificationError(f"family flower: {failure}") from failure
+    header, _, encoded = answer.partition(b"\n")
+    said = json.loads(header)
+    arrays = _said(lambda: arrays_of(said["arrays"]))
+    try:
+        model = decode(encoded, template_of(arrays, MAX_WEIGHT))
+    except ModelError as error:
+        raise SpecificationError(f"family flower: the ServerApp's first arrays: {error}") from error
+    return Described(arrays, said["train_config"], model)
+
+
+def _dealt(given: Construction, groups: int) -> tuple[NDArray[np.int64], list[int]]:
+    """Each example's group, (n,), and a seed for each group.
+
+    Under `sound` each unit draws its group by itself, so that no other unit's depends on whether
+    it is there.
+    """
+    dataset, noise = given.dataset, given.noise
+    if noise is not None:
+        drawn = (noise.words(dataset.unit_count) % np.uint64(groups)).astype(np.int64)
+        seeds = noise.words(groups) >> np.uint64(1)
+    else:
+        generator = np.random.Generator(np.random.PCG64([*given.round_and_seat]))
+        drawn = generator.integers(groups, size=dataset.unit_count)
+        seeds = generator.integers(2**63, size=groups, dtype=np.uint64)
+    return drawn[dataset.unit_numbers], [int(seed) for seed in seeds]
+
+
+def _bound(spec: Specification, template: Template) -> float | None:
+    """To what a group's update is clipped, with room for rounding; None without privacy."""
+    norm = spec.privacy.clipping_norm
+    if norm is None:
+        return None
+    # A unit moves the sum by twice the bound: its group's update with it may point the other way.
+    room = rounding_sensitivity(template.parameters, _std(spec)) / 2
+    return norm * (1 - CLIPPING_MARGIN) - room
+
+
+def _std(spec: Specification) -> float:
+    """Of the noise on each value of the sum over groups; its sensitivity is twice the norm."""
+    norm, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
+    if norm is None or multiplier is None:
+        raise InvalidInput("noise needs a clipping norm and a multiplier")
+    return 2 * norm * multiplier
+
+
+def _records(spec: Specification, given: FlowerParameters, x: Inputs, y: Targets) -> Records:
+    columns = spec.features.columns if len(spec.features.shape) == 1 else ()
+    values = x.astype(np.float64) * spec.features.scale
+    return Records(values, y, columns, given.inputs, given.label, bool(given.pictures))
+
+
+def _app(given: FlowerParameters) -> App:
+    return App(given.app, given.run_config)
+
+
+def _local(spec: Specification) -> LocalApp:
+    if not isinstance(spec.local, LocalApp):
+        raise SpecificationError("family flower: local needs groups and seconds")
+    return spec.local
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
+
+
+def _said(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except InvalidInput as error:
+        raise SpecificationError(f"family flower: {error}") from error

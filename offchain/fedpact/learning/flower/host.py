@@ -1,0 +1,142 @@
+"""The process in which an app runs, seen from outside.
+
+An app is code of a third party, so it runs in none of fedpact's own processes: not with the
+daemon's keys, nor in a worker that holds the records of all groups. Its process imports the app,
+computes nothing, and forks for each message; so nothing that the app keeps in memory (caches, the
+state of random generators) passes from one message to the next.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from functools import lru_cache
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+
+from fedpact.child import start_with_parent
+from fedpact.errors import TrainingFailed
+from fedpact.learning.flower.jobs import App, AppFailed, Job
+
+START_SECONDS = 120.0
+"""For Python and the app's imports (torch, datasets): as much of a training's time is set aside."""
+SLACK_SECONDS = 5.0
+"""That a message may take beyond its own time: to fork, and to end what it left running."""
+DONE, FAILED = b"\x01", b"\x00"
+"""First byte of an answer."""
+
+_KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+"""Of the environment: nothing that may be a secret."""
+_SET = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "WANDB_MODE": "disabled",
+    # The same bits on every machine of a kind, and no threads that a fork would lose.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@lru_cache(maxsize=16)
+def host_of(app: App) -> "Host":
+    """The app's process, one in each process of fedpact's."""
+    return Host(app)
+
+
+class Host:
+    """Starts the process with the first question, and another one where it has ended."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection | None = None
+
+    def ask(self, job: Job) -> bytes:
+        """The answer.
+
+        Raises AppFailed for a failure of the app at this message, TrainingFailed where its process
+        cannot be started or the app cannot be imported.
+        """
+        with self._lock:
+            line = self._started()
+            try:
+                line.send(job)
+                if not line.poll(job.seconds + SLACK_SECONDS):
+                    raise AppFailed(f"no answer within {job.seconds:g} s")
+                answer = line.recv_bytes()
+            except (AppFailed, EOFError, OSError) as error:
+                self._end()
+                raise AppFailed(str(error) or "its process ended") from error
+        return _content(answer)
+
+    def end(self) -> None:
+        """End the process; the next question starts another."""
+        with self._lock:
+            self._end()
+
+    def _started(self) -> Connection:
+        if self._process is not None and self._process.poll() is None and self._line is not None:
+            return self._line
+        self._end()
+        self._line, theirs = Pipe()
+        with theirs:
+            end = theirs.fileno()
+            code = f"from fedpact.learning.flower import process; process.main({end})"
+            kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+            folder = tempfile.gettempdir()
+            self._process = start_with_parent(
+                # What the process of this one can import, the app's can.
+                [sys.executable, "-c", f"import sys; sys.path[:] = {_paths()!r}; {code}"],
+                pass_fds=(end,),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # an app may print records
+                start_new_session=True,
+                cwd=folder,
+                env={**kept, **_SET, "HOME": folder, "TMPDIR": folder},
+            )
+        try:
+            self._line.send(self._app)
+            deadline = time.monotonic() + START_SECONDS
+            if not self._line.poll(deadline - time.monotonic()):
+                raise TrainingFailed(f"app {self._app.client}: not imported in {START_SECONDS:g} s")
+            answer = self._line.recv_bytes()
+        except (EOFError, OSError) as error:
+            self._end()
+            raise TrainingFailed(f"app {self._app.client}: its process ended") from error
+        except TrainingFailed:
+            self._end()
+            raise
+        try:
+            _content(answer)
+        except AppFailed as failure:
+            self._end()
+            raise TrainingFailed(f"app {self._app.client}: {failure}") from failure
+        return self._line
+
+    def _end(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._line = self._process = None
+
+
+def _paths() -> list[str]:
+    return [str(Path(one).resolve()) for one in sys.path]
+
+
+def _content(answer: bytes) -> bytes:
+    if answer[:1] != DONE:
+        raise AppFailed(answer[1:].decode(errors="replace"))
+    return answer[1:]

@@ -1,0 +1,162 @@
+"""What is asked of an app's process, and the answers."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fedpact.data.dataset import Inputs, Targets
+from fedpact.errors import FedpactError, InvalidInput
+from fedpact.learning.artefact import Model, Template
+
+T = TypeVar("T")
+Config = dict[str, int | float | str | bool | list[int] | list[float] | list[str]]
+"""A run's or a message's settings, as Flower has them."""
+
+
+class AppFailed(FedpactError):
+    """The app raised, took too long, was killed, or answered with something else than asked for."""
+
+
+@dataclass(frozen=True)
+class App:
+    """An app's entry points, each `module:attribute`."""
+
+    client: str
+    run_config: str
+    """See `config_of`."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """One of a Flower model's arrays."""
+
+    name: str
+    dtype: str
+    """As the app has it; between parties arrays are float32."""
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Examples, and under which names an app finds them."""
+
+    x: Inputs
+    """(n, *shape), as in the data: not scaled."""
+    y: Targets
+    """(n,)."""
+    columns: tuple[str, ...]
+    """Of a table; empty: one column `inputs`."""
+    inputs: str
+    label: str
+    pictures: bool
+    """Whether `inputs` holds pictures (PIL), of values from 0 to 255."""
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Asks the ServerApp for its first arrays; the answer is JSON of `Described`, a line break,
+    then the encoded model."""
+
+    server: str
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Train:
+    """Asks the ClientApp for the arrays that it makes of `model`; the answer is an encoded
+    model."""
+
+    arrays: tuple[Array, ...]
+    model: Model
+    config: str
+    round: int
+    records: Records
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Asks the ClientApp for one of its metrics; the answer is JSON of a number."""
+
+    arrays: tuple[Array, ...]
+    model: Model
+    metric: str
+    round: int
+    records: Records
+    seed: int
+    seconds: float
+
+
+Job = Describe | Train | Evaluate
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a ServerApp starts from."""
+
+    arrays: tuple[Array, ...]
+    train_config: str
+    model: Model
+
+
+def config_of(text: str) -> Config:
+    """The settings that a text names: those of a TOML inline table, `lr = 0.1, penalty = "l2"`.
+
+    Raises InvalidInput.
+    """
+    try:
+        found = tomllib.loads("c = {" + text + "}")["c"]
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidInput(f"settings {text!r}: {error}; as in 'lr = 0.1, penalty = \"l2\"'") from (
+            error
+        )
+    for name, value in found.items():
+        if not isinstance(value, int | float | str | list):
+            raise InvalidInput(f"setting {name}: {value!r} is no number, text or list of them")
+    return dict(found)
+
+
+def config_text(config: Config) -> str:
+    """What `config_of` reads."""
+    return ", ".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in config.items())
+
+
+def arrays_text(arrays: tuple[Array, ...]) -> str:
+    """As a specification names them: JSON, in the app's order."""
+    return json.dumps([[one.name, one.dtype, one.shape] for one in arrays], separators=(",", ":"))
+
+
+def arrays_of(text: str) -> tuple[Array, ...]:
+    """What `arrays_text` wrote; raises InvalidInput for anything else."""
+    try:
+        found = tuple(
+            Array(_is(name, str), _is(dtype, str), tuple(_is(side, int) for side in shape))
+            for name, dtype, shape in json.loads(text)
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"arrays: not [[name, dtype, shape], ...] in JSON ({error})") from error
+    names = [one.name for one in found]
+    if not found or len(set(names)) != len(names) or "__metadata__" in names:
+        raise InvalidInput(f"arrays: needs arrays of distinct names, not {names}")
+    for one in found:
+        if one.dtype not in ("float16", "float32", "float64"):
+            raise InvalidInput(
+                f"array {one.name!r} is {one.dtype}: an update is a difference of floats, which "
+                "counts and encoded bytes (a tree ensemble) do not have"
+            )
+        if any(side < 1 for side in one.shape):
+            raise InvalidInput(f"array {one.name!r}: shape {list(one.shape)}")
+    return found
+
+
+def template_of(arrays: tuple[Array, ...], largest: float) -> Template:
+    return Template(tuple(sorted((one.name, one.shape) for one in arrays)), largest)
+
+
+def _is(value: object, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise ValueError(f"{value!r} is no {kind.__name__}")
+    return value

@@ -1,0 +1,346 @@
+"""Apps of Flower as they come: in their own processes, and through the chain with daemons as
+processes.
+
+The quickstarts of examples/flower are Flower's own files, unchanged.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+
+from fedpact.audit import audit
+from fedpact.data.dataset import Dataset
+from fedpact.data.proposal import as_toml, propose
+from fedpact.errors import ModelError, SpecificationError
+from fedpact.learning.artefact import Model, decode
+from fedpact.learning.families import family_of
+from fedpact.learning.families.packages import package_of_app
+from fedpact.learning.flower.host import Host, host_of
+from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
+from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
+from fedpact.privacy.noise import SystemNoise
+from fedpact.requester.draft import Draft
+from fedpact.requester.fetch import card_paths
+from fedpact.types.requests import Status
+from fedpact.types.schema import schema_file
+from tests.support.flower_apps import NUMPY_RUN, installed, torchvision_stand_in
+from tests.support.world import PAY, World, running_world
+
+pytestmark = pytest.mark.slow
+WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 600)
+POLICY = """categories = ["flower"]
+families = ["flower:{app}"]
+accept_without_privacy = true
+epsilon_per_request = 8.1
+epsilon_per_requester = 100.0
+epsilon_lifetime = 20.0
+submit_after = 0.0
+min_samples = 20
+"""
+IRISES = ("petal_length", "petal_width", "sepal_length", "sepal_width")
+
+
+def asked(app: str, **fields: Any) -> dict[str, Any]:
+    parameters = {"app": f"{app}.client_app:app", "server": f"{app}.server_app:app"}
+    fields["family"] = {"name": "flower", "parameters": {**parameters, **fields.pop("parameters")}}
+    return {
+        "title": "Flower",
+        "category": "flower",
+        "local": {"groups": 1, "seconds": 120},
+        "privacy": {"mode": "none"},
+        "rounds": 2,
+        "min_providers": 2,
+        "max_providers": 2,
+        "score": "model",
+        "max_error": 9000,
+        "windows": WINDOWS,
+        **fields,
+    }
+
+
+DIGITS = asked(
+    "numpyexample",
+    parameters={"run_config": NUMPY_RUN},
+    labels=[str(label) for label in range(10)],
+    features={"shape": [64], "scale": 16.0},
+    local={"groups": 40, "seconds": 8},
+    windows={**WINDOWS, "submit": 900},
+    privacy={"mode": "sound", "epsilon": 8.0, "delta": 1e-5, "clipping_norm": 0.3},
+)
+# The app reads the pixels as they are, from 0 to 16.
+DIGITS["family"]["parameters"]["run_config"] = NUMPY_RUN.replace("0.5", "0.002")
+IRIS = asked(
+    "sklearnexample",
+    parameters={"run_config": 'penalty = "l2", num-server-rounds = 2', "label": "species"},
+    labels=["setosa", "versicolor", "virginica"],
+    features={"shape": [4], "columns": list(IRISES)},
+    rounds=3,
+)
+IMAGES = asked(
+    "pytorchexample",
+    parameters={
+        "run_config": "num-server-rounds = 1, fraction-evaluate = 0.5, local-epochs = 6,"
+        " learning-rate = 0.05, batch-size = 16",
+        "inputs": "img",
+        "pictures": 1,
+        "measure": "eval_acc",
+    },
+    labels=[str(label) for label in range(10)],
+    features={"shape": [3, 32, 32], "scale": 255.0},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    host_of.cache_clear()
+    package_of_app.cache_clear()
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    bunch = load_digits()
+    return bunch.data.astype(np.float32), bunch.target.astype(np.int64)
+
+
+def irises() -> tuple[np.ndarray, np.ndarray]:
+    bunch = load_iris()
+    order = np.random.default_rng(0).permutation(150)
+    x = bunch.data[:, [2, 3, 0, 1]].astype(np.float32)
+    return x[order], bunch.target[order].astype(np.int64)
+
+
+def served(world: World, app: str, fields: dict[str, Any]) -> int:
+    """A request that daemons serve to its end; an audit finds nothing wrong."""
+    for number in range(2):
+        policy = world.policy_file(number)
+        policy.write_text(POLICY.format(app=app))
+        world.network.start_daemon(
+            f"provider-{number + 1}", world.data.files[number], policy, 0.05, None
+        )
+    world.network.wait_until_serving()
+    draft = Draft({**fields, "auditors": [world.auditor.address]})
+    request = world.requester.create(draft, world.data.evaluation, PAY)
+    end = world.requester.follow(request, poll_interval=0.2)
+    assert end.status is Status.SETTLED, world.log(0)
+    assert audit(world.client, world.network.store, request, world.auditor).failed == []
+    assert len(world.entries(request)) >= fields["rounds"]
+    return request
+
+
+def given(world: World, fields: dict[str, Any], files: list[Path], evaluation: Dataset) -> None:
+    world.data = replace(world.data, files=tuple(files), evaluation=evaluation)
+    for path in files:
+        proposed = propose(path, "flower", unit="record")
+        changed = proposed.model_copy(update={"labels": tuple(fields["labels"])})
+        schema_file(path).write_text(as_toml(changed))
+
+
+def test_a_numpy_client_is_served_under_privacy_judged_paid_and_audited(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("numpy-client", "0.1.0", folder / "app", monkeypatch)
+    x, y = digits()
+    with running_world(folder, providers=2, rounds=1) as world:
+        files = [folder / f"digits-{number}.npz" for number in range(2)]
+        for path, rows in zip(files, np.split(np.arange(200, 1600), 2), strict=True):
+            np.savez(path, x=x[rows], y=y[rows].astype(str))
+        given(world, DIGITS, files, Dataset(x[:200] / np.float32(16), y[:200], ()))
+        request = served(world, "numpy-client", DIGITS)
+        spec = world.requester.specification(request)
+        fetched = world.requester.fetch(request)
+        model = decode(fetched.path.read_bytes(), family_of(spec).template(spec))
+        # At epsilon 8: half of the digits at least; guessing has a tenth.
+        assert family_of(spec).error(spec, model, x[1600:] / np.float32(16), y[1600:]) < 5000
+        with pytest.raises(ModelError, match="gives no predictions"):
+            family_of(spec).predict(spec, model, x)
+        card = card_paths(fetched.path)[0].read_text()
+        assert "Load its arrays into the app's model" in card
+        assert "Traceback" not in world.log(0) + world.log(1)
+
+
+def test_the_quickstart_of_scikit_learn_is_served_unchanged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    installed("quickstart-sklearn", "1.0.1", folder / "app", monkeypatch)
+    x, y = irises()
+    with running_world(folder, providers=2, rounds=1) as world:
+        files = [folder / f"irises-{number}.csv" for number in range(2)]
+        for path, rows in zip(files, (range(50, 100), range(100, 150)), strict=True):
+            lines = [",".join((*IRISES, "label"))]
+            lines += [",".join((*map(str, x[row]), IRIS["labels"][y[row]])) for row in rows]
+            path.write_text("\n".join(lines) + "\n")
+        given(world, IRIS, files, Dataset(x[:50], y[:50], ()))
+        request = served(world, "quickstart-sklearn", IRIS)
+        spec = world.requester.specification(request)
+        model = decode(
+            world.requester.fetch(request).path.read_bytes(), family_of(spec).template(spec)
+        )
+        assert (x @ model["0"].T + model["1"]).argmax(axis=1).tolist().count(0) > 0
+        assert ((x @ model["0"].T + model["1"]).argmax(axis=1) == y).mean() > 0.6
+
+
+def test_the_quickstart_of_pytorch_learns_unchanged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    torchvision_stand_in(installed("quickstart-pytorch", "1.0.1", folder / "app", monkeypatch))
+    spec = Draft(IMAGES).specification
+    assert "lr" in str(spec.family.parameters["train_config"])
+    pixels, y = digits()
+    small = np.kron(pixels.reshape(-1, 1, 8, 8) / 16, np.ones((1, 3, 4, 4))).astype(np.float32)
+    family, model = family_of(spec), family_of(spec).initial(spec, 0)
+    first = family.error(spec, model, small[:400], y[:400])
+    for number in (1, 2):
+        training = LocalTraining(
+            spec,
+            model,
+            Dataset(small[400:1400], y[400:1400], ()),
+            noise=None,
+            round_and_seat=(number, 0),
+        )
+        model = train_local(training)
+    assert family.error(spec, model, small[:400], y[:400]) < min(first, 6000)
+
+
+def test_the_quickstart_of_xgboost_is_refused_with_the_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    pytest.importorskip("xgboost")
+    installed("quickstart-xgboost", "1.0.1", folder / "app", monkeypatch)
+    run = (
+        "num-server-rounds = 3, fraction-train = 1.0, fraction-evaluate = 1.0, local-epochs = 1,"
+        ' params.objective = "binary:logistic"'
+    )
+    fields = asked(
+        "quickstart_xgboost",
+        parameters={"run_config": run},
+        labels=["0", "1"],
+        features={"shape": [28]},
+    )
+    with pytest.raises(SpecificationError, match="is uint8: an update is a difference of floats"):
+        _ = Draft(fields).specification
+
+
+HOSTILE = """
+import os, random, sys, time, urllib.request
+import numpy as np
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+app, seen = ClientApp(), []
+
+@app.train()
+def train(msg, context):
+    with np.load(context.node_config["data-path"]) as file:
+        what = file["y"][0]
+    value = msg.content["arrays"]["w"].numpy().copy()
+    if what == 0:  # what memory, the working folder and generators keep of earlier messages
+        value[:] = [len(seen), len(os.listdir()), random.random(), np.random.rand()]
+    seen.append(what)
+    open("left", "w").write("over")
+    os.environ["LEFT"] = "over"
+    if what == 1:
+        time.sleep(600)
+    if what == 2:
+        raise ValueError("a private value: 4711")
+    if what == 3:
+        os._exit(0)
+    if what == 4:
+        os.kill(os.getppid(), 9)
+        time.sleep(600)
+    if what == 5:
+        bytearray(2**44)
+    if what == 6:
+        os.write(1, b"4711"); os.write(2, b"4711")
+        value[:] = [os.environ["FLWR_TELEMETRY_ENABLED"] == "0", "SECRET" in os.environ,
+                    "flwr_datasets" in sys.modules, 0]
+    if what == 7 and os.fork() == 0:  # holds on to the pipe
+        time.sleep(600)
+    record = ArrayRecord({"w": type(msg.content["arrays"]["w"])(value)})
+    return Message(RecordDict({"arrays": record}), reply_to=msg)
+"""
+ARRAYS = (Array("w", "float32", (4,)),)
+
+
+def test_nothing_passes_between_messages_and_no_app_hangs_or_kills(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+    (folder / "hostile_app.py").write_text(HOSTILE)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("SECRET", "4711")
+    host = Host(App("hostile_app:app", ""))
+
+    def ask(what: int) -> Model:
+        records = Records(np.zeros((1, 2)), np.array([what]), (), "image", "label", False)
+        start: Model = {"w": np.zeros(4, np.float32)}
+        job = Train(ARRAYS, start, "", 1, records, seed=5, seconds=8)
+        return decode(host.ask(job), template_of(ARRAYS, 1e6))
+
+    try:
+        first = ask(0)["w"].tolist()
+        assert first[:2] == [0, 1]
+        assert ask(0)["w"].tolist() == first
+        assert ask(6)["w"].tolist() == [1, 0, 1, 0]
+        for what in (1, 2, 3, 4, 5):
+            began = time.monotonic()
+            with pytest.raises(AppFailed) as failure:
+                ask(what)
+            assert "4711" not in str(failure.value)
+            assert time.monotonic() - began < 120
+        ask(7)
+        assert ask(0)["w"].tolist() == first
+    finally:
+        process = host._process
+        host.end()
+    assert process is not None
+    assert capfd.readouterr() == ("", "")
+    left = [one for one in Path("/proc").glob("[0-9]*/cmdline") if _is_host(one)]
+    assert left == []
+
+
+def _is_host(path: Path) -> bool:
+    try:
+        return str(os.getpid()) != path.parent.name and b"hostile_app" in path.read_bytes()
+    except OSError:
+        return False
+
+
+def test_the_telemetry_of_flower_calls_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training under privacy, in a process whose sockets would tell: nothing connects."""
+    site = installed("numpy-client", "0.1.0", folder / "app", monkeypatch)
+    tried = folder / "tried"
+    (site / "numpyexample" / "__init__.py").write_text(
+        "import socket\n"
+        "def connect(self, address, *rest):\n"
+        f"    open({str(tried)!r}, 'a').write(repr(address))\n"
+        "    raise OSError('no network')\n"
+        "socket.socket.connect = socket.socket.connect_ex = connect\n"
+    )
+    package_of_app.cache_clear()
+    spec = Draft({**DIGITS, "local": {"groups": 3, "seconds": 8}}).specification
+    x, y = digits()
+    units = tuple(number.to_bytes(32, "big") for number in range(100))
+    training = LocalTraining(
+        spec,
+        family_of(spec).initial(spec, 0),
+        Dataset(x[:100] / np.float32(16), y[:100], units),
+        noise=SystemNoise(),
+        round_and_seat=(1, 0),
+    )
+    assert np.abs(train_local(training)["0"]).max() > 0
+    assert "numpyexample" not in sys.modules
+    assert not tried.exists()
