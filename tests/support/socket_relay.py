@@ -1,7 +1,8 @@
-"""A relay in front of a node's WebSocket: it cuts or refuses connections, or holds back heads."""
+"""A relay in front of a node's WebSocket: it cuts or refuses connections, and
+holds back or falsifies heads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Thread
@@ -22,6 +23,10 @@ class Relay:
         self._subscribes = subscribes
         self.asked: list[str] = []
         self.pushes, self.refuses = True, False
+        self.shown: Callable[[Any], Any] = lambda header: header
+        """What it makes of the header of a pushed head."""
+        self.malformed = 0
+        """How many it has pushed."""
 
     def cut(self) -> None:
         """End all connections without a farewell."""
@@ -48,8 +53,13 @@ class Relay:
         with suppress(ConnectionClosed):
             for text in node:
                 message: Any = json.loads(text)
-                if self.pushes or "method" not in message:
+                if "method" not in message:
                     connection.send(text)
+                elif self.pushes:
+                    told = message["params"]
+                    header, told["result"] = told["result"], self.shown(told["result"])
+                    self.malformed += told["result"] != header
+                    connection.send(json.dumps(message))
 
 
 def _unknown(text: str | bytes) -> str | bytes:

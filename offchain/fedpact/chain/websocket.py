@@ -20,8 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 Message = dict[str, Any]
 LARGEST_MESSAGE = 2**28
 """Bytes; a longer answer ends the connection."""
-HEADER = frozenset({"number", "hash", "parentHash", "timestamp"})
-"""What is read of a head."""
+HASH_BYTES = 32
 CLOSE_SECONDS = 1.0
 """How long the node's farewell is waited for."""
 
@@ -169,8 +168,7 @@ class _Line:
     def _take(self, message: Any) -> None:
         if isinstance(message, dict) and message.get("method") == "eth_subscription":
             block = message["params"]["result"]
-            if not block.keys() >= HEADER:
-                raise KeyError(f"a pushed head lacks {HEADER - block.keys()}")
+            _require_header(block)
             self.pushed = Pushed(int(block["number"], 16), block, time.monotonic())
             self._on_head(self.pushed)
             return
@@ -184,6 +182,16 @@ class _Line:
             found = self._waiting.pop(number, None)
         if found is not None:
             found[0].set_result(message)
+
+
+def _require_header(block: Any) -> None:
+    """Raises KeyError, TypeError, ValueError or AttributeError unless it has what is read of a
+    head."""
+    for name in ("number", "timestamp"):
+        int(block[name], 16)
+    for name in ("hash", "parentHash"):
+        if len(bytes.fromhex(block[name].removeprefix("0x"))) != HASH_BYTES:
+            raise ValueError(f"a pushed head's {name} has not {HASH_BYTES} bytes")
 
 
 def _number(answer: Any) -> int:

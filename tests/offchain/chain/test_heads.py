@@ -1,7 +1,7 @@
 """Nodes over WebSocket: calls of several threads, heads that are pushed, and lost connections."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from queue import SimpleQueue
@@ -81,6 +81,41 @@ def test_a_head_below_an_own_transaction_is_not_taken(anvil: Devnet) -> None:
         assert client.frame().block_number == newest
         client.sender.mined_block = newest + 1
         assert client.frame().block_number == newest + 1
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda _: None,
+        lambda _: "0x5",
+        lambda header: {name: header[name] for name in header if name != "hash"},
+        lambda header: {**header, "number": "latest"},
+        lambda header: {**header, "number": 5},
+        lambda header: {**header, "number": None},
+        lambda header: {**header, "hash": None},
+        lambda header: {**header, "hash": "0x1"},
+        lambda header: {**header, "hash": "z" * 66},
+        lambda header: {**header, "timestamp": "soon"},
+        lambda header: {**header, "timestamp": None},
+    ],
+    ids=[
+        *("no header", "a text", "no hash", "no number in it", "a bare number", "number null"),
+        *("hash null", "a short hash", "a hash in other letters", "no time in it", "time null"),
+    ],
+)
+def test_a_malformed_header_is_not_taken_for_a_head(
+    anvil: Devnet, shown: Callable[[Any], Any]
+) -> None:
+    with relayed(anvil.url) as (relay, url), following(url) as (client, told):
+        mined(anvil, told)
+        relay.shown = shown
+        anvil.mine()
+        wait_until(lambda: relay.malformed == 1)
+        relay.shown = lambda header: header
+        with closing(ChainClient.connect(anvil.url, None)) as another:
+            true = another.frame()
+        assert client.frame() == true
+        mined(anvil, told)
 
 
 class IdleSocket:
