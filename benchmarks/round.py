@@ -1,12 +1,14 @@
 """Seconds and gas per round of the protocol itself: no privacy, three providers, digits.
 
 `make bench-round` writes docs/results/round.json. Anvil mines each transaction at once and a block
-every second; nobody waits for confirmations; daemons poll the chain every 25 ms. Training a softmax
-regression on digits takes milliseconds, so nearly all of the time is the protocol's.
+every second; nobody waits for confirmations; daemons poll the chain every 25 ms and exchange signed
+messages, so that a round on which all agree is one transaction. Training a softmax regression on
+digits takes milliseconds, so nearly all of the time is the protocol's.
 """
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import tempfile
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fedpact.chain.bindings.events import RoundOpened
+from fedpact.chain.bindings.events import RoundOpened, RoundPosted
 from fedpact.chain.client import ChainClient
 from fedpact.demo.data import prepare
 from fedpact.demo.network import DemoNetwork, running_network
@@ -65,7 +67,8 @@ def _measure(
     for number in range(PROVIDERS):
         name = f"provider-{number + 1}"
         network.register(registrar, network.account(name), number + 2)
-        network.start_daemon(name, data.files[number], policy, POLL_SECONDS, poison=None)
+        files = (data.files[number], policy)
+        network.start_daemon(name, *files, POLL_SECONDS, None, network.listens())
     network.wait_until_serving()
     idle = [_resident_mb(process.pid) for process in network.daemons]
     console.print(f"idle daemons: {', '.join(f'{mb:.0f} MB' for mb in idle)}")
@@ -76,6 +79,8 @@ def _measure(
     end = api.follow(request_id, clock.tick, poll_interval=POLL_SECONDS)
     if end.status is not Status.SETTLED or len(clock.seconds) != rounds:
         raise SystemExit(f"the request ended as {end.status.name} after {len(clock.seconds)}")
+    events = look(network.client, request_id).all_events()
+    posted = sum(isinstance(event, RoundPosted) for event in events)
     cuts = statistics.quantiles(clock.seconds, n=10)
     return {
         "seconds_per_round": {
@@ -86,6 +91,8 @@ def _measure(
         "gas_per_round": _gas_per_round(network.client, request_id),
         "idle_daemon_rss_mb": round(max(idle), 1),
         "rounds": rounds,
+        "posted_rounds": posted,
+        "load_average": round(os.getloadavg()[0], 1),
         "providers": PROVIDERS,
         "versions": {
             "python": platform.python_version(),
