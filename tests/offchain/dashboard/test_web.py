@@ -13,7 +13,7 @@ import pytest
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.dashboard.index.follow import Follower
+from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.web.app import create_app
 from fedpact.dashboard.web.hub import Hub
@@ -113,6 +113,13 @@ def test_no_reader_waits_for_a_node_that_hangs(
     assert web.get(f"/participants/{people.members[0].address}").status_code == 503
     assert "did not answer the last 3 calls" in web.get("/network").text
     assert asked == []
+
+
+def test_a_page_says_that_it_is_behind(web: Web, site: Site) -> None:
+    site.hub.tell(Change(7, 1_000, frozenset(), behind=True))
+    assert "block 7, behind the chain" in web.get("/api").text
+    site.hub.tell(Change(8, 1_001, frozenset()))
+    assert "behind the chain" not in web.get("/api").text
 
 
 def test_a_fault_is_a_page_with_the_same_policy(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,8 @@ class Change:
     named."""
     accounts: frozenset[str] = frozenset()
     """Those about which something new is known."""
+    behind: bool = False
+    """Whether the chain cannot be followed now: what is shown may be old."""
 
 
 class Follower(Closing):
@@ -78,7 +80,7 @@ class Follower(Closing):
         self._touched: set[int] = set()
         self._accounts: set[str] = set()
         self._others = False
-        self._told = 0
+        self._told, self._head = 0, (0, 0)
         self._store_pause, self._store_due = SHORTEST_STORE_PAUSE, 0.0
 
     def close(self) -> None:
@@ -116,18 +118,22 @@ class Follower(Closing):
                 waiting = pause
             except Retryable as error:
                 waiting = min(2 * waiting, max(pause, LONGEST_NODE_PAUSE))
+                self._tell_behind(tell)
                 log.warning("the index is behind the chain, trying again: %s", error)
             except StateDamaged as error:
                 waiting = LONGEST_PAUSE if self._distrusted.is_set() else pause
                 log.error("%s", error)
                 self.distrust()
+                self._tell_behind(tell)
             except FedpactError as error:
                 waiting = LONGEST_PAUSE
                 log.error("the index cannot go on: %s", error)
+                self._tell_behind(tell)
             except Exception:
                 # Without this thread pages would stand still and say that they are live.
                 waiting = LONGEST_PAUSE
                 log.exception("the index cannot go on, trying again in %.0f s", waiting)
+                self._tell_behind(tell)
             stop.wait(waiting)
 
     def _tell(self, tell: Callable[[Change], None]) -> None:
@@ -140,6 +146,13 @@ class Follower(Closing):
         if requests or accounts or others or block != self._told:
             tell(Change(block, at, requests, others, accounts))
         self._touched, self._accounts, self._others, self._told = set(), set(), False, block
+        self._head = block, at
+
+    def _tell_behind(self, tell: Callable[[Change], None]) -> None:
+        """Once; the next step that succeeds tells where the chain is."""
+        if self._told:
+            tell(Change(*self._head, frozenset(), behind=True))
+        self._told = 0
 
     def _begin_again(self) -> None:
         """With the file that is in the place of a deleted one, else with an empty one."""

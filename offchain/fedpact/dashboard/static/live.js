@@ -129,10 +129,12 @@ function follow() {
   });
   source.addEventListener("change", (event) => {
     const change = JSON.parse(event.data);
-    dot.classList.add("on");
-    text.textContent = `block ${change.block}`;
-    chainTime = change.time;
-    seenAt = Date.now();
+    dot.classList.toggle("on", !change.behind);
+    text.textContent = `block ${change.block}` + (change.behind ? ", behind the chain" : "");
+    if (!change.behind) {
+      chainTime = change.time;
+      seenAt = Date.now();
+    }
     if (topics.length && isMine(change)) refresh();
   });
   addEventListener("pagehide", () => source.close());

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fedpact.dashboard.index.reading import Described, Transaction
@@ -20,6 +20,9 @@ from fedpact.dashboard.views.rounds import RoundView, round_views
 from fedpact.dashboard.views.timeline import TimelineRow, timeline
 from fedpact.types.requests import RoundFacts
 from fedpact.types.specification import ScoreKind, Specification
+
+MOST_NAMED = 12
+"""Labels or columns that a page lists."""
 
 
 class DeclineRow(View):
@@ -110,6 +113,12 @@ def _declines(declined: Mapping[str, int] | None) -> tuple[DeclineRow, ...] | No
 # ---------------------------------------------------------------------- what it is about
 
 
+def _some(names: Sequence[str]) -> str:
+    """The first of a list that may be as long as a specification; the specification has all."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _task(spec: Specification | None) -> tuple[Fact, ...]:
     if spec is None:
         return ()
@@ -117,10 +126,8 @@ def _task(spec: Specification | None) -> tuple[Fact, ...]:
     shape = " by ".join(map(str, features.shape))
     inputs = "texts" if features.kind == "text" else f"{shape} numbers for each example"
     if features.names:
-        shown = ", ".join(features.names[:12])
-        more = len(features.names) - 12
-        inputs = f"columns {shown}" + (f" and {more} more" if more > 0 else "")
-    predicts = ", ".join(spec.labels) if spec.labels else spec.output.column if spec.output else ""
+        inputs = f"columns {_some(features.names)}"
+    predicts = _some(spec.labels) if spec.labels else spec.output.column if spec.output else ""
     found = [
         Fact(name="Task", value=spec.task),
         Fact(name="Category", value=spec.category),

@@ -118,7 +118,7 @@ def router(site: Site) -> APIRouter:
     @api.get("/live", tags=["live"], response_class=StreamingResponse)
     async def live() -> StreamingResponse:
         """Server-sent events `change`: the block, and the requests and accounts about which facts
-        are new; `others`: of whatever else."""
+        are new; `others`: of whatever else; `behind`: whether the chain cannot be followed now."""
         return StreamingResponse(site.hub.stream(), media_type="text/event-stream")
 
     @api.get("/tables/requests.{format}", tags=["tables"], response_class=Response)

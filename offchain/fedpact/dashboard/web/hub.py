@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 
 from fedpact.dashboard.index.follow import Change
 
@@ -52,7 +53,7 @@ class Hub:
         """Something else than the chain has told more of a request. From any thread."""
         last = self.last
         if last is not None:
-            self.tell(Change(last.block, last.time, frozenset({request})))
+            self.tell(Change(last.block, last.time, frozenset({request}), behind=last.behind))
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events: one `change` each, comments in between."""
@@ -61,7 +62,9 @@ class Hub:
         try:
             yield "retry: 2000\n\n"
             if self.last is not None:
-                yield _event(Change(self.last.block, self.last.time, frozenset()))
+                yield _event(
+                    replace(self.last, requests=frozenset(), accounts=frozenset(), others=False)
+                )
             while True:
                 try:
                     change = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
@@ -84,7 +87,7 @@ def _offer(queue: asyncio.Queue[Change | None], change: Change | None) -> None:
         while not queue.empty():
             queue.get_nowait()
         if change is not None:
-            change = Change(change.block, change.time, change.requests, others=True)
+            change = replace(change, others=True)
     queue.put_nowait(change)
 
 
@@ -95,5 +98,6 @@ def _event(change: Change) -> str:
         "requests": sorted(change.requests),
         "accounts": sorted(change.accounts),
         "others": change.others,
+        "behind": change.behind,
     }
     return f"event: change\ndata: {json.dumps(body)}\n\n"

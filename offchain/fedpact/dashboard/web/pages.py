@@ -52,6 +52,7 @@ class Pages:
             "block": block,
             "time": time,
             "chain_id": self.site.client.chain_id,
+            "behind": self.site.hub.last is not None and self.site.hub.last.behind,
             "confirmations": self.site.confirmations,
             "has_provider": self.own is not None,
             "MOST_ROWS": MOST_ROWS,
