@@ -1,6 +1,7 @@
 """How results are printed: a Rich table for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,10 +29,12 @@ Plain = Annotated[
 def live_console(*, plain: bool) -> "Console | None":
     """The terminal for a live view; None where lines are printed instead: to a file or pipe, on a
     terminal that cannot move its cursor, or if `plain` lines are asked for."""
+    if plain or not sys.stdout.isatty():
+        return None  # without rich: a daemon under a service manager spares its 2 MB
     from rich.console import Console
 
     console = Console()
-    return None if plain or not console.is_terminal or console.is_dumb_terminal else console
+    return None if console.is_dumb_terminal else console
 
 
 def ether(wei: int) -> str:
