@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fedpact.privacy.ledger_report import LimitStanding
     from fedpact.provider.checking import Finding
-    from fedpact.provider.overview import Payment
+    from fedpact.provider.claiming import Payment
+    from fedpact.provider.overview import RequestStanding
+    from fedpact.provider.privacy_report import PrivacySpent
     from fedpact.provider.serve import Offer
-    from fedpact.provider.standing import PrivacySpent, RequestStanding
     from fedpact.session import Session
 
 
@@ -60,14 +61,14 @@ class Provider:
         """Settle a request that is due and take out this account's pay; the daemon does this by
         itself. Raises UnknownRequest, InvalidInput without a place in its pool, NotReady if nothing
         is due."""
-        from fedpact.provider.overview import claim
+        from fedpact.provider.claiming import claim
 
         return claim(self._session.client, self._session.keys, request_id)
 
     def privacy_spent(self, delta: float = 1e-5) -> "PrivacySpent":
         """What the most charged privacy unit has spent, and on how many releases. Raises NotReady
         if nothing was released from here, LedgerError for a ledger that cannot be read."""
-        from fedpact.provider.standing import privacy_spent
+        from fedpact.provider.privacy_report import privacy_spent
 
         return privacy_spent(self._session.settings.state, self._session.keys, delta)
 
@@ -78,7 +79,7 @@ class Provider:
         from fedpact.privacy.budget import PrivacyLimit
         from fedpact.provider.data_sets import listed, one_of
         from fedpact.provider.policy import Policy
-        from fedpact.provider.standing import privacy_standing
+        from fedpact.provider.privacy_report import privacy_standing
 
         allowed, at = Policy.read(Path(policy)), self._session
         if allowed.data:

@@ -168,7 +168,7 @@ def claim(
 
     Example: fedpact --account alice provider claim 1
     """
-    from fedpact.provider.overview import claim as collect
+    from fedpact.provider.claiming import claim as collect
 
     at = session.of(context)
     others = [at.address_of(one) for one in for_ or ()]

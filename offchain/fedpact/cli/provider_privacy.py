@@ -26,7 +26,7 @@ def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """
-    from fedpact.provider.standing import privacy_spent
+    from fedpact.provider.privacy_report import privacy_spent
 
     at = session.of(context)
     found = privacy_spent(at.settings.state, at.keys, delta)
@@ -62,7 +62,7 @@ def limit(
     """
     from fedpact.privacy.budget import PrivacyLimit
     from fedpact.provider.policy import Policy
-    from fedpact.provider.standing import privacy_standing
+    from fedpact.provider.privacy_report import privacy_standing
 
     at = session.of(context)
     allowed = Policy.read(policy)
@@ -87,7 +87,7 @@ def limit(
 
 def _print_limits_of(at: "Session", allowed: "Policy", *, as_json: bool) -> None:
     from fedpact.provider.data_sets import listed
-    from fedpact.provider.standing import privacy_standing
+    from fedpact.provider.privacy_report import privacy_standing
 
     rows = []
     for one in listed(allowed, None, None):
@@ -155,7 +155,7 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
     Example: fedpact --account alice provider privacy verify
     """
-    from fedpact.provider.standing import privacy_verify
+    from fedpact.provider.privacy_report import privacy_verify
 
     at = session.of(context)
     found = privacy_verify(at.settings.state, at.keys, lambda: _submissions(at))

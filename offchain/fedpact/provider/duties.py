@@ -12,8 +12,9 @@ from fedpact.provider.aggregating import attest_aggregate, close_round, finalise
 from fedpact.provider.agreeing import agree
 from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.ending import end_request
-from fedpact.provider.opting_in import opt_in, start_request, wait_for_members
+from fedpact.provider.opting_in import opt_in
 from fedpact.provider.selling import on_offer, sell_result
+from fedpact.provider.starting import start_request, wait_for_members
 from fedpact.provider.training import publish_model, submit_model
 from fedpact.provider.view import RequestView
 from fedpact.provider.voting import commit_vote, reveal_vote, tally_votes

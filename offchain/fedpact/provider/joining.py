@@ -1,4 +1,4 @@
-"""Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
+"""Whether a request is joined, with which data, and what is said in public (stages 2 and 3)."""
 
 from dataclasses import dataclass
 

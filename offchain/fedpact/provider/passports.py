@@ -20,7 +20,7 @@ from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.passport import Merged
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import keep_owner_key, open_ledger, owner_key
-from fedpact.provider.standing import existing_ledger
+from fedpact.provider.privacy_report import existing_ledger
 from fedpact.types.document import canonical_json
 
 FORMAT, VERSION = "fedpact-privacy-passport", "1"

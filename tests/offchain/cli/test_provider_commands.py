@@ -284,7 +284,7 @@ def test_a_damaged_ledger_is_refused(
 def test_a_locked_ledger_is_reported(
     cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedpact.provider.standing.LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr("fedpact.provider.privacy_report.LOCK_TIMEOUT", 0.1)
     with closing(sqlite3.connect(charged, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         result = cli("provider", "privacy", "show")

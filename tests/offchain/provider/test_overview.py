@@ -10,8 +10,9 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.errors import InvalidInput, NotReady
+from fedpact.provider.claiming import claim
 from fedpact.provider.files import state_file
-from fedpact.provider.overview import claim, standing
+from fedpact.provider.overview import standing
 from fedpact.provider.state import Participation, ProviderState
 from fedpact.types.currency import ETHER_CURRENCY
 from fedpact.types.requests import Status

@@ -1,12 +1,10 @@
-"""What a provider's own files and the chain say: requests seen, pay, privacy spent."""
+"""What a provider's ledger says of privacy spent, and whether it holds."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost
@@ -14,47 +12,12 @@ from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile, verify
 from fedpact.privacy.ledger_report import LimitStanding, ReleaseId
-from fedpact.provider.files import ledger_file, state_file
+from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.local_profile import built_releases
-from fedpact.provider.state import ProviderState
-from fedpact.types.currency import Currency
 
 LOCK_TIMEOUT = 5.0
 """Seconds that a command waits for a daemon that is writing to the ledger."""
-
-
-@dataclass(frozen=True)
-class RequestStanding:
-    """One request, as this provider's daemon has judged it."""
-
-    request_id: int
-    standing: str
-    reason: str
-    stage: str
-    """Where the request is on chain, in one word."""
-    round: int
-    claimable: int
-    """What this account could collect now, in the currency's smallest unit."""
-    currency: Currency
-
-
-def seen_requests(
-    client: ChainClient, state: Path, address: str
-) -> list[tuple[int, str, str, dict[str, Any]]]:
-    """Number, the daemon's decision and its reason, and the event of its creation, of each request
-    that the daemon has seen."""
-    path = state_file(state, client.deployment, address)
-    if not path.exists():
-        return []
-    seen = ProviderState(path, client.deployment, address)
-    try:
-        return [
-            (request, str(judged), reason, seen.events(request, "RequestCreated")[-1])
-            for request, judged, reason in seen.all_requests()
-        ]
-    finally:
-        seen.close()
 
 
 @dataclass(frozen=True)
