@@ -97,7 +97,7 @@ class Sale:
             client=self.client,
             deployment=self.client.deployment,
             keys=keys,
-            store=self.scene.store,
+            fetching=SimpleNamespace(take=lambda _, *what: self.scene.store.get(*what)),
             state=ProviderState(path, self.client.deployment, keys.address),
             cache=cache,
             exchange=None,
