@@ -7,8 +7,9 @@ kind, or what a view returns. test_audit.py falsifies what only a transaction or
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,22 +87,25 @@ def memory() -> dict[str, Message]:
 
 
 @pytest.fixture(scope="module")
-def audited(market: DigitsMarket, memory: dict[str, Message]) -> Audited:
+def audited(market: DigitsMarket, memory: dict[str, Message]) -> Iterator[Audited]:
     """`audited(told)`: what an audit finds through a node that tells these things."""
     committee = play_rounds(market)
     deliver_and_sell(committee)
+    lie = honest
 
-    def found(told: Told) -> AuditReport:
-        with node_in_front(market.client.rpc.endpoint, told=told, memory=memory) as url:
-            client = ChainClient.connect(url, market.client.deployment)
-            try:
+    def told(message: Message, result: Any) -> Any:
+        return lie(message, result)
+
+    with node_in_front(market.client.rpc.endpoint, told=told, memory=memory) as url:
+
+        def found(told: Told) -> AuditReport:
+            nonlocal lie
+            lie = told
+            with closing(ChainClient.connect(url, market.client.deployment)) as client:
                 return audit(client, market.store, committee.id)
-            finally:
-                client.close()
 
-    report = found(honest)
-    assert report.failed == []
-    return found
+        assert found(honest).failed == []
+        yield found
 
 
 def is_noticed(audited: Audited, told: Told) -> bool:
