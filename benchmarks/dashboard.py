@@ -50,10 +50,10 @@ SUBJECTS = ("pumps", "wounds", "invoices", "turbines", "retina", "claims", "soil
 
 TYPES = {
     "ModelsSubmitted": ["uint256", "uint256", "bytes32[]"],
-    "SliceOpened": ["uint256", "bytes"],
+    "SliceOpened": ["uint256", "bytes", "bytes32"],
     "VotesCommitted": ["uint256", "uint256", "bytes32[]"],
     "VotesRevealed": ["uint256", "uint256", "uint256[]"],
-    "RoundTallied": ["uint256", "bool", "(uint256,uint256,uint256,uint256,uint256)"],
+    "RoundTallied": ["uint256", "bool", "(uint256,uint256,uint256,uint256,uint256)", "bytes32"],
     "Attested": ["uint256", "uint256", "bytes32", "uint256"],
     "RoundFinalised": ["uint256", "uint256", "bytes32", "uint256", "uint256"],
     "Credited": ["uint256", "uint256", "uint256", "bytes32"],
@@ -147,11 +147,11 @@ def _rounds_of(request: int) -> Iterator[bytes]:
         board, blind = judge(words, everyone, 9_000, 50)
         for seat in range(MEMBERS):
             yield _entry("ModelsSubmitted", request, number, 1 << seat, [digest])
-        yield _entry("SliceOpened", request, number, bytes(80))
+        yield _entry("SliceOpened", request, number, bytes(80), bytes(32))
         yield _entry("VotesCommitted", request, number, everyone, [digest] * MEMBERS)
         for voter in range(MEMBERS):
             yield _entry("VotesRevealed", request, number, 1 << voter, [words[voter]])
-        yield _entry("RoundTallied", request, number, blind, board.fields)
+        yield _entry("RoundTallied", request, number, blind, board.fields, bytes(32))
         yield _entry("Attested", request, number, everyone, digest, 0)
         yield _entry("RoundFinalised", request, number, 0, digest, error, everyone)
         yield _entry("Credited", request, 2 << 32 | 1 << 16, board.points, 1 << 16, digest)
@@ -290,7 +290,7 @@ def _moving(client: ChainClient, pid: int) -> tuple[float, dict[int, float]]:
     moments: dict[int, float] = {}
     for number in range(SECONDS):
         with replaying(client, client.deployment.rounds, 2):
-            entry = _entry("SliceOpened", REQUESTS, number, bytes(80))
+            entry = _entry("SliceOpened", REQUESTS, number, bytes(80), bytes(32))
             emit(client, client.deployment.rounds, [entry])
         moments[int(client.rpc.call("eth_blockNumber"), 16)] = time.monotonic()
         time.sleep(1)
