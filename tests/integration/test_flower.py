@@ -88,8 +88,8 @@ IRIS = asked(
 IMAGES = asked(
     "pytorchexample",
     parameters={
-        "run_config": "num-server-rounds = 1, fraction-evaluate = 0.5, local-epochs = 6,"
-        " learning-rate = 0.05, batch-size = 16",
+        "run_config": "num-server-rounds = 1, fraction-evaluate = 0.5, local-epochs = 3,"
+        " learning-rate = 0.01, batch-size = 16",
         "inputs": "img",
         "pictures": 1,
         "measure": "eval_acc",
