@@ -4,6 +4,7 @@
     python -m scripts.mutation --only TEXT  those whose file or effect contains TEXT; writes nothing
     python -m scripts.mutation --sample 20 --minutes 60
                                             the first 20, if time allows
+    python -m scripts.mutation --new 3      three more than before, then the report of all
 
 Each mutant is a copy of the sources with one change, in a temporary folder; the checkout is not
 touched. Only the contracts that depend on the change are compiled, once. Then tests run until one
@@ -11,8 +12,9 @@ fails: first the file that failed last time, then those named in mutants.toml, t
 all tests that failed must pass without a mutant.
 Results so far are in .cache/mutation.json: an interrupted run resumes, and a mutant is tried again
 only when its sources or the tests concerned have changed.
-Results: docs/results/mutation.json. Exit status 1 for a mutant that passes all tests unless
-mutants.toml explains it as equivalent, and for an explanation that a test refutes.
+Results: docs/results/mutation.json, which stays as it is if no mutant has ever run. Exit status 1
+for a mutant that passes all tests unless mutants.toml explains it as equivalent, for an explanation
+that a test refutes, and if nothing ran.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -251,11 +254,14 @@ def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
         return next((failed for failed in found if failed), "")
 
 
-def run_all(mutants: Sequence[Mutant], until: float | None = None) -> list[Outcome | None]:
+def run_all(
+    mutants: Sequence[Mutant], until: float | None = None, new: int | None = None
+) -> list[Outcome | None]:
     """The result of each mutant, WORKERS at a time; None if it was not begun.
 
     Args:
         until: time.monotonic() from which no mutant is begun; none if there is no such time.
+        new: how many are begun besides those whose result is known; all if it is None.
 
     Raises ValueError if one does not fit the sources, RuntimeError if a test that killed one also
     fails without it, Unending if these tests had to be stopped.
@@ -265,6 +271,7 @@ def run_all(mutants: Sequence[Mutant], until: float | None = None) -> list[Outco
     sources, progress, last = Sources(), Progress(PROGRESS), last_killers()
     with tempfile.TemporaryDirectory(prefix="fedpact-mutation-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
+        begun = count()
         for number in range(WORKERS):
             trees.put(Tree(Path(folder) / str(number)))
 
@@ -274,7 +281,8 @@ def run_all(mutants: Sequence[Mutant], until: float | None = None) -> list[Outco
             if known is not None:
                 return Outcome(killed_by=known)
             tree = trees.get()
-            if until is not None and time.monotonic() > until:
+            late = until is not None and time.monotonic() > until
+            if late or (new is not None and next(begun) >= new):
                 trees.put(tree)
                 return None
             try:
@@ -313,6 +321,7 @@ def _arguments() -> argparse.Namespace:
         "--only", default="", help="only mutants whose file or effect contains this"
     )
     parser.add_argument("--sample", type=int, default=150, help="how many; 150 by default")
+    parser.add_argument("--new", type=int, help="begin no more than so many")
     parser.add_argument("--minutes", type=float, help="begin no mutant after so many minutes")
     return parser.parse_args()
 
@@ -323,7 +332,7 @@ def main() -> int:
     mutants = [mutant for mutant in population[: given.sample] if given.only in mutant.name]
     until = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
-        outcomes = run_all(mutants, until)
+        outcomes = run_all(mutants, until, given.new)
     except (ValueError, RuntimeError, Unending, contracts.CompileError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -342,6 +351,9 @@ def main() -> int:
         print(line)
     killed = sum(bool(found.killed_by) for _, found in done)
     print(f"{len(done)} mutants, {killed} killed, {len(wrong)} wrong")
+    if not any(outcomes):
+        print(f"nothing ran: {RESULTS.name} stays as it is", file=sys.stderr)
+        return 1
     if not given.only:
         command = shlex.join(["python", "-m", "scripts.mutation", *sys.argv[1:]])
         results = report(mutants, outcomes, len(population), command)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import mutation
 from scripts.mutants import Mutant, sampled_mutants
 from scripts.mutation import RESULTS, TESTS, Progress, Tree, Unending
 from scripts.mutation_report import Outcome, report
@@ -59,11 +60,40 @@ def test_a_mutant_whose_tests_had_to_be_stopped_is_not_killed(
     assert "quiet machine" in Outcome(unending=True).wrong(mutant)
 
 
+def gone(each: list[dict[str, str]]) -> list[str]:
+    """The tests that killed a mutant and are not there any more."""
+    killers = [one["killed_by"] for one in each if "::" in one.get("killed_by", "")]
+    missing = []
+    for killer in killers:
+        file, *_, name = killer.split("::")
+        path = ROOT / file
+        if not path.exists() or f"def {name.split('[')[0]}(" not in path.read_text():
+            missing.append(killer)
+    return missing
+
+
 def test_the_killing_tests_exist() -> None:
-    for one in json.loads(RESULTS.read_text())["each"]:
-        if "::" in one.get("killed_by", ""):
-            file, *_, name = one["killed_by"].split("::")
-            assert f"def {name.split('[')[0]}(" in (ROOT / file).read_text()
+    assert gone(json.loads(RESULTS.read_text())["each"]) == []
+
+
+def test_a_killing_test_that_is_gone_is_found() -> None:
+    here = "tests/contracts/mutation/test_mutants.py"
+    killers = [f"{here}::test_the_killing_tests_exist", f"{here}::test_no_more[1]", "gone.py::test"]
+    each = [{"state": "killed", "killed_by": killer} for killer in killers]
+    assert gone([*each, {"state": "not run"}]) == killers[1:]
+
+
+def test_a_run_in_which_nothing_ran_leaves_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--minutes 0` once replaced them by 150 that were not run."""
+    kept = tmp_path / "mutation.json"
+    kept.write_text("earlier")
+    monkeypatch.setattr(mutation, "RESULTS", kept)
+    monkeypatch.setattr(mutation, "run_all", lambda mutants, *_: [None] * len(mutants))
+    monkeypatch.setattr("sys.argv", ["mutation", "--minutes", "0"])
+    assert mutation.main() == 1
+    assert kept.read_text() == "earlier"
 
 
 def test_earlier_results_hold_until_the_tests_change(tmp_path: Path) -> None:
