@@ -9,7 +9,7 @@ import {UncheckedArrays} from "./UncheckedArrays.sol";
 library Quorum {
     using UncheckedArrays for uint256[];
 
-    uint256 internal constant TWO_THIRDS = 0;
+    /// @dev The other rule, two thirds, is 0.
     uint256 internal constant UNANIMOUS = 1;
 
     /// @notice The number of matching attestations needed: two thirds of those who revealed, rounded up (or all of them), at

@@ -16,11 +16,4 @@ library UncheckedArrays {
             mstore(add(add(array, 0x20), shl(5, index)), value)
         }
     }
-
-    /// @notice Shortens an array to its first `length` elements; it must have at least as many.
-    function cut(uint256[] memory array, uint256 length) internal pure {
-        assembly ("memory-safe") {
-            mstore(array, length)
-        }
-    }
 }
