@@ -16,7 +16,7 @@ from fedpact.learning.artefact import Model, encode
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of, flower, packages, privacy_statement
 from fedpact.learning.families.flower import FlowerFamily
-from fedpact.learning.flower.jobs import AppFailed, Job, Train
+from fedpact.learning.flower.jobs import AppFailed, Job, Train, config_of, config_text
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SeededNoise
@@ -232,6 +232,12 @@ def test_what_an_app_cannot_do_is_refused(fields: dict[str, Any], said: str) -> 
 def test_parameters_that_name_no_app_are_refused(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises((SpecificationError, UnknownFamily), match=said):
         changed(family={"name": "flower", "parameters": {**PARAMETERS, **parameters}})
+
+
+def test_settings_in_tables_have_the_tables_name() -> None:
+    said = 'penalty = "l2", params.eta = 0.1, params.tree.depth = 3'
+    assert config_of(said) == {"penalty": "l2", "params.eta": 0.1, "params.tree.depth": 3}
+    assert config_of(config_text(config_of(said))) == config_of(said)
 
 
 def test_a_policy_lists_apps_one_by_one(spec: Specification, tmp_path: Path) -> None:

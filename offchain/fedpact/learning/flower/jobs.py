@@ -3,7 +3,7 @@
 import json
 import tomllib
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import FedpactError, InvalidInput
@@ -103,20 +103,29 @@ class Described:
 
 
 def config_of(text: str) -> Config:
-    """The settings that a text names: those of a TOML inline table, `lr = 0.1, penalty = "l2"`.
+    """The settings that a text names: those of a TOML inline table, `lr = 0.1, penalty = "l2"`. One
+    in a table of its own has that in its name, `params.eta`, as Flower has it.
 
     Raises InvalidInput.
     """
     try:
-        found = tomllib.loads("c = {" + text + "}")["c"]
+        found = _flat(tomllib.loads("c = {" + text + "}")["c"])
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidInput(f"settings {text!r}: {error}; as in 'lr = 0.1, penalty = \"l2\"'") from (
-            error
-        )
+        raise InvalidInput(
+            f"settings {text!r}: {error}; as in 'lr = 0.1, penalty = \"l2\"'"
+        ) from error
     for name, value in found.items():
         if not isinstance(value, int | float | str | list):
             raise InvalidInput(f"setting {name}: {value!r} is no number, text or list of them")
-    return dict(found)
+    return found
+
+
+def _flat(table: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        inner = _flat(value, f"{before}{name}.") if isinstance(value, dict) else {}
+        found |= inner or {before + name: value}
+    return found
 
 
 def config_text(config: Config) -> str:
