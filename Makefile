@@ -133,7 +133,7 @@ bench-round: setup ## seconds and gas per round of the protocol itself: docs/res
 bench-restart: setup ## from a daemon's start to its first duty, after kill -9: docs/results/restart.json
 	@$(BIN)/python -m benchmarks.restart --json docs/results/restart.json
 
-bench-idle: setup ## calls of a daemon in an hour in which nothing is open: docs/results/idle.json
+bench-idle: setup ## calls and memory of a daemon while nothing is open: docs/results/idle.json
 	@$(BIN)/python -m benchmarks.idle --json docs/results/idle.json
 
 bench-pool: setup ## a hundred daemons, ten drawn a round: time, memory, gas: docs/results/pool.json
