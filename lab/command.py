@@ -92,7 +92,9 @@ def run_experiments(
     every: Annotated[
         bool, typer.Option("--all", help="Run all experiments that have the scale.")
     ] = False,
-    scale: Annotated[Scale, typer.Option(help="small: minutes on two cores.")] = Scale.SMALL,
+    scale: Annotated[
+        Scale, typer.Option(help="small: minutes on two cores; medium: hours.")
+    ] = Scale.SMALL,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Number of seeds (default: as in the file).")
     ] = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fedpact.cli.output import print_rows, write_text
+from lab.consensus_scale.claims import claims
 from lab.consensus_scale.mode import Mode
 from lab.harness.standalone import StandaloneStudy
 from lab.provider_network.source import DocumentSource
@@ -18,6 +19,7 @@ STUDY = StandaloneStudy(
     title="What a request costs among 100 to 100,000 participants, by PoQ and by proof of work",
     results="consensus.json",
     page="consensus.json",
+    claims=claims,
 )
 
 

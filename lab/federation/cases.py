@@ -56,10 +56,10 @@ class LearningSettings(BaseModel):
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     """One federation; data, initial model, samples and batches depend on the case's seed."""
-    settings = _settings(case)
+    settings = settings_of(case)
     source = sources.load(case.dataset, case.seed)
-    federation = _federation(case, settings, source)
-    test = _test_set(source, settings.test_examples, case.seed)
+    federation = federation_of(case, settings, source)
+    test = test_set(source, settings.test_examples, case.seed)
     total = federation.spec.rounds
     model, curves = train_federation(
         federation,
@@ -106,14 +106,16 @@ def privacy_of(spec: Specification) -> dict[str, Any]:
     return {"mode": privacy.mode.value, **asdict(cost(release, privacy.delta))}
 
 
-def _settings(case: Case) -> LearningSettings:
+def settings_of(case: Case) -> LearningSettings:
+    """The case's settings; raises InvalidInput for others than a federation's."""
     try:
         return LearningSettings.model_validate(dict(case.settings))
     except ValidationError as error:
         raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
 
 
-def _federation(case: Case, settings: LearningSettings, source: Source) -> Federation:
+def federation_of(case: Case, settings: LearningSettings, source: Source) -> Federation:
+    """The case's providers with their parts of the data, and the specification."""
     chosen = _drawn(len(source.y_train), settings.train_examples, case.seed)
     if settings.pooled:
         parts = [chosen]
@@ -165,7 +167,8 @@ def _specification(case: Case, settings: LearningSettings, source: Source) -> Sp
     ).specification
 
 
-def _test_set(source: Source, count: int | None, seed: int) -> Dataset:
+def test_set(source: Source, count: int | None, seed: int) -> Dataset:
+    """`count` test examples, drawn with the seed; all if None."""
     kept = _drawn(len(source.y_test), count, seed)
     return replace(source, x_test=source.x_test[kept], y_test=source.y_test[kept]).test_set()
 

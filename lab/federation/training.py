@@ -192,7 +192,7 @@ def train_federation(
         local = [
             measured(federation, model, own_tests[provider])
             if own_tests
-            else _on_own_labels(federation, model, federation.parts[provider], test)
+            else on_own_labels(federation, model, federation.parts[provider], test)
             for provider, model in outcome.locals.items()
         ]
         curves.local.append(float(np.mean(local)))
@@ -243,7 +243,7 @@ def _numpy(values: "torch.Tensor") -> NDArray[np.float32]:
     return found
 
 
-def _on_own_labels(federation: Federation, model: Model, part: Dataset, test: Dataset) -> float:
+def on_own_labels(federation: Federation, model: Model, part: Dataset, test: Dataset) -> float:
     """Accuracy on `test`, with labels weighted by their shares in `part`. Labels that the provider
     or the test set lacks are ignored."""
     if federation.spec.task != "classification":

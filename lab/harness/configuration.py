@@ -28,9 +28,11 @@ PROVIDERS = "providers"
 
 
 class Scale(StrEnum):
-    """`small`: two cores, minutes. `full`: the paper's own setting."""
+    """`small`: two cores, minutes. `medium`: the paper's rounds, epochs, batches and providers on
+    fewer examples and a smaller network; two cores, hours. `full`: the paper's own setting."""
 
     SMALL = "small"
+    MEDIUM = "medium"
     FULL = "full"
 
 
@@ -144,7 +146,7 @@ class Experiment(_Table):
         compared = [(one.metric, one.method, one.base) for one in self.gaps]
         compared += [(one.metric, one.method, one.base) for one in self.claims]
         for metric, *methods in compared:
-            if unknown := set(methods) - set(self.methods):
+            if unknown := set(methods) - self._labels():
                 raise ValueError(f"{metric!r} compares the unknown methods {sorted(unknown)}")
         for scale in self.scales.values():
             if strange := set(scale.grid) - set(self.grid):
@@ -154,6 +156,12 @@ class Experiment(_Table):
                 if not isinstance(count, int) or count < 1:
                     raise ValueError(f"a grid's number of providers is {count!r}")
         return self
+
+    def _labels(self) -> set[str]:
+        """How results name the methods, at every grid point of any scale."""
+        grids = [{**self.grid, **scale.grid} for scale in self.scales.values()]
+        points = [point for grid in grids for point in grid_points(grid)]
+        return {label(name, point) for name in self.methods for point in points}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ Run = Callable[[Case, Checkpoint], Mapping[str, Any]]
 
 KINDS = {
     "federation": "lab.federation.cases:run",
+    "personal": "lab.personal_models.cases:run",
     "robustness": "lab.robustness.cases:run",
     "privacy": "lab.fixed_features.cases:run",
     "request": "lab.fixed_features.request_cases:run",

@@ -34,7 +34,9 @@ def report(
     rows = [row for study in found for row in summary_rows(study)]
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(written[0], (text + "\n").encode())
-    write_whole(written[1], tables.index(found, standalone_rows, unmatched).encode())
+    claimed = [claim for study in standalone for claim in study.claimed(folder)]
+    index = tables.index(found, standalone_rows, claimed, unmatched)
+    write_whole(written[1], index.encode())
     for experiment in experiments:
         own = [study for study in found if study.experiment is experiment and study.started]
         if own:

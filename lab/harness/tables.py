@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.harness import configuration
 from lab.harness.configuration import Claim, Experiment, PaperFigure, Unit
 from lab.harness.results import Result
+from lab.harness.standalone import StandaloneClaim
 from lab.harness.statistics import MeanEstimate, ahead_from, estimate, paired_difference
 from lab.harness.studies import Cell, Study, cells
 
@@ -18,9 +19,13 @@ IndexRow = tuple[str, str, str, str, str, str]
 
 
 def index(
-    studies: Sequence[Study], standalone: Sequence[IndexRow], unmatched: Sequence[Result]
+    studies: Sequence[Study],
+    standalone: Sequence[IndexRow],
+    claimed: Sequence[StandaloneClaim],
+    unmatched: Sequence[Result],
 ) -> str:
-    """The list of all pages and of what has not been run; `standalone` are its last rows."""
+    """The list of all pages and of what has not been run; `standalone` are its last rows, `claimed`
+    the claims about studies without a configuration file."""
     lines = ["# Results of experiments", "", HEAD, ""]
     lines.append(
         "Scale `full` is the paper's own setting; `small` is cut down for two cores and says "
@@ -52,6 +57,8 @@ def index(
     claims = [(study, claim) for study in run for claim in study.experiment.claims]
     if claims:
         lines += ["", "## The papers' claims and our results", "", *_claims(claims)]
+    if claimed:
+        lines += ["", "### Computed, not repeated", "", *_computed(claimed)]
     if unmatched:
         names = sorted({str(result.case.get("experiment")) for result in unmatched})
         lines += [
@@ -231,7 +238,7 @@ def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
                 _signed(paired, unit),
                 _verdict(paired),
                 _ahead(study, claim),
-                str(paired.count),
+                _seeds_ahead(study, claim),
                 study.scale.value,
             )
         )
@@ -243,10 +250,24 @@ def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
         "ours, same seeds [95 %]",
         "result at this scale",
         "ahead from round",
-        "seeds",
+        "seeds ahead",
         "scale",
     )
     return table(head, rows)
+
+
+def _computed(claims: Sequence[StandaloneClaim]) -> list[str]:
+    rows = [
+        (
+            claim.text,
+            claim.source,
+            claim.setting,
+            f"{claim.ours:,.4g} against {claim.base:,.4g} {claim.unit}",
+            claim.verdict,
+        )
+        for claim in claims
+    ]
+    return table(("claim", "source", "setting", "ours", "result"), rows)
 
 
 def _verdict(paired: MeanEstimate) -> str:
@@ -255,6 +276,16 @@ def _verdict(paired: MeanEstimate) -> str:
     if paired.low > 0:
         return "observed"
     return "opposite observed" if paired.high < 0 else "not significant"
+
+
+def _seeds_ahead(study: Study, claim: Claim) -> str:
+    """In how many of the seeds that both have the method is above the base."""
+    ours, base = (
+        study.values((claim.partition, method), claim.metric)
+        for method in (claim.method, claim.base)
+    )
+    both = ours.keys() & base.keys()
+    return f"{sum(ours[seed] > base[seed] for seed in both)} of {len(both)}"
 
 
 def _ahead(study: Study, claim: Claim) -> str:

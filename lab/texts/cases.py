@@ -5,8 +5,9 @@ Settings: `family`, one of FAMILIES, with `parameters`, its fields; `epsilon`, a
 section IV-B); `held_out`: test on every fifth training document, which is then not trained on.
 
 Metrics: `macro_auc` and `accuracy` on the test documents; `running_time` from raw text to the
-global model with one core per provider, and `training_time`, the part without the representation,
-both in processor seconds of one thread divided by LONGEST. Families with rounds have the curve
+global model with one core per provider, `training_time`, the part without the representation, and
+`serial_time`, of all providers one after another: processor seconds of one thread divided by
+LONGEST. Families with rounds have the curve
 `accuracy`.
 """
 
@@ -66,6 +67,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
             "accuracy": quality.accuracy,
             "running_time": min(1.0, seconds.running / LONGEST),
             "training_time": min(1.0, seconds.slowest_training / LONGEST),
+            "serial_time": min(1.0, seconds.processor / LONGEST),
         },
         "curves": {"accuracy": found.curve} if found.curve else {},
         "privacy": found.privacy,

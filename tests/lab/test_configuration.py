@@ -67,6 +67,22 @@ def test_the_number_of_providers_may_be_an_axis() -> None:
     assert "providers" not in case.settings
 
 
+def test_a_claim_may_compare_grid_points() -> None:
+    claim = """
+[[claims]]
+text = "more shares, more of it"
+partition = "class5"
+metric = "global_accuracy"
+method = "plain share=0.3"
+base = "plain share={base}"
+source = "Fig. 1"
+"""
+    found = configuration.parse("little", GRIDDED + claim.format(base="0.0"))
+    assert found.claims[0].base == "plain share=0.0"
+    with pytest.raises(InvalidInput, match="compares the unknown methods"):
+        configuration.parse("little", GRIDDED + claim.format(base="0.4"))
+
+
 def test_an_invalid_number_of_providers_is_refused() -> None:
     text = GRIDDED.replace("[grid]", '[grid]\nproviders = [2, "many"]')
     with pytest.raises(InvalidInput, match="number of providers is 'many'"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fedpact.errors import InvalidInput
+from lab.consensus_scale.command import STUDY as CONSENSUS
 from lab.harness import configuration
 from lab.harness.configuration import Experiment, Scale
 from lab.harness.needs import need
@@ -107,7 +108,7 @@ def test_a_claim_is_compared_with_the_paired_difference(tmp_path: Path) -> None:
     assert (
         "| other is better | digits | class5 | +17.99 % | +40.00 [+40.00, +40.00] | "
         "observed | 2 of 2 "
-        "| 2 | small |"
+        "| 2 of 2 | small |"
     ) in (tmp_path / "README.md").read_text()
 
 
@@ -124,6 +125,30 @@ def test_a_claim_that_is_not_observed_is_reported(
     report(tmp_path, [filled(tmp_path, COMPARED, {**FIGURES, "other": other})])
 
     assert said in (tmp_path / "little.md").read_text()
+
+
+def test_what_one_way_takes_less_of_is_computed_from_a_study_s_file(tmp_path: Path) -> None:
+    costs = [
+        {
+            "mode": mode,
+            "members": members,
+            "chain_nodes": 10,
+            "work": {"consensus": seconds},
+            "messages": {"lookup": 5.0, "chain": messages},
+        }
+        for mode, members, seconds, messages in (
+            ("poq", 10, 0.5, 9.0),
+            ("pow", 10, 20.0, 6.0),
+            ("poq", 100, 0.5, 9.0),  # not everybody keeps the chain: another comparison
+        )
+    ]
+    (tmp_path / "consensus.json").write_text(json.dumps({"costs": costs}))
+    report(tmp_path, [filled(tmp_path, COMPARED)], [CONSENSUS])
+
+    page = (tmp_path / "README.md").read_text()
+    assert "| 10 participants | 0.5 against 20 CPU s | observed |" in page
+    assert "| 10 participants | 14 against 11 messages | opposite observed |" in page
+    assert "100 participants" not in page
 
 
 def test_a_grid_is_shown_with_its_last_axis_across(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.artefact import Model
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
+from fedpact.learning.strategies.base import combine
 from fedpact.learning.training import LocalTraining
 from fedpact.types.privacy import Privacy, PrivacyMode
 from fedpact.types.specification import Specification
 
 PASSES = 10
 """Local trainings, each as the request asks for in a round."""
+AVERAGED = 5
+"""The personal model is the mean of what the last so many of them end with (Polyak & Juditsky
+1992): with few records a single one depends on its last batches."""
 
 
 def personalising(spec: Specification) -> Strategy:
@@ -40,7 +44,8 @@ def personal_model(
     dataset: Dataset,
     on_pass: Callable[[int], None] | None = None,
 ) -> Model:
-    """PASSES local trainings that begin at the global model, and are drawn towards it.
+    """PASSES local trainings that begin at the global model and are drawn towards it; the mean of
+    the last AVERAGED.
 
     No record's contribution is clipped and nothing is noised, whatever the request's privacy says
     of what is released.
@@ -55,15 +60,17 @@ def personal_model(
     plan, fixed = personalising(spec), Globals(global_model, global_model)
     openly = spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})
     memory: Memory | None = None
-    model = global_model
+    last: list[tuple[float, Model]] = []
     for number in range(1, PASSES + 1):
         task = plan.personal(fixed, memory)
         assert task is not None
         model = _trained(openly, number, task, dataset)
         memory = plan.keep(memory, model)
+        if number > PASSES - AVERAGED:
+            last.append((1 / AVERAGED, model))
         if on_pass is not None:
             on_pass(number)
-    return model
+    return combine(*last)
 
 
 def _trained(spec: Specification, number: int, task: LocalTask, dataset: Dataset) -> Model:

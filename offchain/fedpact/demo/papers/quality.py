@@ -3,7 +3,7 @@ leader, the approvals, and the record tuples of their table I."""
 
 from collections.abc import Sequence
 
-from fedpact.chain.bindings.events import RoundFinalised, RoundPosted, VotesRevealed
+from fedpact.chain.bindings.events import RoundFinalised, RoundOpened, RoundPosted, VotesRevealed
 from fedpact.consensus.leader import capped_weights
 from fedpact.demo.papers.story import Story, short, table
 from fedpact.provider.published import submissions
@@ -94,8 +94,10 @@ def _said(vote: int, seat: int) -> str:
 def show_transactions(story: Story, look: RequestLook, spec: Specification) -> None:
     """Table I's tuple of each model transaction."""
     rounds = {one.number: one for one in final_rounds(look, spec)}
+    pointers = {one.round: one.history for one in look.events(RoundOpened)}
     shown = table(
-        "Model transactions (table I)", "round", "owner", "receiver", "model data", "MAE", "time"
+        "Model transactions (table I)",
+        *("round", "hash pointer", "owner", "receiver", "model data", "MAE", "time"),
     )
     receivers = {one.account for one in rounds[1].members}
     for owner in sorted(receivers):
@@ -106,6 +108,7 @@ def show_transactions(story: Story, look: RequestLook, spec: Specification) -> N
             score = made.scores[owner]
             shown.add_row(
                 str(which.round),
+                f"{pointers[which.round].hex()[:12]}…",
                 short(owner),
                 f"all {len(receivers)}",
                 f"{digest.hex()[:12]}…",
@@ -117,5 +120,5 @@ def show_transactions(story: Story, look: RequestLook, spec: Specification) -> N
         "table I, fig. 7",
         "model data are a digest, the sealed bytes are in the content store; MAE is the median of"
         " the others' votes, since nothing would check the owner's; the hash pointer is the running"
-        " hash of all rounds, which the audit follows",
+        " hash of all rounds before, which the audit follows; every member gets every model",
     )

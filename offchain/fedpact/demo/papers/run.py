@@ -1,5 +1,6 @@
 """`fedpact demo --paper`: one of the papers, whole."""
 
+import logging
 import time
 
 from rich.console import Console
@@ -15,6 +16,8 @@ from fedpact.demo.workspace import workspace
 def run_paper(options: PaperOptions, console: Console) -> list[str]:
     """Tell the paper's story; what failed of it, empty if all held."""
     started, story = time.monotonic(), Story(console)
+    # The story says itself that everybody can read a request's first model.
+    logging.getLogger("fedpact.requester.first_model").setLevel(logging.ERROR)
     with (
         workspace(options.keep, console) as folder,
         running_network(folder, options.store) as (network, registrar),

@@ -30,7 +30,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
 from fedpact.simulation.request import quality
 from fedpact.types.privacy import PaperMechanism
-from fedpact.types.requests import seats_of
+from fedpact.types.requests import PoolMember, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.specification import Specification
 
@@ -128,28 +128,34 @@ class WangDemo:
         spec = requester.specification(request)
         story.step(
             "3.2, stage 2",
-            f"request {request}: first model {spec.initial_model[:16]}…,"
+            f"request {request}: first model {spec.initial_model[:16]}…, which everybody can read,"
             f" {PAYMENT_WEI / 1e18:g} ether in escrow, usage rules {spec.usage_rules!r}",
         )
         pause = poll_seconds(self._options)
+        members: list[PoolMember] = []
         with show_progress(story.console, spec.rounds) as show:
 
             def report(progress: RequestProgress) -> None:
                 network.check_daemons()
+                if progress.round and not members:
+                    members.extend(self._tell_members(request))
                 show(progress)
 
             end = requester.follow(request, report, poll_interval=pause)
         story.expect(end.model, f"request {request} ended without a model")
         seen = look(self._client, request)
+        self._tell_rounds(seen)
+        self._tell_end(seen, request)
+        return request
+
+    def _tell_members(self, request: int) -> tuple[PoolMember, ...]:
         members = self._client.pool.members(request)
-        story.step(
+        self._story.step(
             "3.2, stage 3",
             f"{len(members)} providers opted in: account, number of samples and the root of type,"
             " size and attributes are on chain",
         )
-        self._tell_rounds(seen)
-        self._tell_end(seen, request)
-        return request
+        return members
 
     def _tell_rounds(self, seen: RequestLook) -> None:
         story, members = self._story, self._client.pool.members(seen.request_id)
@@ -181,8 +187,8 @@ class WangDemo:
         again = sum(count - 1 for count in _draws(rounds).values())
         story.step(
             "4.1, eq. 1",
-            f"{again} trainings of members drawn again started between the global and their own"
-            " model; a member's first one in a request starts at the global model",
+            f"trainings of members that were drawn again: {again}; they started between the global"
+            " and the member's own model, a member's first one in a request at the global model",
         )
 
     @staticmethod

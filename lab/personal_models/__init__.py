@@ -1,0 +1,1 @@
+"""Personal models against what FedAvg and DLMU leave with a provider."""
