@@ -46,6 +46,16 @@ def test_a_blank_line_precedes_every_list_and_table(document: Path) -> None:
             assert not before.strip() or before.startswith((" ", "#")), line
 
 
+def test_each_decision_has_a_number_of_its_own_and_stands_in_the_list() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+    numbers = [int(record.name[:4]) for record in records]
+    assert numbers == sorted(set(numbers))
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text()
+    for number, record in zip(numbers, records, strict=True):
+        assert record.read_text().startswith(f"# {number}. ")
+        assert f"[{number}]({record.name})" in listed, record.name
+
+
 def test_every_glossary_term_has_a_symbol_in_the_code() -> None:
     rows = [line for line in GLOSSARY.read_text().splitlines() if line.startswith("| ")]
     terms = TERM.findall(GLOSSARY.read_text())

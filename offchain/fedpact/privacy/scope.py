@@ -36,7 +36,8 @@ class Scope:
 
 def scope_of(privacy: Privacy) -> Scope:
     if privacy.sum is not None:
-        more = f"More than {privacy.colluders} members of a round that collude: epsilon fails then."
+        most = privacy.colluders
+        more = f"A round in which more than {most} of the members collude: epsilon fails then."
         return Scope(_SUMMED, (more, *_NOT_COVERED))
     if privacy.mode is PrivacyMode.SOUND:
         return Scope(_SOUND, _NOT_COVERED)

@@ -2,7 +2,7 @@
 
 Their addresses were written by strangers, so this is done only where the operator has said so, in a
 thread of its own that no page waits for, for few requests at a time, and each daemon is asked
-seldom (docs/adr/0060).
+seldom (docs/adr/0061).
 """
 
 from __future__ import annotations
