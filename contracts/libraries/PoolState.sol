@@ -19,7 +19,7 @@ library PoolStateLib {
     function opened(ITrainingPool.PoolPlan calldata plan) internal pure returns (PoolState) {
         uint256 bounds = (uint256(plan.minPool) << 152) | (uint256(plan.maxPool) << 168);
         uint256 drawn = (uint256(plan.cohort) << 184) | (uint256(plan.weightRule) << 192) | (uint256(plan.sampleCap) << 200);
-        uint256 reads = (uint256(plan.requesterOrganisation) << 216) | ((plan.reputations ? 1 : 0) << 232);
+        uint256 reads = (uint256(plan.requesterOrganisation) << 216) | (plan.reputations ? 1 << 232 : 0);
         return PoolState.wrap(plan.joinDeadline | bounds | drawn | reads);
     }
 

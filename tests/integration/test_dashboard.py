@@ -382,7 +382,7 @@ def test_following_is_live_on_a_terminal(shown: DashboardWorld, tmp_path: Path) 
         live.close()
         assert live.exitstatus == 130
     with fedpact_on_a_terminal(config, [*command, "--plain"]) as plain:
-        plain.expect("open: round 1, submit; 3 providers, 1 models submitted, 0 rounds final")
+        plain.expect("open: round 1, submit; 3 providers, 1 model submitted, 0 rounds final")
         assert "\x1b" not in plain.before
         plain.sendintr()
         plain.expect(pexpect.EOF)
@@ -396,7 +396,7 @@ def test_following_is_live_on_a_terminal(shown: DashboardWorld, tmp_path: Path) 
     lines.terminate()
     lines.wait()
     lines.stdout.close()
-    assert said == "open: round 1, submit; 3 providers, 1 models submitted, 0 rounds final\n"
+    assert said == "open: round 1, submit; 3 providers, 1 model submitted, 0 rounds final\n"
 
 
 def test_a_daemon_shows_its_requests_below_its_log(shown: DashboardWorld) -> None:

@@ -17,7 +17,7 @@ from typer.main import get_command
 from fedpact.chain.node import Node
 from fedpact.chain.records import Paid
 from fedpact.cli.main import app
-from fedpact.provider.monitor.metrics import Holdings, Metrics
+from fedpact.provider.monitor.metrics import Budget, Holdings, Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.settings import Settings
 
@@ -50,7 +50,7 @@ def families() -> list[Metric]:
     with metrics.duty("submit_model"):
         metrics.done("submit_model")
     metrics.paid(Paid(1, "SharingMarket.join", 1, 1, False))
-    metrics.holds(Holdings(1, 0.0, 8.0, 0, {"/": 1}))
+    metrics.holds(Holdings(1, {"": Budget(0.0, 8.0)}, 0, {"/": 1}))
     return list(metrics.registry.collect())
 
 

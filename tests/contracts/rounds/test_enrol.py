@@ -139,6 +139,19 @@ def test_a_contract_wallet_joins(r: Rounds, accounts: Any, expect_revert: Any) -
     assert enrolled(r) == [100, 150]
 
 
+@pytest.mark.parametrize("rules", [{"weightRule": 2}, {"leaderRule": 1}, {}])
+def test_reputations_are_noted_where_the_request_reads_them(
+    rounds_of: Any, rules: dict[str, int]
+) -> None:
+    r: Rounds = rounds_of(3, **rules)
+    r.create()
+    r.enrol()
+    held = [r.on.ledger.functions.reputation(one.address).call() for one in r.members]
+    assert all(held)
+    words = r.on.pool.functions.members(r.id, 0, 3).call()
+    assert [(word >> 32) & 0xFFFF for word in words] == (held if rules else [0, 0, 0])
+
+
 def test_portions_are_merged(rounds_of: Any) -> None:
     r: Rounds = rounds_of(14)
     r.create()

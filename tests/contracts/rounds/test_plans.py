@@ -45,8 +45,10 @@ def test_plans_at_their_bounds_are_taken(rounds_of: Any) -> None:
     for bounds in (least, most):
         r: Rounds = rounds_of(3, **bounds)
         r.create()
-        facts = r.on.pool.functions.facts(r.id).call()
-        assert facts.plan.cohort == bounds["cohort"]
+        plan = r.on.pool.functions.facts(r.id).call().plan
+        fixed = ("minPool", "maxPool", "cohort", "weightRule", "sampleCap")
+        assert [getattr(plan, name) for name in fixed] == [r.terms[name] for name in fixed]
+        assert plan.reputations == (bounds is most)
 
 
 def test_a_turn_begins_and_ends_with_its_second(rounds_of: Any, expect_revert: Any) -> None:
