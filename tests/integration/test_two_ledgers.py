@@ -159,7 +159,7 @@ def test_an_older_ledger_that_takes_the_place_of_the_open_one_is_brought_up_to_d
     older = ledger.with_name("older.sqlite")
     with open_ledger(ledger, world.accounts[0]):
         shutil.copy(ledger, older)
-    request = requested(world, submit=60, commit=60, reveal=60)
+    request = requested(world, submit=40, commit=40, reveal=40)
     replaced: list[float] = []
 
     def strike(progress: RequestProgress) -> None:

@@ -4,8 +4,8 @@ A draft is a specification without the fields that follow from the rest: `versio
 `queries` and, under privacy mode `sound`, the noise (`privacy.noise_multiplier` and, for families
 that gather statistics first, `privacy.statistics_multiplier`). It may name the first model, by
 `initial_model` (a file or a CID) or by the `seed` that it is drawn with, leave out windows, and
-give `resale.price` as an amount of money such as "0.1 ether". Its table `terms` is for the second
-protocol (fedpact.requester.terms).
+give `resale.price` as an amount of money such as "0.1 ether". Its table `terms` is read by
+`fedpact.requester.terms`.
 """
 
 import json
