@@ -29,7 +29,7 @@ from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft
-from fedpact.requester.fetch import card_paths
+from fedpact.requester.model_file import card_paths
 from fedpact.types.requests import Status
 from fedpact.types.schema import schema_file
 from tests.support.flower_apps import NUMPY_RUN, installed, torchvision_stand_in

@@ -13,7 +13,7 @@ import pytest
 from fedpact.chain.bindings.events import RoundPosted, SliceOpened
 from fedpact.child import start_with_parent
 from fedpact.learning.families import family_of
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.client import Requester
 from fedpact.types.requests import Status
 from tests.support.waiting import PATIENCE
@@ -74,5 +74,5 @@ def test_a_request_that_nobody_attends_to(world: World) -> None:
     assert [one.round for one in events if isinstance(one, RoundPosted)] == [1, 2]
     assert not [one for one in events if isinstance(one, SliceOpened)]
     assert world.paid_as_mirrored(request)
-    spec, model = fetch.read(requester.model_path(request))
+    spec, model = model_file.read(requester.model_path(request))
     assert family_of(spec).error(spec, model, world.data.test.x, world.data.test.y) < 3_000

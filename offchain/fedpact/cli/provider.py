@@ -211,7 +211,7 @@ def personal(
     from fedpact.provider.data_sets import declared_schema
     from fedpact.provider.files import personal_model_file
     from fedpact.provider.personal import PRIVACY, train_personal
-    from fedpact.requester import fetch
+    from fedpact.requester import model_file
 
     at = session.of(context)
     declared = declared_schema(data, schema)
@@ -228,7 +228,7 @@ def personal(
         report,
     )
     file = output or personal_model_file(at.settings.state, at.deployment, at.address(), request_id)
-    fetch.write(file, encode(found.model), found.facts(), private=True)
+    model_file.write(file, encode(found.model), found.facts(), private=True)
     print_facts(
         {
             "file": str(file),

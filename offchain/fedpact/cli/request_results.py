@@ -25,7 +25,7 @@ def fetch(
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
-    from fedpact.requester.fetch import card_paths
+    from fedpact.requester.model_file import card_paths
 
     model = session.of(context).requester.fetch(request_id, output)
     facts = model.facts()
@@ -66,14 +66,14 @@ def answer(
 
     Example: fedpact --account bob request answer digits.safetensors queries.csv --output answers.csv
     """  # noqa: E501
-    from fedpact.requester import fetch
+    from fedpact.requester import model_file
     from fedpact.requester.answer import answer_file, as_csv, write_answers
     from fedpact.requester.answer import as_json as json_of
     from fedpact.requester.queries import were_asked
 
     path = _model_path(context, model)
     answers = answer_file(path, queries, ids)
-    asked = were_asked(queries, fetch.specification(path))
+    asked = were_asked(queries, model_file.specification(path))
     typer.echo(
         "these are the request's own queries"
         if asked

@@ -1,10 +1,10 @@
 """The requester: publish, pay, follow, fetch, answer."""
 
 from fedpact.requester.draft import Draft
-from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.model import Model
+from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.resale import Offer
 
 __all__ = [

@@ -25,11 +25,11 @@ from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
 from fedpact.requester.duties import Acting, Refund, next_duty, require_open, settle
-from fedpact.requester.fetch import FetchedModel, card_paths
 from fedpact.requester.fetching import fetch_model, receive
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.look import RequestLog, RequestLook, look
+from fedpact.requester.model_file import FetchedModel, card_paths
 from fedpact.requester.request import read_bytes
 from fedpact.requester.resale import Offer
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys

@@ -24,8 +24,8 @@ from fedpact.errors import ContentMissing, InvalidInput, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester.card.keeping import keep
-from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.look import RequestLook
+from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.provenance import provenance_of
 from fedpact.requester.slices import own_slices
 from fedpact.types.requests import PoolMember, seats_of

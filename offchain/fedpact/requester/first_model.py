@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.content.store import ContentStore
 from fedpact.errors import ModelError, SpecificationError
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 
@@ -75,13 +75,13 @@ def _bytes(
         data = path.read_bytes()
     except OSError as error:
         raise SpecificationError(f"draft: initial_model {path}: {error.strerror}") from error
-    if fetch.facts_path(path).exists():
-        if fetch.is_personal(path):
+    if model_file.facts_path(path).exists():
+        if model_file.is_personal(path):
             raise SpecificationError(
                 f"draft: initial_model {path} is a personal model: it was trained on records"
                 " without privacy, and everybody could read it"
             )
-        before = fetch.specification(path)
+        before = model_file.specification(path)
         for name in _ALIKE:
             if getattr(before, name) != getattr(spec, name):
                 raise SpecificationError(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import InvalidInput, ModelError
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.queries import Queries, queries_of
 from fedpact.types.names import label_key
 from fedpact.types.scores import MAX_SCORE
@@ -36,9 +36,9 @@ class Model:
         """
         self.path = path
         file = Path(path)
-        self._spec, self._weights = fetch.read(file)
-        self._error = fetch.measured_error(file)
-        self._decisions = fetch.decisions(file, len(self._spec.labels))
+        self._spec, self._weights = model_file.read(file)
+        self._error = model_file.measured_error(file)
+        self._decisions = model_file.decisions(file, len(self._spec.labels))
         self._told: set[tuple[str, ...]] = set()
 
     @property

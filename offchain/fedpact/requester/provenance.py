@@ -1,4 +1,4 @@
-"""Where a model came from, as the chain tells it."""
+"""Read from the chain where a fetched model came from, for its card."""
 
 from fedpact.chain.bindings.events import (
     Delivered,
@@ -17,8 +17,8 @@ from fedpact.requester.card.provenance import (
     global_model,
     specification_cid,
 )
-from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.look import RequestLook
+from fedpact.requester.model_file import FetchedModel
 
 
 def provenance_of(look: RequestLook, fetched: FetchedModel) -> Provenance:

@@ -15,10 +15,10 @@ from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.answer import answer, answer_file, as_csv, as_json
-from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.model import Model
+from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.queries import read_queries, were_asked
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
@@ -41,7 +41,7 @@ def model(tmp_path: Path, spec: Specification) -> Path:
     }
     path = tmp_path / "model.safetensors"
     fetched = FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path)
-    fetch.write(path, encode(weights), fetched.facts())
+    model_file.write(path, encode(weights), fetched.facts())
     return path
 
 
@@ -84,7 +84,7 @@ def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Pa
     (tmp_path / "q.csv").write_text("a,life,b\n1,7,0\n0,9,3\n")
     path = tmp_path / "model.safetensors"
     fetched = FetchedModel(1, "00", spec, "bafy", 3, 800, ("0x0",), path)
-    fetch.write(path, encode(weights), fetched.facts())
+    model_file.write(path, encode(weights), fetched.facts())
     model = Model(path)
     answers = answer(model, read_queries(tmp_path / "q.csv", spec))
     assert answers.columns["value"] == [pytest.approx(75), pytest.approx(12.5)]
@@ -170,7 +170,7 @@ def test_a_model_that_is_not_there_or_damaged_is_refused(model: Path, tmp_path: 
     model.write_bytes(model.read_bytes()[:-1])
     with pytest.raises(ModelError):
         answer_file(model, queries)
-    fetch.facts_path(model).write_text("[]")
+    model_file.facts_path(model).write_text("[]")
     with pytest.raises(ModelError):
         answer_file(model, queries)
 
@@ -196,7 +196,7 @@ def text_model(tmp_path: Path) -> Path:
     )
     path = tmp_path / "texts.safetensors"
     fetched = FetchedModel(1, "00", spec, "bafy", 1, None, ("0x0",), path)
-    fetch.write(path, encode(weights), fetched.facts())
+    model_file.write(path, encode(weights), fetched.facts())
     return path
 
 
@@ -220,7 +220,7 @@ def test_the_requests_own_queries_are_known_by_their_digest(
 ) -> None:
     (tmp_path / "own.txt").write_bytes(b"a tide\n")
     (tmp_path / "fresh.txt").write_bytes(b"a tide \n")
-    spec = fetch.specification(text_model)
+    spec = model_file.specification(text_model)
     assert were_asked(tmp_path / "own.txt", spec)
     assert not were_asked(tmp_path / "fresh.txt", spec)
 

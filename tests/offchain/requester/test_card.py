@@ -20,7 +20,7 @@ from fedpact.requester.card.markdown import markdown, plain
 from fedpact.requester.card.provenance import GlobalModel, Milestone, Provenance, ProviderShare
 from fedpact.requester.card.quality import Quality, interval, judge, share
 from fedpact.requester.decisions import Decisions
-from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.model_file import FetchedModel
 from fedpact.types.metric import Metric, MetricName
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft

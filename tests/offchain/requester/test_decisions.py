@@ -11,10 +11,10 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.answer import answer_file
 from fedpact.requester.decisions import Decisions, fitted
-from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.model_file import FetchedModel
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
 
@@ -110,14 +110,14 @@ def test_decisions_stay_beside_the_model(tmp_path: Path) -> None:
     spec, found = spec_of(), Decisions(0.25, (0.1, -0.1), (0.04, 0.96), 3_000)
     path = tmp_path / "model.safetensors"
     given = FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path, found)
-    fetch.write(given.path, encode(MODEL), given.facts())
-    assert fetch.decisions(path, 2) == found
-    assert json.loads(fetch.facts_path(path).read_text())["decisions"]["threshold"] == 0.04
+    model_file.write(given.path, encode(MODEL), given.facts())
+    assert model_file.decisions(path, 2) == found
+    assert json.loads(model_file.facts_path(path).read_text())["decisions"]["threshold"] == 0.04
     (tmp_path / "q.csv").write_text("a,b\n-4,0\n0,0\n")
     assert answer_file(path, tmp_path / "q.csv").labels == ["works", "fails"]
     with pytest.raises(ModelError, match="not for 3 labels"):
-        fetch.decisions(path, 3)
-    facts = json.loads(fetch.facts_path(path).read_text())
-    fetch.facts_path(path).write_text(json.dumps({**facts, "decisions": {"slope": 1}}))
+        model_file.decisions(path, 3)
+    facts = json.loads(model_file.facts_path(path).read_text())
+    model_file.facts_path(path).write_text(json.dumps({**facts, "decisions": {"slope": 1}}))
     with pytest.raises(ModelError, match="no decisions"):
         answer_file(path, tmp_path / "q.csv")

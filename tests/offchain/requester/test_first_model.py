@@ -10,7 +10,7 @@ import pytest
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import ContentMissing, SpecificationError
 from fedpact.learning.artefact import Model, encode
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.draft import Draft
 from fedpact.requester.request import prepare
 from fedpact.types.cid import Cid
@@ -26,8 +26,8 @@ def fetched(folder: Path, asked: Draft | None = None) -> Path:
     """A model as `request fetch` leaves it: the artefact and its description."""
     path = folder / "request-1.safetensors"
     spec = (asked or draft()).specification
-    fetched = fetch.FetchedModel(1, "ab", spec, "cid", 3, 100, (), path)
-    fetch.write(path, encode(LEARNT), fetched.facts())
+    fetched = model_file.FetchedModel(1, "ab", spec, "cid", 3, 100, (), path)
+    model_file.write(path, encode(LEARNT), fetched.facts())
     return path
 
 
@@ -44,9 +44,9 @@ def test_a_request_starts_from_the_file_that_its_draft_names(
 
 def test_a_personal_model_is_not_published(tmp_path: Path) -> None:
     path = fetched(tmp_path)
-    facts = json.loads(fetch.facts_path(path).read_text())
-    fetch.write(path, encode(LEARNT), {**facts, "personal": {"held_out": 3}}, private=True)
-    assert {one.stat().st_mode & 0o777 for one in (path, fetch.facts_path(path))} == {0o600}
+    facts = json.loads(model_file.facts_path(path).read_text())
+    model_file.write(path, encode(LEARNT), {**facts, "personal": {"held_out": 3}}, private=True)
+    assert {one.stat().st_mode & 0o777 for one in (path, model_file.facts_path(path))} == {0o600}
     with pytest.raises(SpecificationError, match="is a personal model"):
         prepare(draft(initial_model=str(path)), evaluation(), account())
 

@@ -26,11 +26,11 @@ from fedpact.errors import DataError, InvalidInput, ModelError, NotReady
 from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.artefact import encode
 from fedpact.learning.families import family_of
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.decisions import Decisions
 from fedpact.requester.draft import Draft
-from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.model import Model
+from fedpact.requester.model_file import FetchedModel
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
 from tests.support.specifications import specification
@@ -52,7 +52,7 @@ def written(
         weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes}
     path = folder / "model.safetensors"
     found = FetchedModel(1, "00", spec, "bafy", 3, error, ("0x0",), path, decisions)
-    fetch.write(found.path, encode(weights), found.facts())
+    model_file.write(found.path, encode(weights), found.facts())
     return Model(path)
 
 

@@ -23,10 +23,10 @@ from fedpact.errors import (
 )
 from fedpact.requester import serve
 from fedpact.requester.client import Requester
-from fedpact.requester.fetch import card_paths
 from fedpact.requester.fetching import delivery_of
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
+from fedpact.requester.model_file import card_paths
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.requester.slice_keys import read_slice_keys, write_slice_keys
 from fedpact.types.cid import Cid

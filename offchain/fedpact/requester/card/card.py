@@ -11,7 +11,7 @@ from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.scope import ADJACENCY, UNIT, scope_of
 from fedpact.requester.card.provenance import Provenance
 from fedpact.requester.card.quality import CONFIDENCE, RESAMPLES, Quality
-from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.model_file import FetchedModel
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import encode
-from fedpact.requester import fetch
+from fedpact.requester import model_file
 from fedpact.requester.card.card import make_card
 from fedpact.requester.card.markdown import markdown
 from fedpact.requester.card.provenance import Provenance
 from fedpact.requester.card.quality import Quality, measure
 from fedpact.requester.decisions import Decisions, fitted
-from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.slices import together
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def keep(
     if slices is not None and family_of(fetched.specification).predicts:
         decisions, quality = measured(fetched, model, slices)
     kept = replace(fetched, decisions=decisions)
-    fetch.write(kept.path, encode(model), kept.facts())
+    model_file.write(kept.path, encode(model), kept.facts())
     card = make_card(kept, provenance, quality)
-    fetch.write_card(kept.path, markdown(card), card.facts())
+    model_file.write_card(kept.path, markdown(card), card.facts())
     return kept
 
 

@@ -1,4 +1,4 @@
-"""Where a fetched model came from, as the chain tells it."""
+"""What a model card says of where the model came from."""
 
 from __future__ import annotations
 

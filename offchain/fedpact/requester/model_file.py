@@ -1,4 +1,4 @@
-"""Find a delivered model on chain, fetch, decrypt and check it, and write it to a file."""
+"""The file of a fetched model, and the facts and the card beside it: decrypt, write, read."""
 
 import json
 import os
