@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,13 @@ from fedpact.consensus.judgement import judge
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.web.login import token_file
 from fedpact.types.requests import Terms
 from tests.support.browser import Watched, chromium
 from tests.support.chain_request import People, deployed_contracts, make_terms
-from tests.support.dashboard_world import SERVING, dashboard_command
+from tests.support.dashboard_world import SERVING, dashboard_command, serve_dashboard
 from tests.support.specifications import SOUND, specification
+from tests.support.world import running_world
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs" / "results" / "dashboard.json"
@@ -72,6 +75,7 @@ def main() -> None:
                 "rebuild": _rebuild(client, folder),
                 **_served(client, folder),
             }
+        found["daemon_beside"] = _daemon_beside(folder / "beside")
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
@@ -297,6 +301,52 @@ def _moving(client: ChainClient, pid: int) -> tuple[float, dict[int, float]]:
     share = (_cpu(pid) - before) / (time.monotonic() - began)
     time.sleep(3)
     return share, moments
+
+
+def _daemon_beside(folder: Path) -> dict[str, float]:
+    """Share of a core that a provider's daemon with nothing to do takes, with a dashboard beside it
+    that shows its state: with nobody, and with VIEWERS that load the provider's page once a second.
+    """
+    folder.mkdir()
+    with running_world(folder, providers=2, rounds=1) as world:
+        world.serve(0)
+        world.network.wait_until_serving()
+        server = serve_dashboard(world)
+        try:
+            url = server.wait_for(SERVING, 120)[1]
+            form = {"token": token_file(world.network.folder / "state/dashboard").read_text()}
+            pid, stopped = world.process(0).pid, threading.Event()
+            alone = _share(pid)
+            with ThreadPoolExecutor(VIEWERS) as pool:
+                looking = [pool.submit(_look, url, form, stopped) for _ in range(VIEWERS)]
+                time.sleep(3)
+                together = _share(pid)
+                stopped.set()
+                pages = sum(one.result() for one in looking)
+        finally:
+            server.stop()
+    return {
+        "daemon_cpu_share_alone": alone,
+        "daemon_cpu_share_with_viewers": together,
+        "pages_taken": pages,
+    }
+
+
+def _look(url: str, form: dict[str, str], stopped: threading.Event) -> int:
+    """Log in, and load the provider's page once a second; how many were loaded."""
+    pages = 0
+    with httpx.Client(trust_env=False, timeout=60, follow_redirects=True) as http:
+        http.post(f"{url}/provider/login", data=form)
+        while not stopped.wait(1):
+            http.get(f"{url}/provider").raise_for_status()
+            pages += 1
+    return pages
+
+
+def _share(pid: int) -> float:
+    before, began = _cpu(pid), time.monotonic()
+    time.sleep(SECONDS)
+    return round((_cpu(pid) - before) / (time.monotonic() - began), 3)
 
 
 class Viewer(threading.Thread):

@@ -107,7 +107,7 @@ def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
         shown = _with_requests(world, finished)
         world.wait_until_all_say(f"request {shown.open.id}")
         world.network.stop_daemons()
-        dashboard = _served(world)
+        dashboard = serve_dashboard(world)
         try:
             shown.url = dashboard.wait_for(SERVING, 60)[1]
             yield shown
@@ -133,7 +133,8 @@ def _with_requests(world: World, finished: int) -> DashboardWorld:
     return shown
 
 
-def _served(world: World) -> ChildProcess:
+def serve_dashboard(world: World) -> ChildProcess:
+    """With the first provider's own page, behind a token."""
     folder = world.network.folder
     own = ["--own", "--policy", str(folder / "policy-1.toml")]
     own += ["--log", str(folder / "provider-1.log")]
