@@ -1,7 +1,7 @@
 """Apps of Flower as they come: in their own processes, and through the chain with daemons as
 processes.
 
-The quickstarts of examples/flower are Flower's own files, unchanged.
+Flower's own quickstarts are tested where FLOWER_EXAMPLES names a checkout of them.
 """
 
 import os
@@ -32,7 +32,7 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.model_file import card_paths
 from fedpact.types.requests import Status
 from fedpact.types.schema import schema_file
-from tests.support.flower_apps import NUMPY_RUN, installed, torchvision_stand_in
+from tests.support.flower_apps import NUMPY_RUN, installed, quickstart, torchvision_stand_in
 from tests.support.world import PAY, World, running_world
 
 pytestmark = pytest.mark.slow
@@ -170,8 +170,7 @@ def test_a_numpy_client_is_served_under_privacy_judged_paid_and_audited(
 def test_the_quickstart_of_scikit_learn_is_served_unchanged(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("datasets")
-    installed("quickstart-sklearn", "1.0.1", folder / "app", monkeypatch)
+    quickstart("quickstart-sklearn", folder / "app", monkeypatch)
     x, y = irises()
     with running_world(folder, providers=2, rounds=1) as world:
         files = [folder / f"irises-{number}.csv" for number in range(2)]
@@ -192,8 +191,7 @@ def test_the_quickstart_of_scikit_learn_is_served_unchanged(
 def test_the_quickstart_of_pytorch_learns_unchanged(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("datasets")
-    torchvision_stand_in(installed("quickstart-pytorch", "1.0.1", folder / "app", monkeypatch))
+    torchvision_stand_in(quickstart("quickstart-pytorch", folder / "app", monkeypatch))
     spec = Draft(IMAGES).specification
     assert "lr" in str(spec.family.parameters["train_config"])
     pixels, y = digits()
@@ -215,9 +213,8 @@ def test_the_quickstart_of_pytorch_learns_unchanged(
 def test_the_quickstart_of_xgboost_is_refused_with_the_reason(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("datasets")
     pytest.importorskip("xgboost")
-    installed("quickstart-xgboost", "1.0.1", folder / "app", monkeypatch)
+    quickstart("quickstart-xgboost", folder / "app", monkeypatch)
     run = (
         "num-server-rounds = 3, fraction-train = 1.0, fraction-evaluate = 1.0, local-epochs = 1,"
         ' params.objective = "binary:logistic"'

@@ -1,5 +1,6 @@
-"""Flower apps of examples/flower as if pip had installed them."""
+"""Flower apps as if pip had installed them."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,17 +8,29 @@ import pytest
 
 from fedpact.learning.families.packages import package_of_app
 
-APPS = Path(__file__).parents[2] / "examples" / "flower"
+OURS = Path(__file__).parents[2] / "examples" / "flower"
+QUICKSTARTS = os.environ.get("FLOWER_EXAMPLES")
+"""The folder `examples` of a checkout of github.com/adap/flower."""
 NUMPY_RUN = (
     "local-steps = 20, learning-rate = 0.5, features = 64, labels = 10, num-server-rounds = 1"
 )
 
 
-def installed(name: str, version: str, folder: Path, patch: pytest.MonkeyPatch) -> Path:
+def quickstart(name: str, folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """As `installed`: one of Flower's own apps, or the test is skipped."""
+    pytest.importorskip("datasets")
+    if QUICKSTARTS is None:
+        pytest.skip("needs the examples of github.com/adap/flower in FLOWER_EXAMPLES")
+    return installed(name, "1.0.1", folder, patch, Path(QUICKSTARTS))
+
+
+def installed(
+    name: str, version: str, folder: Path, patch: pytest.MonkeyPatch, apps: Path = OURS
+) -> Path:
     """A folder with the app's package and what pip writes beside it, on the path of this process
     and of those that it starts."""
     pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
-    code = next(one.parent for one in (APPS / name).glob("*/__init__.py"))
+    code = next(one.parent for one in (apps / name).glob("*/__init__.py"))
     folder.mkdir(exist_ok=True)
     shutil.copytree(code, folder / code.name)
     told = folder / f"{name.replace('-', '_')}-{version}.dist-info"
