@@ -80,7 +80,7 @@ class Follower(Closing):
         self._touched: set[int] = set()
         self._accounts: set[str] = set()
         self._others = False
-        self._told, self._head = 0, (0, 0)
+        self._told, self._head, self._behind = 0, (0, 0), False
         self._store_pause, self._store_due = SHORTEST_STORE_PAUSE, 0.0
 
     def close(self) -> None:
@@ -107,7 +107,8 @@ class Follower(Closing):
         finally:
             self._tell(tell)
         self._fetch_contents()
-        self._tell(tell)
+        recovered, self._behind = self._behind, False
+        self._tell(tell, anyway=recovered)
 
     def run(self, stop: threading.Event, pause: float, tell: Callable[[Change], None]) -> None:
         """Step until stopped; `pause` seconds in between, longer while nodes refuse."""
@@ -136,23 +137,23 @@ class Follower(Closing):
                 self._tell_behind(tell)
             stop.wait(waiting)
 
-    def _tell(self, tell: Callable[[Change], None]) -> None:
-        """What the index has that was not told before."""
+    def _tell(self, tell: Callable[[Change], None], *, anyway: bool = False) -> None:
+        """What the index has that was not told before; `anyway`: though that is nothing."""
         block, at = self._writer.index.head()
         requests, accounts = frozenset(self._touched), frozenset(self._accounts)
         others = self._others
         if len(accounts) > MOST_ACCOUNTS:
             accounts, others = frozenset(), True
-        if requests or accounts or others or block != self._told:
-            tell(Change(block, at, requests, others, accounts))
+        if requests or accounts or others or anyway or block != self._told:
+            tell(Change(block, at, requests, others, accounts, self._behind))
         self._touched, self._accounts, self._others, self._told = set(), set(), False, block
         self._head = block, at
 
     def _tell_behind(self, tell: Callable[[Change], None]) -> None:
-        """Once; the next step that succeeds tells where the chain is."""
-        if self._told:
+        """Once, until a step succeeds."""
+        if self._told and not self._behind:
             tell(Change(*self._head, frozenset(), behind=True))
-        self._told = 0
+        self._behind = True
 
     def _begin_again(self) -> None:
         """With the file that is in the place of a deleted one, else with an empty one."""
