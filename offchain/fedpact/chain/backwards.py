@@ -6,6 +6,7 @@ ten at once.
 
 import logging
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,15 +30,16 @@ def backwards(
     address: str,
     topics: Sequence[str | None],
     queries: float = math.inf,
+    stop: threading.Event | None = None,
 ) -> Iterator[Event]:
     """A contract's events from block `newest` down to `oldest`, the last first; with no more than
-    `queries` queries.
+    `queries` queries, and none once `stop` is set.
 
     They are as the node tells them: hints, which the caller checks against the contract's state.
     Raises NodeUnreachable, also where the node refuses a single block.
     """
     span, last = Span(connection.reach), newest
-    while last >= oldest and queries > 0:
+    while last >= oldest and queries > 0 and not (stop is not None and stop.is_set()):
         queries -= 1
         first = max(oldest, last - span.blocks + 1)
         query: dict[str, Any] = {

@@ -210,13 +210,18 @@ class Declines(Closing):
             for one in self._latest(registry, [])
             if "profile" in one
         )
-        return [one for one in changed if registry.participant(one.account).active]
+        return [
+            one
+            for one in changed
+            if not self._stop.is_set() and registry.participant(one.account).active
+        ]
 
     def _latest(self, contract: Binding, topics: list[str | None]) -> Iterator[dict[str, Any]]:
         """The arguments of a contract's events, the last first."""
         newest, start = self._client.frame().block_number, self._client.deployment.block
         given: dict[str, Any] = {"address": contract.address, "topics": topics}
-        for event in backwards(self._client, newest, start, queries=QUERIES, **given):
+        given |= {"queries": QUERIES, "stop": self._stop}
+        for event in backwards(self._client, newest, start, **given):
             yield event.args
 
 

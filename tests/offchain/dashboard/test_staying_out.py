@@ -16,8 +16,9 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.web import staying_out
 from fedpact.dashboard.web.site import Site
-from fedpact.dashboard.web.staying_out import StayingOut
+from fedpact.dashboard.web.staying_out import MOST_REQUESTS, StayingOut
 from fedpact.exchange.declines import declined
+from fedpact.requester.declines import Declines
 from fedpact.types.declining import Reason
 from tests.offchain.dashboard.test_web import Web, site_of
 from tests.support.chain_request import ChainRequest, People
@@ -102,26 +103,59 @@ def test_a_page_says_why_providers_stay_out(
     assert {one.split("/")[-2] for one in Daemon.asked} == {str(request_.id)}
 
 
-def test_private_addresses_are_asked_only_if_that_is_wanted(
+def test_opening_one_page_after_another_has_nothing_read_anew(
     client: ChainClient,
-    request_: ChainRequest,
+    people: People,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else whoever joins a request could have this server call machines behind its firewall."""
-    monkeypatch.setattr(staying_out, "PAUSE", 0.02)
-    site = asking(client, tmp_path, private=False)
-    site.request(request_.id)
+    """Five open requests in turn had a reader closed and another begun at each look: hundreds of
+    calls of the node each time, and every daemon asked again."""
+    begun = list[int]()
+
+    class Counted(Declines):
+        def look(self) -> None:
+            begun.extend([] if self._reader else [self.request])
+            super().look()
+
+    monkeypatch.setattr(staying_out, "Declines", Counted)
+    requests = [ChainRequest.created(client, people).id for _ in range(MOST_REQUESTS + 1)]
+    site = asking(client, tmp_path, private=True)
     assert site.staying_out is not None
-    rounds = iter(range(30))
+    looks = iter([one for _ in range(3) for one in requests])
 
     class Stop(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
-            return next(rounds, None) is None
+            request = next(looks, None)
+            if request is not None:
+                site.staying_out.of(request)
+            return request is None
 
     site.staying_out.run(Stop(), lambda _: None)
+    assert sorted(begun) == requests[:MOST_REQUESTS]
+
+
+def test_private_addresses_are_asked_only_if_that_is_wanted(
+    client: ChainClient, request_: ChainRequest, tmp_path: Path
+) -> None:
+    """Else whoever joins a request could have this server call machines behind its firewall."""
+    site = asking(client, tmp_path, private=False)
+    site.request(request_.id)
+    assert site.staying_out is not None
+    asked = site.staying_out
+    looks = iter(range(2))
+
+    class Stop(threading.Event):
+        """After a look at all addresses that could be read."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            for one in asked._open.values():
+                assert one._read_all.wait(30)
+            return next(looks, None) is None
+
+    asked.run(Stop(), lambda _: None)
     assert Daemon.asked == []
-    assert site.staying_out.of(request_.id) == {}
+    assert asked.of(request_.id) == {}
 
 
 def test_nobody_is_asked_by_default(

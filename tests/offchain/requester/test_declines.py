@@ -23,7 +23,7 @@ from fedpact.requester.declines import Declines
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT
 from fedpact.types.declining import Reason
 from tests.support.dripping import dripping
-from tests.support.node_proxy import node_in_front, serving
+from tests.support.node_proxy import Message, node_in_front, serving
 
 if TYPE_CHECKING:
     from fedpact.chain.devnet import Devnet
@@ -103,6 +103,29 @@ def test_the_members_of_all_other_requests_are_read_in_one_pass(
         client.close()
     blocks = scene.client.frame().block_number - scene.client.deployment.block
     assert asked["eth_getLogs"] <= 2 * (1 + blocks // 250)
+
+
+def test_addresses_are_read_no_further_once_it_is_closed(
+    scene: Scene, anvil: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader went through up to 128 queries of logs, for nobody."""
+    monkeypatch.setattr("fedpact.chain.spans.FIRST_RANGE", 1)
+    request, queries = scene.create(), list[object]()
+
+    def close(message: Message) -> None:
+        if message["method"] == "eth_getLogs":
+            queries.append(message)
+            declines._stop.set()
+
+    with node_in_front(anvil.url, close) as url:
+        client = ChainClient.connect(url, scene.client.deployment)
+        declines = Declines(client, scene.store, request.id)
+        declines.look()
+        assert declines._reader is not None
+        declines._reader.join(30)
+        declines.close()
+        client.close()
+    assert len(queries) == 1
 
 
 def joined_elsewhere(scene: Scene, endpoint: str) -> Played:

@@ -19,7 +19,7 @@ from fedpact.requester.declines import Declines
 log = logging.getLogger(__name__)
 
 MOST_REQUESTS = 4
-"""That are asked about at a time: those looked at last."""
+"""That are asked about at a time."""
 LOOKED_SECONDS = 60.0
 """For which a request that was looked at is asked about."""
 AGAIN_SECONDS = 30.0
@@ -61,11 +61,14 @@ class StayingOut:
                 one.close()
 
     def _due(self) -> list[int]:
-        """The requests to ask about; what is known of others is dropped in time."""
+        """The requests to ask about: those that are asked about already for as long as somebody
+        looks at them, then those looked at last. Else a visitor who opens one page after another
+        would have addresses read and daemons asked anew at each turn."""
         with self._lock:
             recent = time.monotonic() - LOOKED_SECONDS
             self._looked = {one: at for one, at in self._looked.items() if at > recent}
-            due = sorted(self._looked, key=lambda one: -self._looked[one])[:MOST_REQUESTS]
+            latest = sorted(self._looked, key=lambda one: -self._looked[one])
+            due = sorted(latest, key=lambda one: one not in self._open)[:MOST_REQUESTS]
         for one in set(self._open) - set(due):
             self._open.pop(one).close()
         return due
