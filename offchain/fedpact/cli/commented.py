@@ -35,7 +35,7 @@ def commented(
         leave_out: fields, and tables' fields by their path (`privacy.sum`), that are not in it.
     """
     blocks = [_as_comment(head)] if head else []
-    return "\n".join([*blocks, *_fields(model, given, "", leave_out, active=True)])
+    return "\n".join([*blocks, *_fields(model, given, "", leave_out, active=True), ""])
 
 
 def docstrings(model: type[BaseModel]) -> dict[str, str]:

@@ -200,7 +200,7 @@ def personal(
     on the others, so that you see which kind serves you better. The model in the file is trained
     on all. `fedpact request answer FILE QUERIES` answers with it.
 
-    The file may reveal your records: it stays on this machine, readable for you alone. Nothing is
+    The file may reveal your records: it stays on this machine, readable by you alone. Nothing is
     published or charged. A daemon may be running; the request may be under way or over, as long as
     the content store has its last global model.
 

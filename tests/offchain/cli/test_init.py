@@ -129,3 +129,9 @@ def test_a_folder_that_is_a_file_is_named(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     result = cli("init", tmp_path / "taken")
     assert (result.code, "taken: File exists" in result.err) == (StorageUnavailable.exit_code, True)
+
+
+def test_a_line_that_is_added_to_a_file_counts() -> None:
+    for text in starting_files().values():
+        assert text.endswith("\n")
+        assert not text.endswith("\n\n")
