@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import NoReturn
@@ -19,9 +20,19 @@ from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
 from fedpact.dashboard.index.sent import SentReader
 from fedpact.dashboard.index.tables import IndexFile, remove
+from fedpact.dashboard.links import Links
 from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.market import MarketQuery, Which, market_view
-from fedpact.errors import ContentMissing, NodeUnreachable, StateDamaged, UnknownRequest
+from fedpact.dashboard.web.hub import Hub
+from fedpact.dashboard.web.site import Site
+from fedpact.database import connect
+from fedpact.errors import (
+    ContentMissing,
+    NodeUnreachable,
+    StateDamaged,
+    StorageUnavailable,
+    UnknownRequest,
+)
 from fedpact.types.cid import Cid
 from tests.support.chain_request import ChainRequest, People
 from tests.support.waiting import wait_until
@@ -80,11 +91,32 @@ def test_an_index_that_is_deleted_or_damaged_is_made_again(
     remove(path)
     assert any(one.others for one in catch_up(kept))
     assert everything(path) == whole
-    kept.distrust()
-    with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM requests")
-    catch_up(kept)
-    assert everything(path) == whole
+    with IndexFile(path) as read:
+        kept.distrust(read.identity)
+        with sqlite3.connect(path) as db:
+            db.execute("DELETE FROM requests")
+        catch_up(kept)
+        assert everything(path) == whole
+        # Another reader that still holds the deleted file says nothing about the new one.
+        made = path.stat().st_ino
+        kept.distrust(read.identity)
+        catch_up(kept)
+        assert path.stat().st_ino == made
+
+
+def test_an_index_that_is_being_made_is_not_damaged(client: ChainClient, tmp_path: Path) -> None:
+    """Each reader that came just then had it made again."""
+    path, found = tmp_path / "index.sqlite", list[object]()
+    stores = (EmbeddedStore(tmp_path / "content"), EmbeddedStore(tmp_path / "content"))
+    site = Site(client, stores, path, Hub(), Links(), 0, found.append)
+    with closing(connect(path, timeout=1)), pytest.raises(StorageUnavailable, match="being made"):
+        site.head()
+    remove(path)
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StateDamaged):
+        site.head()
+    held = path.stat()
+    assert found == [(held.st_dev, held.st_ino)]
 
 
 def test_an_index_that_another_process_has_made_again_is_kept(

@@ -32,7 +32,7 @@ def unreachable(*_: object, **__: object) -> NoReturn:
 
 def site_of(client: ChainClient, folder: Path) -> Site:
     stores = (EmbeddedStore(folder / "content"), EmbeddedStore(folder / "content"))
-    return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0, lambda: None)
+    return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0, lambda _: None)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fedpact.closing import Closing
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.asking import Answer, Asker, Wanted
 from fedpact.dashboard.index.sent import SentReader, block_times
-from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.index.tables import Identity, IndexFile
 from fedpact.dashboard.index.writing import IndexWriter
 from fedpact.dashboard.story import Pool
 from fedpact.errors import FedpactError, Retryable, StateDamaged
@@ -74,7 +74,7 @@ class Follower(Closing):
         self._asker = Asker(store, SPECIFICATION_MAX_BYTES)
         self._writer = IndexWriter(file)
         self._confirmations = confirmations
-        self._distrusted = threading.Event()
+        self._distrusted: Identity | None = None
         self._scanner = self._scan()
         self._sent = SentReader(client)
         self._touched: set[int] = set()
@@ -86,9 +86,15 @@ class Follower(Closing):
     def close(self) -> None:
         self._asker.close()
 
-    def distrust(self) -> None:
-        """A reader has found the index damaged: the next step makes it again. From any thread."""
-        self._distrusted.set()
+    def distrust(self, file: Identity | None) -> None:
+        """A reader has found this file damaged: the next step makes it again, unless it has been
+        replaced. From any thread, while the reader holds the file."""
+        self._distrusted = file
+
+    @property
+    def _is_distrusted(self) -> bool:
+        found = self._distrusted
+        return found is not None and found == self._writer.file.identity
 
     def step(self, tell: Callable[[Change], None]) -> None:
         """Read up to the latest block, and tell what is new: of the chain first.
@@ -97,7 +103,7 @@ class Follower(Closing):
         node or the disk refuses; what is in the index by then has been told, and a later step goes
         on where this one ended.
         """
-        if self._distrusted.is_set() or self._writer.file.is_gone:
+        if self._is_distrusted or self._writer.file.is_gone:
             self._begin_again()
         try:
             self._read_events()
@@ -122,9 +128,9 @@ class Follower(Closing):
                 self._tell_behind(tell)
                 log.warning("the index is behind the chain, trying again: %s", error)
             except StateDamaged as error:
-                waiting = LONGEST_PAUSE if self._distrusted.is_set() else pause
+                waiting = LONGEST_PAUSE if self._is_distrusted else pause
                 log.error("%s", error)
-                self.distrust()
+                self.distrust(self._writer.file.identity)
                 self._tell_behind(tell)
             except FedpactError as error:
                 waiting = LONGEST_PAUSE
@@ -159,8 +165,8 @@ class Follower(Closing):
         """With the file that is in the place of a deleted one, else with an empty one."""
         file = self._writer.file
         log.warning("the index %s is gone or damaged: it is read again", file.path)
-        file.reopen(anew=self._distrusted.is_set())
-        self._distrusted.clear()
+        file.reopen(anew=self._is_distrusted)
+        self._distrusted = None
         self._writer = IndexWriter(file)
         self._scanner = self._scan()
         self._others = True

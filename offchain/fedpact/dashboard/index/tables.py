@@ -57,6 +57,10 @@ CREATE TABLE members (
 """
 
 
+Identity = tuple[int, int]
+"""Device and inode: another file at the same path has another one while either is open."""
+
+
 def index_file(state: Path, deployment: Deployment) -> Path:
     """Where the index of a deployment is in the settings' state folder."""
     return state / "dashboard" / deployment.fingerprint.hex()[:16] / "index.sqlite"
@@ -72,8 +76,10 @@ class IndexFile(Closing):
         if writes:
             if rebuild or not _is_current(path):
                 remove(path)
-            self._db, self._same = _create(path), _identity(path)
+            self._db, self.identity = _create(path), _identity(path)
         else:
+            # Before it is opened: no reader of a deleted file takes its successor for it.
+            self.identity = _identity(path)
             with self._explained():
                 uri = f"{path.resolve().as_uri()}?mode=ro"
                 self._db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
@@ -85,7 +91,7 @@ class IndexFile(Closing):
     @property
     def is_gone(self) -> bool:
         """Of a file to write: whether it has been deleted or replaced."""
-        return _identity(self.path) != self._same
+        return _identity(self.path) != self.identity
 
     def reopen(self, *, anew: bool) -> None:
         """Of a file to write: go on with what is at its path now, or with an empty file there.
@@ -93,7 +99,7 @@ class IndexFile(Closing):
         self.close()
         if anew:
             remove(self.path)
-        self._db, self._same = _create(self.path), _identity(self.path)
+        self._db, self.identity = _create(self.path), _identity(self.path)
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -124,10 +130,12 @@ class IndexFile(Closing):
 
     @contextmanager
     def snapshot(self) -> Iterator[IndexFile]:
-        """All queries inside see one state."""
+        """All queries inside see one state. Raises StorageUnavailable while the file is made."""
         with self._explained():
             self._db.execute("BEGIN")
         try:
+            if not self.rows("PRAGMA user_version")[0][0]:
+                raise StorageUnavailable(f"index {self.path} is being made: try again")
             yield self
         finally:
             with suppress(sqlite3.Error):
@@ -183,7 +191,7 @@ def _create(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> Identity | None:
     """Of the file at a path; None if there is none."""
     try:
         found = path.stat()

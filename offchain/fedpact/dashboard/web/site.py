@@ -13,7 +13,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Event, Frame
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Index, Transaction
-from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.index.tables import Identity, IndexFile
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.audit import AuditView, audit_view
@@ -63,12 +63,12 @@ class Site:
         hub: Hub,
         links: Links,
         confirmations: int,
-        distrust: Callable[[], None],
+        distrust: Callable[[Identity | None], None],
         staying_out: StayingOut | None = None,
     ) -> None:
         """`stores`: the same store twice, one for audits, one that is checked meanwhile; each
-        serves one thread at a time. `confirmations`: as of the index. `distrust` is called when the
-        index is found damaged. `staying_out`: None, and no provider is asked."""
+        serves one thread at a time. `confirmations`: as of the index. `distrust` is called with the
+        index that is found damaged. `staying_out`: None, and no provider is asked."""
         self.client, self.hub, self.links = client, hub, links
         self._audited, self._checked = stores
         self.staying_out = staying_out
@@ -81,12 +81,13 @@ class Site:
     @contextmanager
     def index(self) -> Iterator[Index]:
         """One consistent view of the index. Raises StorageUnavailable, StateDamaged."""
-        try:
-            with IndexFile(self._path) as file, file.snapshot():
-                yield Index(file)
-        except StateDamaged:
-            self._distrust()
-            raise
+        with IndexFile(self._path) as file:
+            try:
+                with file.snapshot():
+                    yield Index(file)
+            except StateDamaged:
+                self._distrust(file.identity)
+                raise
 
     def kept(self, key: Any, make: Callable[[], ViewT]) -> ViewT:
         """What `make` gives, or gave a moment ago if nothing has changed since."""
