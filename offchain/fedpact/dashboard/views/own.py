@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from fedpact.dashboard.index.reading import Transaction
@@ -84,7 +85,7 @@ class OwnView(View):
     """Of the most charged data set or unit."""
     left: float | None
     requests_left: int | None
-    """Of the data set with the fewest; as is `lasts_until`."""
+    """Of the data set with the fewest, as is `lasts_until`."""
     lasts_until: int | None
     balance: Wei | None
     """None while no node tells it."""
@@ -132,8 +133,14 @@ def own_view(of: OwnSources) -> OwnView:
     held = [spend for _, spend in look.held] if look else []
     most = max(spends, key=lambda one: one.cost(delta).epsilon, default=Spend.nothing())
     by_request, data_sets = _by_request(of), _data_sets(of)
-    fit = [one.requests_left for one in data_sets if one.requests_left is not None]
-    ends = [one.lasts_until for one in data_sets if one.lasts_until is not None]
+    forecasts = [
+        (one.requests_left, one.lasts_until) for one in data_sets if one.requests_left is not None
+    ]
+    fewest, lasts_until = min(
+        forecasts,
+        key=lambda one: (one[0], math.inf if one[1] is None else one[1]),
+        default=(None, None),
+    )
     recent = of.now - MONTH_SECONDS
     return OwnView(
         account=of.account,
@@ -142,8 +149,8 @@ def own_view(of: OwnSources) -> OwnView:
         accountant="" if of.limit is None else of.limit.accountant,
         spent=most.cost(delta).epsilon,
         left=_least_left(of) if of.limit is None else of.limit.left(most.with_promised(held)),
-        requests_left=min(fit, default=None),
-        lasts_until=min(ends, default=None),
+        requests_left=fewest,
+        lasts_until=lasts_until,
         balance=of.balance,
         daemon=of.daemon,
         data_sets=data_sets,
