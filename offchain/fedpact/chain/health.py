@@ -69,12 +69,15 @@ class Health:
         """Its head if that is recent, else -1."""
         return self.head if time.monotonic() - self.head_at < HEAD_GOOD_FOR else -1
 
+    def lags(self, best: int) -> bool:
+        """Whether its head is too far behind `best`, as far as is known."""
+        return 0 <= self.known_head() < best - LAG
+
     def tier(self, best: int) -> int:
         """0: good; 1: has just failed; 2: lags behind `best`; 3: paused."""
         if self.pause:
             return 3
-        known = self.known_head()
-        if 0 <= known < best - LAG:
+        if self.lags(best):
             return 2
         return 1 if self.failures else 0
 

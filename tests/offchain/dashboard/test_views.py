@@ -275,6 +275,11 @@ def test_a_node_that_does_not_answer_is_not_well() -> None:
     assert "did not answer the last call" in rows[1].says
     assert "behind the others at 100" in rows[2].says
     assert "has not answered yet" in rows[3].says
+    nodes[1].health.paused_until += 60
+    nodes[1].health.answered(0.01)
+    [row] = node_rows(nodes[1:2])
+    assert row.healthy
+    assert "behind" not in row.says
 
 
 @pytest.mark.parametrize(

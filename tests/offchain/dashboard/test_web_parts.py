@@ -7,6 +7,7 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -105,6 +106,23 @@ def test_a_reader_that_is_behind_looks_at_everything() -> None:
     assert retry.startswith("retry:")
     assert '"block": 32' in change
     assert '"others": true' in change
+
+
+def test_what_providers_say_takes_no_block_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages went back to the block before, if the chain moved on at the wrong moment."""
+    hub = Hub()
+    hub.tell(Change(7, 7, frozenset()))
+    follower = threading.Thread(target=hub.tell, args=(Change(8, 8, frozenset()),))
+
+    def change(*given: Any, **named: Any) -> Change:
+        follower.start()
+        follower.join(0.1)
+        return Change(*given, **named)
+
+    monkeypatch.setattr("fedpact.dashboard.web.hub.Change", change)
+    hub.changed(1)
+    follower.join()
+    assert hub.last == Change(8, 8, frozenset())
 
 
 def test_hanging_connections_end_before_files_run_out() -> None:

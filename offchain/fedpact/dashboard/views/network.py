@@ -96,12 +96,13 @@ def _node_row(node: Node, best: int) -> NodeRow:
     elif health.failures:
         calls = "call" if health.failures == 1 else f"{health.failures} calls"
         says = f"did not answer the last {calls}, or refused; block {health.head} before"
-    elif health.tier(best):
+    elif health.lags(best):
         says = f"block {health.head}, behind the others at {best}"
     else:
         says = f"block {health.head}, {health.latency * 1000:.0f} ms"
         says += f", {missed} calls refused or not answered since the start" if missed else ""
-    well = health.head >= 0 and not health.tier(best)
+    # Not its tier: a node that answers again may still be paused for a failure before.
+    well = health.head >= 0 and not health.failures and not health.lags(best)
     return NodeRow(name=node.shown, kind="chain", healthy=well, says=says)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +25,8 @@ class Hub:
         self.version = 0
         """Grows with each change."""
         self.last: Change | None = None
+        self._telling = threading.RLock()
+        """`changed` repeats the last block: nothing newer may be told meanwhile."""
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called once the server's loop runs."""
@@ -41,19 +44,21 @@ class Hub:
 
     def tell(self, change: Change) -> None:
         """From any thread."""
-        self.last = change
-        if change.requests or change.others:
-            self.version += 1
-        loop = self._loop
-        if loop is not None:
-            with suppress(RuntimeError):  # the loop has just been closed
-                loop.call_soon_threadsafe(self._spread, change)
+        with self._telling:
+            self.last = change
+            if change.requests or change.others:
+                self.version += 1
+            loop = self._loop
+            if loop is not None:
+                with suppress(RuntimeError):  # the loop has just been closed
+                    loop.call_soon_threadsafe(self._spread, change)
 
     def changed(self, request: int) -> None:
         """Something else than the chain has told more of a request. From any thread."""
-        last = self.last
-        if last is not None:
-            self.tell(Change(last.block, last.time, frozenset({request}), behind=last.behind))
+        with self._telling:
+            last = self.last
+            if last is not None:
+                self.tell(Change(last.block, last.time, frozenset({request}), behind=last.behind))
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events: one `change` each, comments in between."""
