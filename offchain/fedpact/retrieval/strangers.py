@@ -27,6 +27,11 @@ from fedpact.errors import RetrievalError
 _until: ContextVar[float] = ContextVar("_until")
 """Monotonic seconds at which the thread's present exchange has to be over."""
 
+KEPT = 20
+"""Idle connections that are kept: httpcore looks at every one of them at each request."""
+KEPT_SECONDS = 5.0
+"""For which an idle connection is kept."""
+
 
 class Strangers(Closing):
     """Connections to servers that nobody vouches for; thread-safe."""
@@ -99,6 +104,8 @@ class Strangers(Closing):
                 self._pool = httpcore.ConnectionPool(
                     ssl_context=_tls(),
                     max_connections=self._connections,
+                    max_keepalive_connections=KEPT,
+                    keepalive_expiry=KEPT_SECONDS,
                     network_backend=_Backend(self._private),
                 )
             return self._pool

@@ -3,12 +3,14 @@
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
+from itertools import islice, product
+from threading import Lock
 
 import pytest
 
 from fedpact.errors import RetrievalError
 from fedpact.retrieval.http import may_ask
-from fedpact.retrieval.strangers import Strangers
+from fedpact.retrieval.strangers import KEPT, Strangers
 from tests.support.dripping import dripping
 from tests.support.node_proxy import serving
 
@@ -34,6 +36,23 @@ class Echo(BaseHTTPRequestHandler):
         pass
 
 
+class Counted(Echo):
+    """Counts connections that are open."""
+
+    open = 0
+    lock = Lock()
+
+    def setup(self) -> None:
+        with self.lock:
+            Counted.open += 1
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        with self.lock:
+            Counted.open -= 1
+
+
 @pytest.mark.parametrize("part", ["headers", "body"])
 def test_an_answer_that_drips_ends_with_the_deadline(part: str) -> None:
     with dripping(part) as address, Strangers(step=5.0, whole=0.3) as strangers:
@@ -53,6 +72,19 @@ def test_answers_are_read_up_to_their_limit() -> None:
             strangers.get(address + "/a", 7)
         with pytest.raises(RetrievalError, match="status 302"):
             strangers.get(address + "/moved", 100)
+
+
+def test_few_idle_connections_are_kept() -> None:
+    """Each is looked at with every request: daemons in a pool of a hundred became slow by that."""
+    first, other, last = ("127", "0177", "0x7f"), ("0", "00", "0x0"), ("1", "01", "0x1")
+    hosts = (".".join(parts) for parts in product(first, other, other, last))
+    with serving(Counted) as address, Strangers(step=5.0, whole=5.0) as strangers:
+        for host in islice(hosts, 2 * KEPT):
+            strangers.get(f"http://{host}:{address.rpartition(':')[2]}/", 100)
+        ends = time.monotonic() + 10
+        while Counted.open > KEPT and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert 0 < Counted.open <= KEPT
 
 
 @pytest.mark.parametrize(
