@@ -4,6 +4,7 @@ Here a function takes the place of the app's process; tests/integration/test_flo
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from fedpact.data.dataset import Dataset
+from fedpact.data.declared import no_examples
 from fedpact.errors import PolicyRefusal, SettingsError, SpecificationError, UnknownFamily
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.bounds import update_norm, update_norm_bounds
@@ -182,6 +184,17 @@ def test_records_that_do_not_fit_reach_no_app(
     released(spec, odd, NoNoise(3))
     assert sum(len(job.records.y) for job in served.asked) == 38
     assert all(np.isfinite(job.records.x).all() for job in served.asked)
+
+
+def test_no_records_end_in_noise_and_ask_no_app(
+    spec: Specification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member's training was cut off, or none of its units has any budget left."""
+    served = serve(monkeypatch, lambda job: encode(job.model))
+    model = released(spec, replace(no_examples(spec), declared_units=40), SeededNoise(1))
+    low, high = update_norm_bounds(spec, 40, 1)
+    assert low <= update_norm(START, model) <= high
+    assert not served.asked
 
 
 def test_the_statement_says_what_holds(spec: Specification) -> None:

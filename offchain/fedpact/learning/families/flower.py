@@ -225,7 +225,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
 
     def usable(self, spec: Specification, x: Inputs, y: Targets) -> NDArray[np.bool_]:
         """See the base class; values have to be numbers as well."""
-        numbers = np.isfinite(x.reshape(len(y), -1)).all(axis=1)
+        numbers = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
         return np.asarray(super().usable(spec, x, y) & numbers)
 
     def _update(
