@@ -29,11 +29,13 @@ def index(
     lines = ["# Results of experiments", "", HEAD, ""]
     lines.append(
         "Scale `full` is the paper's own setting; `small` is cut down for two cores and says "
-        "nothing about `full`. Every experiment is listed with its state at each scale. The time "
-        "that cases without results need is estimated from the timed cases of their experiment or "
-        "data set; it is a lower bound (over) where those trained a smaller model. Results of "
-        "single cases, with seeds, versions and commit, are in `cases/`, one JSON Lines file per "
-        "experiment and scale. All figures as data: [summary.json](summary.json)."
+        "nothing about `full`. `medium` has the paper's rounds, epochs, batches and number of "
+        "providers, on fewer images and a smaller network. Every experiment is listed with its "
+        "state at each scale. The time that cases without results need is estimated from the "
+        "timed cases of their experiment or data set; it is a lower bound (over) where "
+        "those trained a smaller model. Results of single cases, with seeds, versions and commit, "
+        "are in `cases/`, one JSON Lines file per experiment and scale. "
+        "All figures as data: [summary.json](summary.json)."
     )
     reported = {study.experiment.name for study in studies if study.started}
     rows: list[IndexRow] = []

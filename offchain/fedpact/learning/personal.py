@@ -16,8 +16,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.learning.strategies.base import combine
-from fedpact.learning.training import LocalTraining
-from fedpact.types.privacy import Privacy, PrivacyMode
+from fedpact.learning.training import LocalTraining, without_privacy
 from fedpact.types.specification import Specification
 
 PASSES = 10
@@ -58,7 +57,7 @@ def personal_model(
     the family cannot be trained on and for a model that is no longer finite.
     """
     plan, fixed = personalising(spec), Globals(global_model, global_model)
-    openly = spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})
+    openly = without_privacy(spec)
     memory: Memory | None = None
     last: list[tuple[float, Model]] = []
     for number in range(1, PASSES + 1):

@@ -6,6 +6,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource
+from fedpact.types.privacy import Privacy, PrivacyMode
 from fedpact.types.specification import Specification
 
 
@@ -29,3 +30,8 @@ class LocalTraining:
     """What a strategy adds to each step's gradient, after clipping and noise."""
     device: str = "cpu"
     """torch's name of the device for epochs; steps always run on the CPU."""
+
+
+def without_privacy(spec: Specification) -> Specification:
+    """The same request in mode `none`."""
+    return spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})

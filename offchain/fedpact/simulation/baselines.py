@@ -10,9 +10,8 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training import LocalTraining, without_privacy
 from fedpact.privacy.noise import NoiseSource
-from fedpact.types.privacy import Privacy, PrivacyMode
 from fedpact.types.specification import Specification
 
 
@@ -55,8 +54,3 @@ def central(spec: Specification, parts: Sequence[Dataset]) -> Model:
         np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), ()
     )
     return alone(without_privacy(spec), everything, lambda _: None)
-
-
-def without_privacy(spec: Specification) -> Specification:
-    """The same request in mode `none`."""
-    return spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})
