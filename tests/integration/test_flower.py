@@ -5,9 +5,12 @@ Flower's own quickstarts are tested where FLOWER_EXAMPLES names a checkout of th
 """
 
 import os
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
 from fedpact.learning.families.packages import package_of_app
-from fedpact.learning.flower.host import Host, host_of
+from fedpact.learning.flower.host import IDLE_SECONDS, Host, host_of
 from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
@@ -33,6 +36,7 @@ from fedpact.requester.model_file import card_paths
 from fedpact.types.requests import Status
 from fedpact.types.schema import schema_file
 from tests.support.flower_apps import NUMPY_RUN, installed, quickstart, torchvision_stand_in
+from tests.support.waiting import wait_until
 from tests.support.world import PAY, World, running_world
 
 pytestmark = pytest.mark.slow
@@ -247,7 +251,7 @@ def train(msg, context):
     seen.append(what)
     open("left", "w").write("over")
     os.environ["LEFT"] = "over"
-    if what == 1:
+    if what in (1, 8):
         time.sleep(600)
     if what == 2:
         raise ValueError("a private value: 4711")
@@ -277,13 +281,13 @@ def test_nothing_passes_between_messages_and_no_app_hangs_or_kills(
     (folder / "hostile_app.py").write_text(HOSTILE)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("SECRET", "4711")
+    tmp = folder / "tmp"
+    tmp.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp))
     host = Host(App("hostile_app:app", ""))
 
     def ask(what: int) -> Model:
-        records = Records(np.zeros((1, 2)), np.array([what]), (), "image", "label", False)
-        start: Model = {"w": np.zeros(4, np.float32)}
-        job = Train(ARRAYS, start, "", 1, records, seed=5, seconds=8)
-        return decode(host.ask(job), template_of(ARRAYS, 1e6))
+        return asked_of(host, what)
 
     try:
         first = ask(0)["w"].tolist()
@@ -298,20 +302,153 @@ def test_nothing_passes_between_messages_and_no_app_hangs_or_kills(
             assert time.monotonic() - began < 120
         ask(7)
         assert ask(0)["w"].tolist() == first
+        assert app_processes(folder)
     finally:
-        process = host._process
         host.end()
-    assert process is not None
     assert capfd.readouterr() == ("", "")
-    left = [one for one in Path("/proc").glob("[0-9]*/cmdline") if _is_host(one)]
-    assert left == []
+    assert app_processes(folder) == []
+    assert list(tmp.iterdir()) == []
 
 
-def _is_host(path: Path) -> bool:
+CACHING = """
+import tempfile
+from pathlib import Path
+import numpy as np
+from datasets import Dataset
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+UNPACKED = Path(tempfile.mkdtemp()) / "settings"
+UNPACKED.write_text("made at import")
+
+def rows(path):
+    with np.load(path) as file:
+        for label in file["y"]:
+            yield {"label": int(label)}
+
+@app.train()
+def train(msg, context):
+    path = context.node_config["data-path"]
+    data = Dataset.from_generator(rows, gen_kwargs={"path": path})
+    (Path.home() / "seen").open("a").write("x")
+    Path(tempfile.gettempdir(), "kept").mkdir(mode=0o500, exist_ok=True)
+    value = msg.content["arrays"]["w"].numpy().copy()
+    value[:] = [data["label"][0], len((Path.home() / "seen").read_text()),
+                UNPACKED.read_text() == "made at import", 0]
+    record = ArrayRecord({"w": type(msg.content["arrays"]["w"])(value)})
+    return Message(RecordDict({"arrays": record}), reply_to=msg)
+"""
+
+
+def test_a_cache_on_disk_gives_no_group_the_records_of_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`datasets` finds what it has written by the names of a function and of its arguments, which
+    are the same in each group."""
+    pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+    pytest.importorskip("datasets")
+    (folder / "caching_app.py").write_text(CACHING)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "tmp"))
+    (folder / "tmp").mkdir()
+    host = Host(App("caching_app:app", ""))
     try:
-        return str(os.getpid()) != path.parent.name and b"hostile_app" in path.read_bytes()
-    except OSError:
-        return False
+        answers = [asked_of(host, label)["w"].tolist() for label in (3, 7, 5)]
+    finally:
+        host.end()
+    assert answers == [[label, 1, 1, 0] for label in (3, 7, 5)]
+    assert list((folder / "tmp").iterdir()) == []
+
+
+def test_nothing_is_left_of_processes_that_are_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider's training is killed at its limit; the app's processes and files go with it, or
+    with the next one that starts."""
+    pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+    (folder / "hostile_app.py").write_text(HOSTILE)
+    monkeypatch.syspath_prepend(folder)
+    tmp = folder / "tmp"
+    tmp.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp))
+    for what in (1, 8):  # in its training; 8: all of the app's processes are killed as well
+        trainer = os.fork()
+        if trainer == 0:
+            with suppress(AppFailed):
+                asked_of(Host(App("hostile_app:app", "")), what, seconds=600)
+            os._exit(0)
+        wait_until(lambda: list(tmp.glob("*/home/left")), "the app did not begin")
+        if what == 8:
+            for one in app_processes(folder):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGSTOP)
+        os.kill(trainer, signal.SIGKILL)
+        os.waitpid(trainer, 0)
+        if what == 8:
+            for one in app_processes(folder):
+                os.kill(one, signal.SIGKILL)
+            wait_until(lambda: not app_processes(folder), "processes are left")
+            assert list(tmp.glob("*/home/records.npz"))
+            host = Host(App("hostile_app:app", ""))
+            asked_of(host, 6)
+            host.end()
+        wait_until(lambda: not list(tmp.iterdir()), "files are left")
+    assert app_processes(folder) == []
+
+
+LINGERING = """
+import atexit, time
+from flwr.clientapp import ClientApp
+app = ClientApp()
+atexit.register(time.sleep, 30)
+@app.train()
+def train(msg, context):
+    from flwr.app import Message
+    return Message(msg.content, reply_to=msg)
+"""
+
+
+def test_a_process_that_is_about_to_end_is_not_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had closed its line and was still there; what was asked then counted as failed."""
+    pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+    (folder / "lingering_app.py").write_text(LINGERING)
+    monkeypatch.syspath_prepend(folder)
+    host = Host(App("lingering_app:app", ""))
+    asked_of(host, 0)
+    first, line = host._process, host._line
+    assert first is not None
+    assert line is not None
+    line.send_bytes(b"")  # ends it
+    wait_until(lambda: line.poll(0), "it did not close its line")
+    assert first.poll() is None
+    asked_of(host, 0)
+    second = host._process
+    asked_of(host, 0)
+    assert host._process is second is not first
+    host._used -= IDLE_SECONDS
+    asked_of(host, 0)
+    assert host._process is not second
+    host.end()
+
+
+def asked_of(host: Host, what: int, seconds: float = 8) -> Model:
+    records = Records(np.zeros((1, 2)), np.array([what]), (), "image", "label", False)
+    start: Model = {"w": np.zeros(4, np.float32)}
+    job = Train(ARRAYS, start, "", 1, records, seed=5, seconds=seconds)
+    return decode(host.ask(job), template_of(ARRAYS, 1e6))
+
+
+def app_processes(folder: Path) -> list[int]:
+    """Of apps in this folder: it is in the path that they are started with."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in one.read_bytes() and b"flower" in one.read_bytes():
+                found.append(int(one.parent.name))
+    return found
 
 
 def test_the_telemetry_of_flower_calls_nobody(

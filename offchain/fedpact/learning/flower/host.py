@@ -3,13 +3,16 @@
 An app is code of a third party, so it runs in none of fedpact's own processes: not with the
 daemon's keys, nor in a worker that holds the records of all groups. Its process imports the app,
 computes nothing, and forks for each message; so nothing that the app keeps in memory (caches, the
-state of random generators) passes from one message to the next.
+state of random generators) passes from one message to the next. What it writes into its home, and
+where caches and temporary files belong, does not either: they are in a folder of the process's own,
+from before the import on, since libraries read there where that is; each fork finds it as the
+import left it.
 """
 
+import math
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from functools import lru_cache
@@ -18,17 +21,21 @@ from pathlib import Path
 
 from fedpact.child import start_with_parent
 from fedpact.errors import TrainingFailed
+from fedpact.learning.flower.folder import Folder
 from fedpact.learning.flower.jobs import App, AppFailed, Job
 
 START_SECONDS = 120.0
 """For Python and the app's imports (torch, datasets): as much of a training's time is set aside."""
 SLACK_SECONDS = 5.0
 """That a message may take beyond its own time: to fork, and to end what it left running."""
+IDLE_SECONDS = 60.0
+"""After which an app's process ends."""
 DONE, FAILED = b"\x01", b"\x00"
 """First byte of an answer."""
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 """Of the environment: nothing that may be a secret."""
+_HOMES = ("HOME", "TMPDIR", "HF_HOME", "XDG_CACHE_HOME")
 _SET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "HF_HUB_OFFLINE": "1",
@@ -59,6 +66,9 @@ class Host:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
+        self._folder: Folder | None = None
+        self._used = -math.inf
+        """When it answered last (`time.monotonic`)."""
 
     def ask(self, job: Job) -> bytes:
         """The answer.
@@ -67,15 +77,15 @@ class Host:
         cannot be started or the app cannot be imported.
         """
         with self._lock:
-            line = self._started()
             try:
-                line.send(job)
+                line = self._sent(job)
                 if not line.poll(job.seconds + SLACK_SECONDS):
                     raise AppFailed(f"no answer within {job.seconds:g} s")
                 answer = line.recv_bytes()
             except (AppFailed, EOFError, OSError) as error:
                 self._end()
                 raise AppFailed(str(error) or "its process ended") from error
+            self._used = time.monotonic()
         return _content(answer)
 
     def end(self) -> None:
@@ -83,16 +93,35 @@ class Host:
         with self._lock:
             self._end()
 
+    def _sent(self, job: Job) -> Connection:
+        """The line on which the answer comes."""
+        line = self._started()
+        try:
+            line.send(job)
+        except BrokenPipeError:  # it had ended, so it has seen nothing
+            self._end()
+            line = self._started()
+            line.send(job)
+        return line
+
     def _started(self) -> Connection:
-        if self._process is not None and self._process.poll() is None and self._line is not None:
+        # One that has long been idle may be about to end.
+        idle = time.monotonic() - self._used > IDLE_SECONDS / 2
+        if self._process is not None and self._process.poll() is None and not idle:
+            assert self._line is not None
             return self._line
         self._end()
+        try:
+            self._folder = Folder()
+        except OSError as error:
+            raise TrainingFailed(f"app {self._app.client}: no folder for it: {error}") from error
+        home, folder = str(self._folder.home), str(self._folder.path)
         self._line, theirs = Pipe()
         with theirs:
             end = theirs.fileno()
-            code = f"from fedpact.learning.flower import process; process.main({end})"
+            call = f"process.main({end}, {folder!r})"
+            code = f"from fedpact.learning.flower import process; {call}"
             kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-            folder = tempfile.gettempdir()
             self._process = start_with_parent(
                 # What the process of this one can import, the app's can.
                 [sys.executable, "-c", f"import sys; sys.path[:] = {_paths()!r}; {code}"],
@@ -101,8 +130,8 @@ class Host:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # an app may print records
                 start_new_session=True,
-                cwd=folder,
-                env={**kept, **_SET, "HOME": folder, "TMPDIR": folder},
+                cwd=home,
+                env={**kept, **_SET, **dict.fromkeys(_HOMES, home)},
             )
         try:
             self._line.send(self._app)
@@ -121,6 +150,7 @@ class Host:
         except AppFailed as failure:
             self._end()
             raise TrainingFailed(f"app {self._app.client}: {failure}") from failure
+        self._used = time.monotonic()
         return self._line
 
     def _end(self) -> None:
@@ -129,7 +159,9 @@ class Host:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._line = self._process = None
+        if self._folder is not None:
+            self._folder.end()
+        self._line = self._process = self._folder = None
 
 
 def _paths() -> list[str]:

@@ -5,14 +5,13 @@ import os
 import random
 import resource
 import select
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,15 +20,14 @@ from flwr.serverapp import ServerApp
 
 from fedpact.child import end_with_parent
 from fedpact.learning.artefact import encode
-from fedpact.learning.flower.host import DONE, FAILED
+from fedpact.learning.flower.folder import home_in, keep_imported, remove, renew_home
+from fedpact.learning.flower.host import DONE, FAILED, IDLE_SECONDS
 from fedpact.learning.flower.jobs import App, AppFailed, Describe, Evaluate, Job, Train
 from fedpact.learning.flower.messages import described, evaluated, trained
 from fedpact.learning.flower.serving import stand_in
 
 T = TypeVar("T")
 
-IDLE_SECONDS = 60.0
-"""After which the process ends."""
 READ_BYTES = 2**20
 LENGTH_BYTES = 8
 """Of an answer's length, before it."""
@@ -39,8 +37,17 @@ MAX_ANSWER = 2**31
 """Bytes, of an answer whose size nobody knows beforehand."""
 
 
-def main(descriptor: int) -> None:
-    """`descriptor`: of the socket on which jobs come."""
+def main(descriptor: int, folder: str) -> None:
+    """`descriptor`: of the socket on which jobs come; `folder`: of a `Folder`."""
+    # Linux sends it where the parent is killed, which can remove nothing any more.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        _serve(descriptor, Path(folder))
+    finally:
+        remove(Path(folder))
+
+
+def _serve(descriptor: int, folder: Path) -> None:
     with Connection(descriptor) as line, suppress(EOFError, OSError):
         app: App = line.recv()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold records
@@ -50,15 +57,16 @@ def main(descriptor: int) -> None:
         except BaseException as error:  # noqa: BLE001 - whatever a stranger's module raises
             line.send_bytes(FAILED + _told(error).encode())
             return
+        os.chdir(folder)
+        keep_imported(folder)
         line.send_bytes(DONE)
         while line.poll(IDLE_SECONDS):
             job: Job = line.recv()
-            line.send_bytes(_forked(app, client, job, line))
+            line.send_bytes(_forked(app, client, job, line, folder))
             del job
 
 
-def _forked(app: App, client: Any, job: Job, line: Connection) -> bytes:
-    folder = tempfile.mkdtemp(prefix="fedpact-flower-")
+def _forked(app: App, client: Any, job: Job, line: Connection, folder: Path) -> bytes:
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
@@ -75,18 +83,16 @@ def _forked(app: App, client: Any, job: Job, line: Connection) -> bytes:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        shutil.rmtree(folder, ignore_errors=True)
+        renew_home(folder)  # no record stays longer than it must
     return found or FAILED + b"it ended without an answer, or took too long"
 
 
-def _child(app: App, client: Any, job: Job, folder: str, answers: int) -> None:
+def _child(app: App, client: Any, job: Job, folder: Path, answers: int) -> None:
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         end_with_parent()
-        os.chdir(folder)
-        for name in ("HOME", "TMPDIR", "HF_HOME"):
-            os.environ[name] = folder
-        tempfile.tempdir = folder
+        os.chdir(home_in(folder))
         _seed(job.seed)
         found = DONE + _answer(app, client, job)
     except BaseException as error:  # noqa: BLE001 - whatever a stranger's code raises
