@@ -2,7 +2,7 @@
 which all agree is one transaction."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from eth_utils.crypto import keccak
 
@@ -34,13 +34,13 @@ class Telling:
 
         Fixed: every member that the round waits for has signed for its model, or submitted it.
         """
-        peers, facts = self._known_peers(look), look.facts
+        facts, place = look.facts, (look.request_id, look.facts.round)
+        _, members = look.client.pool.cohort_of(look.request_id, facts.seed, look.frame)
+        accounts = tuple(member.account for member in members)
+        peers = self._known_peers(look, accounts)
         if not peers:
             return False
-        place = (look.request_id, facts.round)
-        _, members = look.client.pool.cohort_of(look.request_id, facts.seed, look.frame)
         openers = (look.stored.requester, *look.terms.openers)
-        accounts = tuple(member.account for member in members)
         domain = look.client.rounds.domain
         ballot = Ballot(domain, *place, facts.history, accounts, openers)
         self._exchange.forget(*place)
@@ -72,12 +72,12 @@ class Telling:
         bound = facts.submitted | sum(1 << seat for seat in said)
         return not facts.expected & ~(bound | facts.voided)
 
-    def _known_peers(self, look: RequestLook) -> list[str]:
-        """Addresses of members' daemons; those whose record cannot be had are asked for again."""
+    def _known_peers(self, look: RequestLook, accounts: Collection[str]) -> list[str]:
+        """Addresses of these members' daemons; a record that cannot be had is asked for again."""
         for event in look.events(Joined):
-            if event.provider not in self._peers:
+            if event.provider in accounts and event.provider not in self._peers:
                 try:
                     self._peers[event.provider] = endpoint_in(self._store, event.attributes)
                 except Retryable as error:
                     log.debug("the record of %s: %s", event.provider, error)
-        return sorted({one for one in self._peers.values() if one})
+        return sorted({self._peers[one] for one in accounts if self._peers.get(one)})

@@ -1,15 +1,17 @@
 """When the requester sends a slice's key to the members' daemons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from eth_utils.crypto import keccak
 
 from fedpact.exchange.boards import Exchange
-from fedpact.exchange.messages import Kind, Message, encode
+from fedpact.exchange.messages import Ballot, Kind, Message, encode
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.telling import Telling
 from fedpact.types.document import canonical_json
+from fedpact.types.requests import Join
 from tests.offchain.requester.conftest import Played, Scene
 
 SEALED = bytes(range(80))
@@ -91,3 +93,27 @@ def test_what_members_do_not_use_goes_on_chain(
 
 def test_without_any_address_it_goes_on_chain_at_once(scene: Scene, telling: Telling) -> None:
     assert not telling.tell(seen(scene.create().begin()), SEALED)
+
+
+def test_only_members_of_the_round_are_asked(
+    scene: Scene, telling: Telling, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All others answer that they know no such round: among a hundred, models were seen late."""
+    request, endpoints = scene.create({"max_pool": 3}, max_providers=2), {}
+    pool = request.client.pool
+    for number, keys in enumerate(scene.people.members):
+        endpoints[keys.address] = f"http://127.0.0.1:{number + 1}"
+        record = scene.store.put(canonical_json({"endpoint": endpoints[keys.address]}))
+        request.send(keys, pool.enrol(request.id, [Join(keys.address, 100, record.digest)], []))
+    request.start()
+    asked: list[str] = []
+    opened = exchange.open
+
+    def noting(ballot: Ballot, peers: Iterable[str], known: Any) -> None:
+        asked.extend(peers)
+        opened(ballot, peers, known)
+
+    monkeypatch.setattr(exchange, "open", noting)
+    assert telling.tell(seen(request), SEALED)
+    assert len(request.seats) == 2
+    assert set(asked) == {endpoints[keys.address] for keys in request.seats}
