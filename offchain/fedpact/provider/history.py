@@ -156,8 +156,10 @@ class DaemonHistory:
         template = template_of(self.spec)
         cid, what = model_cid(template, digest), f"global model of round {number}"
         sealed = fetched(view, cid, sealed_bytes(template), what)
-        key = global_key(view, number)
-        cache.globals[at] = open_global(sealed, key, round_ref_of(view, number), template)
+        # The k-th final model is sealed under the k-th delivery key, whatever its round.
+        count = sum(one["round"] <= number for one in view.events("RoundFinalised"))
+        key = global_key(view, count)
+        cache.globals[at] = open_global(sealed, key, round_ref_of(view, count), template)
         cache.global_digests[at] = digest
         return cache.globals[at]
 
@@ -226,5 +228,5 @@ class DaemonHistory:
 
 
 def global_key(view: RequestView, final_rounds: int) -> bytes:
-    """The key of the global model of a round."""
+    """The key of the global model after so many final rounds."""
     return delivery_key(request_key(view), view.ctx.deployment.fingerprint, view.id, final_rounds)

@@ -135,12 +135,12 @@ def _global_model(
     spec: Specification,
 ) -> tuple[int, Model]:
     """The last final round, and the global model after it."""
-    started, last = None, None
+    started, last, count = None, None, 0
     for event in client.request_events(request):
         if isinstance(event, Started):
             started = event.start
         elif isinstance(event, RoundFinalised):
-            last = event
+            last, count = event, count + 1
     if started is None or last is None:
         raise NotReady(f"request {request}: no round is final yet")
     key = sealed_to(keys, client, store.get, started.manifest)
@@ -148,5 +148,6 @@ def _global_model(
         raise ContentError(f"request {request}: the key sealed to this account is not its key")
     template, here = template_of(spec), client.deployment.fingerprint
     sealed = store.get(model_cid(template, last.digest), sealed_bytes(template))
-    opens = delivery_key(key, here, request, last.round)
-    return last.round, open_global(sealed, opens, RoundRef(here, request, last.round), template)
+    # A round that failed left no model: the k-th final one is sealed under the k-th delivery key.
+    opens = delivery_key(key, here, request, count)
+    return last.round, open_global(sealed, opens, RoundRef(here, request, count), template)
