@@ -69,17 +69,16 @@ def changed(**fields: Any) -> Specification:
 class Answering:
     """In place of the app's process."""
 
-    def __init__(self, answer: Callable[[Train], bytes]) -> None:
+    def __init__(self, answer: Callable[[Any], bytes]) -> None:
         self.answer = answer
-        self.asked: list[Train] = []
+        self.asked: list[Any] = []
 
     def ask(self, job: Job) -> bytes:
-        assert isinstance(job, Train)
         self.asked.append(job)
         return self.answer(job)
 
 
-def serve(patch: pytest.MonkeyPatch, answer: Callable[[Train], bytes]) -> Answering:
+def serve(patch: pytest.MonkeyPatch, answer: Callable[[Any], bytes]) -> Answering:
     found = Answering(answer)
     patch.setattr(flower, "host_of", lambda _: found)
     return found
@@ -195,6 +194,42 @@ def test_no_records_end_in_noise_and_ask_no_app(
     low, high = update_norm_bounds(spec, 40, 1)
     assert low <= update_norm(START, model) <= high
     assert not served.asked
+
+
+@pytest.mark.parametrize(
+    ("measured", "score"),
+    [
+        ("0.75", 2500),
+        ("1", 0),
+        ("1.0000001", 0),
+        ("0", 10_000),
+        ("1.5", 10_000),
+        ("-0.5", 10_000),
+        ("NaN", 10_000),
+        ("Infinity", 10_000),
+        ("-Infinity", 10_000),
+        ("true", 10_000),
+        ("null", 10_000),
+        ('"1"', 10_000),
+        ("[1]", 10_000),
+        pytest.param("1" + "0" * 400, 10_000, id="over the largest float"),
+        pytest.param("1" + "0" * 10_000, 10_000, id="over the most digits"),
+        pytest.param("[" * 50_000, 10_000, id="too deep"),
+        pytest.param("", 10_000, id="empty"),
+    ],
+)
+def test_a_measure_that_is_no_number_from_0_to_1_is_the_worst(
+    spec: Specification,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    measured: str,
+    score: int,
+) -> None:
+    """What an app's process answers is the app's: it may be wrong, or hostile."""
+    serve(monkeypatch, lambda _: measured.encode())
+    dataset = data()
+    assert FlowerFamily().error(spec, START, dataset.x, dataset.y) == score
+    assert ("counts as the worst" in caplog.text) == (score == 10_000 and measured != "0")
 
 
 def test_the_statement_says_what_holds(spec: Specification) -> None:

@@ -62,6 +62,8 @@ T = TypeVar("T")
 
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, for the rounding of the sum."""
+ROUNDING = 1e-6
+"""By which a measure may exceed 1: that of a mean of float32."""
 STRATEGIES = ("fedavg", "fedavgm")
 """Those that neither change nor repeat a local training."""
 WINDOW_SHARE = 0.75
@@ -175,7 +177,8 @@ class FlowerFamily(AppFamily[FlowerParameters]):
 
     def error(self, spec: Specification, model: Model, x: Inputs, y: Targets) -> int:
         """From the metric that the app's own evaluation gives on the slice, 1/10,000; the largest
-        where it fails on this model. Raises TrainingFailed where the app cannot be started."""
+        where it fails on this model, or gives no number from 0 to 1. Raises TrainingFailed where
+        the app cannot be started."""
         given = self.parameters(spec)
         job = Evaluate(
             self._arrays(spec),
@@ -187,11 +190,10 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             _local(spec).seconds,
         )
         try:
-            value = float(json.loads(host_of(_app(given)).ask(job)))
-        except (AppFailed, ValueError) as failure:
-            log.warning("a model counts as the worst: the app's evaluation failed (%s)", failure)
+            return MAX_SCORE - round(MAX_SCORE * _share(host_of(_app(given)).ask(job)))
+        except AppFailed as failure:
+            log.warning("the model counts as the worst, the app cannot measure it: %s", failure)
             return MAX_SCORE
-        return MAX_SCORE - round(MAX_SCORE * min(value, 1.0)) if value > 0 else MAX_SCORE
 
     def example_errors(
         self, spec: Specification, model: Model, x: Inputs, y: Targets
@@ -345,6 +347,18 @@ def _local(spec: Specification) -> LocalApp:
     if not isinstance(spec.local, LocalApp):
         raise SpecificationError("family flower: local needs groups and seconds")
     return spec.local
+
+
+def _share(answer: bytes) -> float:
+    """The number from 0 to 1 that an app measured. Raises AppFailed for anything else, which its
+    process may send."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise AppFailed("its answer is no number") from error
+    if type(value) not in (int, float) or not 0 <= value <= 1 + ROUNDING:
+        raise AppFailed(f"it measures {str(value)[:40]}, not a number from 0 to 1")
+    return float(min(value, 1))
 
 
 def _is_picture(shape: tuple[int, ...]) -> bool:
