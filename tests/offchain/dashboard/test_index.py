@@ -15,6 +15,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from fedpact.chain.client import ChainClient
+from fedpact.chain.records import Event
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
@@ -177,6 +178,22 @@ def test_a_request_is_open_only_while_providers_can_join(
     assert found[Which.RUNNING, False] & mine == {full.id}
     assert not found[Which.OPEN, True] & mine
     assert found[Which.RUNNING, True] >= mine
+
+
+def test_a_share_of_sales_is_in_the_token_of_its_request(
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+) -> None:
+    request, maker = ChainRequest.created(client, people), people.members[0].address
+    kept = new_index("kept.sqlite")
+    catch_up(kept)
+    given = {"request": request.id, "maker": maker, "index": 0, "to": people.requester.address}
+    block = client.frame().block_number + 1
+    claimed = Event("ResaleClaimed", "ResaleMarket", {**given, "amount": 37}, block, "0x1", 0, 9)
+    kept._writer.replace(block, [claimed], {}, None)
+    with IndexFile(tmp_path / "kept.sqlite") as file:
+        [payment] = Index(file).payments_to(maker)
+        assert (payment.token, payment.amount, payment.sale) == (request.terms.token, 37, True)
+        assert Index(file).payments_to(people.requester.address) == []
 
 
 def test_others_hear_nothing_of_a_request(

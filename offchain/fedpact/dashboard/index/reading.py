@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,8 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Payment:
-    """An amount that a market sent to an account."""
+    """An amount that an account earned, or got back from a market. A maker may have its share of
+    sales sent to somebody else."""
 
     time: int
     request: int
@@ -116,20 +118,24 @@ class Index:
         return {int(one) for (one,) in self.file.rows(query, (account,))}
 
     def payments_to(self, account: str) -> list[Payment]:
-        """By the market and by that of results, oldest first."""
+        """By the market and for results sold, oldest first."""
         found = self._request_events(
             "name IN ('Paid', 'ResaleClaimed', 'PurchaseRefunded') AND (block, log_index) IN"
             " (SELECT block, log_index FROM mentions WHERE account = ?)",
             (account,),
         )
-        made, tokens = self.made_by(account), self._sale_tokens()
+        made = self.made_by(account)
+        tokens = self._tokens({one.request for one in found if not isinstance(one, Paid)})
         payments = (_payment(one, account, made, tokens) for one in found)
         return [one for one in payments if one is not None]
 
-    def _sale_tokens(self) -> dict[int, str]:
-        """In which results are sold, by request."""
-        offers = self.events_named("ResaleOffered")
-        return {int(one.args["request"]): str(one.args["token"]) for one in offers}
+    def _tokens(self, requests: set[int]) -> dict[int, str]:
+        """In which requests pay and their results are sold."""
+        query = (
+            "SELECT id, json_extract(row, '$.token') FROM requests"
+            " WHERE id IN (SELECT value FROM json_each(?))"
+        )
+        return dict(self.file.rows(query, (json.dumps(sorted(requests)),)))
 
     # ------------------------------------------------------------------ events
 

@@ -29,7 +29,7 @@ class OutcomeRow(View):
 
 
 class PaymentRow(View):
-    """One amount that a market sent to the account."""
+    """One amount that the account earned, or got back from a market."""
 
     time: int
     request: int
@@ -99,8 +99,7 @@ class ParticipantSources:
     transactions: list[tuple[int, Transaction]]
     """Time and transaction that the account sent to these contracts."""
     requests: tuple[RequestSummary, ...]
-    tokens: dict[int, str]
-    """In which results are sold, by request."""
+    """Also those whose result it bought."""
     now: int
 
 
@@ -187,11 +186,12 @@ def _outcomes(events: list[Event], account: str) -> tuple[OutcomeRow, ...]:
 
 
 def _purchases(of: ParticipantSources) -> tuple[PurchaseRow, ...]:
+    tokens = {one.request: one.token for one in of.requests}
     return tuple(
         PurchaseRow(
             time=event.timestamp or 0,
             request=event.args["request"],
-            token=of.tokens[event.args["request"]],
+            token=tokens[event.args["request"]],
             price=event.args["price"],
             transaction=event.tx_hash,
         )

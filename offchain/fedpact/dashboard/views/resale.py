@@ -84,7 +84,7 @@ def resale_view(story: Story) -> ResaleView | None:
             if isinstance(event, PurchaseRefunded):
                 sent.append(_flow("price back", event.buyer, token, event.amount, tx))
         elif isinstance(event, ResaleClaimed):
-            sent.append(_flow("share of the sales", event.maker, token, event.amount, tx))
+            sent.append(_flow("share of the sales", event.to, token, event.amount, tx))
     rest = sum(one.amount for one in received) - sum(one.amount for one in sent)
     return ResaleView(
         price=offered.price,

@@ -155,7 +155,6 @@ class Site:
                     if one.name == "ResultBought" and one.args["buyer"] == account
                 }
                 mine = sorted({*index.requests_of(account), *bought})
-                listed = summaries(index.file, mine)
                 return participant_view(
                     ParticipantSources(
                         participant=who,
@@ -163,8 +162,7 @@ class Site:
                         events=events,
                         payments=index.payments_to(account),
                         transactions=index.transactions_of(account),
-                        requests=listed,
-                        tokens={one.request: one.token for one in listed},
+                        requests=summaries(index.file, mine),
                         now=frame.timestamp,
                     )
                 )
