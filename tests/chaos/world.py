@@ -23,7 +23,7 @@ from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.opening import open_store
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import DemoNetwork, free_port, running_network
+from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.actors import Actor
 from tests.chaos.schedule import LONGEST, PROVIDERS, REQUESTER, Episode, Kind
@@ -84,7 +84,7 @@ class ChaosWorld(World):
         name = "requester" if number == REQUESTER else f"provider-{number + 1}"
         folder = self.network.folder
         config = folder / f"{name}.toml"
-        listen = f"127.0.0.1:{free_port()}" if self.episode.exchanging else ""
+        listen = self.network.listens() if self.episode.exchanging else ""
         config.write_text(
             f'endpoint = "{url}"\n'
             f'deployment = "{folder / "deployment.json"}"\n'

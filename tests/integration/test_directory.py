@@ -20,7 +20,7 @@ from fedpact.requester.search import entry_points
 from fedpact.retrieval.directory import ProfileDirectory
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles.document import Profile
-from tests.support.chain_request import deployed_contracts
+from tests.support.chain_request import admit, deployed_contracts
 
 PLAIN = Policy(profile_without_privacy=True)
 
@@ -48,8 +48,7 @@ def world(anvil: Devnet, tmp_path: Path) -> World:
     client = ChainClient.connect(anvil.url, deployed_contracts(anvil, registrar))
     people = [anvil.new_account() for _ in range(3)]
     for number, keys in enumerate(people, start=1):
-        public = bytes(keys.encryption_key().public_key)
-        client.registry.admit(registrar, keys.address, number, public, bytes(32), bytes(32))
+        admit(client, registrar, keys, number)
     return World(client, EmbeddedStore(tmp_path / "content"), registrar, people, tmp_path)
 
 
@@ -122,8 +121,7 @@ def test_a_suspension_counts_once_it_takes_effect(anvil: Devnet, tmp_path: Path)
     parameters = Parameters(registrar.address, registrar.address, min_window=1, delay=600)
     deployment = deploy_contracts(Connection.connect(anvil.url, None), registrar, parameters)
     client = ChainClient.connect(anvil.url, deployment)
-    public = bytes(keys.encryption_key().public_key)
-    client.registry.admit(registrar, keys.address, 1, public, bytes(32), bytes(32))
+    admit(client, registrar, keys, 1)
     world = World(client, EmbeddedStore(tmp_path / "content"), registrar, [keys], tmp_path)
     record = world.publish(keys, "hockey").record
     now = [0.0]

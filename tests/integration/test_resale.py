@@ -21,6 +21,7 @@ from fedpact.provider.privacy_report import privacy_verify
 from fedpact.provider.published import submissions
 from fedpact.requester.client import Requester
 from fedpact.types.resale import SaleStatus
+from tests.support.chain_request import admit
 from tests.support.waiting import wait_until
 from tests.support.world import PAY, POLL, World, running_world
 
@@ -56,9 +57,7 @@ def test_a_result_is_sold_though_one_maker_seals_a_wrong_key(world: World) -> No
     assert world.events(request, Settled)
 
     buyer = world.network.account("buyer")
-    public = bytes(buyer.encryption_key().public_key)
-    organisation = (buyer.address, BUYER_ORGANISATION, public, bytes(32), bytes(32))
-    world.client.registry.admit(world.registrar, *organisation)
+    admit(world.client, world.registrar, buyer, BUYER_ORGANISATION)
     market = requester_of(world, buyer)
     [offer] = market.offers_like(request)
     assert (offer.price, offer.refusal, offer.contributors) == (PRICE, "", PROVIDERS)

@@ -80,6 +80,14 @@ def make_terms(**changes: Any) -> Terms:
     return replace(terms, **changes)
 
 
+def admit(
+    client: ChainClient, registrar: AccountKeys, keys: AccountKeys, organisation: int
+) -> None:
+    """Register an account, without a profile."""
+    key = bytes(keys.encryption_key().public_key)
+    client.registry.admit(registrar, keys.address, organisation, key, bytes(32), bytes(32))
+
+
 @dataclass
 class People:
     """A requester and providers, registered and with ether."""
@@ -96,9 +104,7 @@ class People:
         people.members = [anvil.new_account() for _ in range(members)]
         accounts = [people.requester, *people.members]
         for number, keys in enumerate(accounts):
-            key = bytes(keys.encryption_key().public_key)
-            facts = (key, bytes(32), bytes(32))
-            client.registry.admit(registrar, keys.address, 99 + number, *facts)
+            admit(client, registrar, keys, 99 + number)
         return people
 
 
@@ -116,10 +122,14 @@ class ChainRequest:
 
     @classmethod
     def created(cls, client: ChainClient, people: People, **terms: Any) -> ChainRequest:
-        given = make_terms(**{"max_pool": len(people.members), **terms})
-        receipt = client.send(people.requester, client.market.create_request(given))
+        return cls.of(client, people, make_terms(**{"max_pool": len(people.members), **terms}))
+
+    @classmethod
+    def of(cls, client: ChainClient, people: People, terms: Terms) -> ChainRequest:
+        """Published with exactly these terms, whose delivery key is SECRET's."""
+        receipt = client.send(people.requester, client.market.create_request(terms))
         number = int(receipt.event("RequestCreated").args["request"])
-        return cls(client, people, number, given)
+        return cls(client, people, number, terms)
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
         return self.client.send(keys, call)

@@ -257,16 +257,6 @@ class Chain:
             assert list(values) == [_plain(arg) for arg in args], f"{found}{values}"
 
 
-def create_address(sender: str, nonce: int) -> str:
-    """The address of a contract that `sender` creates with this nonce (yellow paper eq. 85)."""
-    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    coded = (
-        number if len(number) == 1 and number[0] < 0x80 else bytes([0x80 + len(number)]) + number
-    )
-    body = b"\x94" + bytes.fromhex(sender[2:]) + coded
-    return to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:])
-
-
 def events(contract: Contract, name: str, receipt: Any) -> list[dict[str, Any]]:
     """The arguments of the events of one name that a transaction left."""
     found: Callable[[Any], Sequence[Any]] = contract.events[name]().process_receipt

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fedpact.chain.bindings.events import RoundTallied, SliceOpened
+from fedpact.chain.bindings.events import Credited, RoundTallied, SliceOpened
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
@@ -41,10 +41,10 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.slices import slice_key
 from fedpact.types.cid import Cid
 from fedpact.types.privacy import PrivacyMode
-from fedpact.types.requests import Earned, Join, Start, Terms
+from fedpact.types.requests import Join, Start, Terms
 from fedpact.types.scores import MAX_SCORE, lane, pack_scores
 from fedpact.types.specification import Specification
-from tests.support.chain_request import People, deployed_contracts, signed
+from tests.support.chain_request import People, admit, deployed_contracts, signed
 
 PAYMENT = 10**18 + 7
 """Wei; a number that divides into no equal shares, so that rounding shows."""
@@ -104,8 +104,7 @@ def open_digits_market(devnet: Devnet, folder: Path, providers: int = 3) -> Digi
     client = ChainClient.connect(devnet.url, deployed_contracts(devnet, registrar, salt=17))
     people = People.admitted(devnet, client, registrar, providers)
     auditor = devnet.new_account()
-    public = bytes(auditor.encryption_key().public_key)
-    client.registry.admit(registrar, auditor.address, 50, public, bytes(32), bytes(32))
+    admit(client, registrar, auditor, 50)
     source = digits(seed=0)
     x = (source.x_train.reshape(-1, 64) / source.scale).astype(np.float32)
     dealt = np.array_split(np.arange(400, len(x)), providers)
@@ -249,11 +248,8 @@ class Committee:
         final = client.rounds.outcome(self.id).final_rounds
         delivery = self.deliveries.after(final).fields
         self._send(self.members[-1], client.market.deliver(self.id, self.terms, delivery))
-        entries = [
-            Earned(one.cohort, one.points, one.extra, one.digest)
-            for one in client.request_events(self.id)
-            if type(one).__name__ == "Credited"
-        ]
+        events = client.request_events(self.id)
+        entries = [one.entry for one in events if isinstance(one, Credited)]
         call = client.market.settle(self.id, self.terms, entries)
         self._send(self.market.people.requester, call)
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.child import ChildProcess
+from fedpact.content.delivery import public_key
 from fedpact.dashboard.web.login import token_file
 from fedpact.requester import request as requests
-from fedpact.types.cid import Cid
+from fedpact.requester.terms import MarketTerms
 from fedpact.types.specification import Specification
-from tests.support.chain_request import ChainRequest, People
+from tests.support.chain_request import SECRET, ChainRequest, People, admit
 from tests.support.world import World, running_world
 
 PROVIDERS, ROUNDS = 3, 2
@@ -59,23 +60,10 @@ class DashboardWorld:
 
     def created(self, spec: Specification) -> ChainRequest:
         """Publish a request of this specification."""
-        encoded = spec.encode()
-        self.world.put([encoded])
-        terms = {
-            "specification": Cid.of(encoded).digest,
-            "evaluation": spec.evaluation_digest,
-            "initial_model": Cid.parse(spec.initial_model).digest,
-            "query_key": spec.query_key,
-            "min_pool": spec.min_providers,
-            "cohort": spec.max_providers,
-            "max_rounds": spec.rounds,
-            "max_error": spec.max_error,
-            "target": spec.target,
-            "vote_band": spec.vote_band,
-            "leader_rule": spec.chain_leader_rule,
-            "approval_rule": spec.chain_approval_rule,
-        }
-        return ChainRequest.created(self.world.client, self.people, **terms)
+        self.world.put([spec.encode()])
+        pool = MarketTerms(max_pool=len(self.people.members))
+        terms = pool.complete(spec, public_key(SECRET), 10**18)
+        return ChainRequest.of(self.world.client, self.people, terms)
 
     def post_round(self, request: ChainRequest, error: int, strange: int | None = None) -> None:
         """A whole round; the seat `strange` votes far from the others."""
@@ -118,11 +106,7 @@ def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
 def _with_requests(world: World, finished: int) -> DashboardWorld:
     members = [world.network.devnet.new_account() for _ in range(3)]
     for number, keys in enumerate(members):
-        key = bytes(keys.encryption_key().public_key)
-        organisation = 100 + number
-        world.client.registry.admit(
-            world.registrar, keys.address, organisation, key, bytes(32), bytes(32)
-        )
+        admit(world.client, world.registrar, keys, 100 + number)
     people = People(world.registrar, world.requester_keys, members)
     nothing: Any = None
     shown = DashboardWorld(world, people, finished, nothing, nothing)

@@ -15,7 +15,8 @@ from eth_account.signers.local import LocalAccount
 from eth_utils import keccak, to_checksum_address
 from web3.contract import Contract
 
-from tests.support.chainkit import Chain, create_address, events
+from fedpact.chain.addresses import created_address
+from tests.support.chainkit import Chain, events
 
 DETERMINISTIC_DEPLOYER = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
 """Arachnid's: takes a salt and creation code, creates by CREATE2; on most chains, and on Anvil."""
@@ -34,7 +35,7 @@ def factory_address(chain: Chain, owner: str, salt: bytes) -> str:
 def planned(chain: Chain, owner: str, salt: bytes, arguments: Arguments) -> dict[str, str]:
     """The address of each contract, before anything is deployed."""
     factory = factory_address(chain, owner, salt)
-    return {name: create_address(factory, number) for number, name in enumerate(arguments, 1)}
+    return {name: created_address(factory, number) for number, name in enumerate(arguments, 1)}
 
 
 def deploy_planned(

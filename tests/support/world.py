@@ -34,10 +34,9 @@ from fedpact.provider.files import ledger_file, state_file
 from fedpact.requester import request as requests
 from fedpact.requester.client import Requester
 from fedpact.requester.slices import slice_key
-from fedpact.types.cid import Cid
-from fedpact.types.requests import Earned, Phase, RoundFacts, Status, Terms, seats_of
+from fedpact.requester.terms import MarketTerms
+from fedpact.types.requests import Phase, RoundFacts, Status, seats_of
 from fedpact.types.specification import Specification
-from tests.support.chain_request import make_terms
 from tests.support.waiting import PATIENCE, wait_until
 
 POLL = 0.05
@@ -138,34 +137,8 @@ class World:
         prepared = requests.prepare(draft, self.data.evaluation, self.requester_keys)
         self.specification = spec = prepared.specification
         self.put(prepared.contents)
-        said = spec.windows
-        public = delivery.public_key(self.secret)
-        asked: Terms = make_terms(
-            specification=Cid.of(spec.encode()).digest,
-            evaluation=spec.evaluation_digest,
-            initial_model=Cid.parse(spec.initial_model).digest,
-            query_key=spec.query_key,
-            delivery_key_x=public.x,
-            delivery_key_y=public.y,
-            pay=PAY,
-            min_pool=spec.min_providers,
-            max_pool=len(self.accounts),
-            cohort=spec.max_providers,
-            max_rounds=spec.rounds,
-            max_error=spec.max_error,
-            target=spec.target,
-            leader_rule=spec.chain_leader_rule,
-            approval_rule=spec.chain_approval_rule,
-            vote_band=spec.vote_band,
-            join_window=said.join,
-            start_window=said.start,
-            submit_window=said.submit,
-            commit_window=said.commit,
-            reveal_window=said.reveal,
-            attest_window=said.propose,
-            deliver_window=said.deliver,
-            dispute_window=1,
-        )
+        pool = MarketTerms(max_pool=len(self.accounts), dispute_window=1)
+        asked = pool.complete(spec, delivery.public_key(self.secret), PAY)
         call = self.client.market.create_request(replace(asked, **terms))
         receipt = self.client.send(self.requester_keys, call)
         return int(receipt.event("RequestCreated").args["request"])
@@ -259,10 +232,7 @@ class World:
 
     def paid_as_mirrored(self, request: int) -> dict[str, int]:
         """What each account was paid: shares and refunds of gas, as the mirror computes them."""
-        listed = [
-            Earned(one.cohort, one.points, one.extra, one.digest)
-            for one in self.events(request, Credited)
-        ]
+        listed = [one.entry for one in self.events(request, Credited)]
         outcome, terms = self.client.rounds.outcome(request), self.client.market.terms(request)
         assert fold(listed) == outcome.earned
         shares = payouts(

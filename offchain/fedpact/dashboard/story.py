@@ -124,7 +124,7 @@ class Round:
 
     def earned(self) -> list[Earned]:
         """The entries that gave points or faults."""
-        listed = [Earned(one.cohort, one.points, one.extra, one.digest) for one in self.credited]
+        listed = [one.entry for one in self.credited]
         return [one for one in listed if one.points or one.faults]
 
     def outside(self, board: Board, band: int) -> dict[int, list[int]]:
@@ -204,7 +204,7 @@ class Story:
     @cached_property
     def entries(self) -> list[Earned]:
         """All that the rounds earned, gas of batches included."""
-        return [Earned(o.cohort, o.points, o.extra, o.digest) for o in self.all(Credited)]
+        return [one.entry for one in self.all(Credited)]
 
     @property
     def stage(self) -> Stage:

@@ -45,13 +45,15 @@ class Paper(StrEnum):
 
 LU_MEMBERS, LU_ROUNDS = 3, 4
 WANG_POOL, WANG_DRAWN, WANG_ROUNDS = 100, 10, 2
-"""The paper has 100 accounts: as many daemons take longer than minutes to start on two cores."""
+"""As many accounts as in the paper, each with a daemon: some 9 GB of memory, and two minutes in all
+on two cores that do nothing else."""
 WANG_POOL_STEP = 5
 
 
 @dataclass(frozen=True)
 class PaperOptions:
-    """Of a paper's demo; None: what two cores run in minutes.
+    """Of a paper's demo; None: three members and four rounds for Lu's, and a pool as large as in
+    the paper for Wang's.
 
     Raises InvalidInput for values that cannot be run.
     """

@@ -10,8 +10,9 @@ from eth_abi import encode
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
+from fedpact.chain.addresses import created_address
 from fedpact.content.delivery import Deliveries, Delivery, Point, SharedPoint, public_key
-from tests.support.chainkit import Address, Chain, address_of, create_address, events
+from tests.support.chainkit import Address, Chain, address_of, events
 
 ETHER = "0x" + 40 * "0"
 GWEI = 10**9
@@ -107,7 +108,7 @@ def deploy(chain: Chain, deployer: LocalAccount) -> Contracts:
     pool = chain.deploy("FakePool", deployer)
     rounds = chain.deploy("FakeRounds", deployer)
     nonce = chain.w3.eth.get_transaction_count(deployer.address)
-    market_address = create_address(deployer.address, nonce + 1)
+    market_address = created_address(deployer.address, nonce + 1)
     ledger = chain.deploy(
         "ReputationLedger", deployer, deployer.address, DELAY, market_address, UNIT
     )

@@ -14,6 +14,7 @@ from eth_abi import encode
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
+from fedpact.chain.addresses import created_address
 from fedpact.chain.signed_messages import (
     BLIND,
     Anchored,
@@ -24,7 +25,7 @@ from fedpact.chain.signed_messages import (
 )
 from fedpact.consensus import draw
 from tests.contracts.market.kit import DELAY, FLOOR, TERMS_TYPE, UNIT, make_terms
-from tests.support.chainkit import Chain, address_of, create_address, events
+from tests.support.chainkit import Chain, address_of, events
 from tests.support.direct_contract import direct_contract
 
 NONE, WAITING, SUBMIT, COMMIT, REVEAL, TALLY, ATTEST, FINALISE, FAILED, ENDED = range(10)
@@ -68,7 +69,7 @@ def deploy(chain: Chain, deployer: LocalAccount) -> Contracts:
     """All contracts, each told the others' addresses."""
     nonce = chain.w3.eth.get_transaction_count(deployer.address)
     names = ("registry", "ledger", "pool", "rounds", "market")
-    at = {name: create_address(deployer.address, nonce + i) for i, name in enumerate(names)}
+    at = {name: created_address(deployer.address, nonce + i) for i, name in enumerate(names)}
     registry = chain.deploy("ParticipantRegistry", deployer, deployer.address, DELAY)
     ledger = chain.deploy("ReputationLedger", deployer, deployer.address, DELAY, at["market"], UNIT)
     pool = chain.deploy(

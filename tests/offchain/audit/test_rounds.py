@@ -31,7 +31,7 @@ from fedpact.consensus.draw import cohort
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
-from fedpact.types.requests import Earned, Join, MessageKind, seats_of
+from fedpact.types.requests import Join, MessageKind, seats_of
 from tests.support.chain_request import (
     SECRET,
     SLICE_KEY,
@@ -84,10 +84,7 @@ def events_of(request: ChainRequest, kind: type[Any]) -> list[Any]:
 
 
 def settle(request: ChainRequest, keys: AccountKeys) -> None:
-    entries = [
-        Earned(one.cohort, one.points, one.extra, one.digest)
-        for one in events_of(request, Credited)
-    ]
+    entries = [one.entry for one in events_of(request, Credited)]
     call = request.client.market.settle(request.id, request.terms, entries)
     request.send(keys, call)
 

@@ -1,6 +1,7 @@
 """Accounts that are registered or not, and requests."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from tests.offchain.chain.people import admitted
-from tests.support.chain_request import ChainRequest, People
+from tests.support.chain_request import ChainRequest, People, admit
+
+_organisations = count(1)
 
 
 @pytest.fixture
@@ -20,7 +22,10 @@ def stranger(anvil: Devnet) -> AccountKeys:
 
 @pytest.fixture
 def participant(anvil: Devnet, client: ChainClient, operator: AccountKeys) -> AccountKeys:
-    return admitted(anvil, client, operator)
+    """A new account, registered with an organisation of its own."""
+    keys = anvil.new_account()
+    admit(client, operator, keys, next(_organisations))
+    return keys
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ from fedpact.consensus import draw
 from fedpact.content.delivery import dispute_context, open_delivery, prove
 from fedpact.errors import Reverted, UnknownRequest
 from fedpact.types.requests import (
-    Earned,
     Link,
     MessageKind,
     Phase,
@@ -127,11 +126,7 @@ def test_a_request_whose_rounds_are_posted_whole(
     assert (delivered.ephemeral, delivered.cipher) == (delivery.ephemeral.fields, delivery.cipher)
     assert keccak(open_delivery(SECRET, delivery, 2)) == delivered.key_digest
 
-    entries = [
-        Earned(one.cohort, one.points, one.extra, one.digest)
-        for one in log
-        if isinstance(one, events.Credited)
-    ]
+    entries = [one.entry for one in log if isinstance(one, events.Credited)]
     earned = bytes(32)
     for entry in entries:
         earned = folded(earned, entry.fields)

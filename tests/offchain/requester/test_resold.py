@@ -35,7 +35,7 @@ from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification
 from tests.offchain.requester.conftest import Played, Scene
-from tests.support.chain_request import REQUEST_KEY, read_events
+from tests.support.chain_request import REQUEST_KEY, admit, read_events
 
 PRICE = 10**16
 ORGANISATION = 500
@@ -107,10 +107,7 @@ class Sale:
     def buyer(self) -> Buyer:
         """Admitted, with an organisation of its own."""
         keys = self.scene.anvil.new_account()
-        public = bytes(keys.encryption_key().public_key)
-        organisation = ORGANISATION + int(keys.address[-4:], 16)
-        facts = (public, bytes(32), bytes(32))
-        self.client.registry.admit(self.operator, keys.address, organisation, *facts)
+        admit(self.client, self.operator, keys, ORGANISATION + int(keys.address[-4:], 16))
         state = self.scene.folder / f"state-{keys.address}"
         return Buyer(keys, Requester(self.client, self.scene.store, keys, state))
 
