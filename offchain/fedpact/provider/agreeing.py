@@ -69,8 +69,12 @@ def agree(view: RequestView) -> DutyResult | None:
         return None
     if facts.phase not in BATCH_AFTER or _alone(view):
         return None
-    if not exchange.own and not peers_of(view):
-        return None
+    if not exchange.own:
+        peers = peers_of(view)
+        if peers is None:
+            return idle("looking for the other members' addresses")
+        if not peers:
+            return None
     talk = Talk(view, exchange)
     reported = _report(view, talk)
     if reported is not None:

@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from fedpact.errors import Retryable
+from fedpact.errors import ContentSought, Retryable
 from fedpact.exchange.messages import Board, Kind, Message, decode
-from fedpact.exchange.peers import endpoint_in
-from fedpact.provider.reading import ballot_of
+from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
+from fedpact.provider.reading import ballot_of, fetched
 from fedpact.provider.view import RequestView, digest_of
+from fedpact.types.cid import Cid
 
 if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange
@@ -25,7 +27,7 @@ class Talk:
         said = view.ctx.state.said
         exchange.open(
             ballot_of(view, view.round, view.facts.history, view.cohort),
-            peers_of(view),
+            peers_of(view) or (),
             lambda: [decode(body.encode())[0] for body in said.heard(*self._place)],
         )
         exchange.forget(view.id, view.round)
@@ -60,18 +62,35 @@ class Talk:
         return True
 
 
-def peers_of(view: RequestView) -> list[str]:
-    """Addresses of the other members' daemons, from the records with which they joined."""
+def peers_of(view: RequestView) -> list[str] | None:
+    """Addresses of the other members' daemons, from the records with which they joined; None while
+    none is known and a record is looked for."""
     known = view.ctx.cache.peers.setdefault(view.id, {})
-    for event in view.events("Joined"):
-        account = str(event["provider"])
-        if account not in known:
-            try:
-                known[account] = endpoint_in(view.ctx.store, digest_of(event["attributes"]))
-            except Retryable as error:
-                log.debug("request %d: the record of %s: %s", view.id, account, error)
     members = {member.account for member in view.cohort.members} - {view.account}
-    return sorted({known[one] for one in members if known.get(one)})
+    sought = bool(members - known.keys()) and _look_up(view, members - known.keys(), known)
+    found = sorted({known[one] for one in members if known.get(one)})
+    return None if sought and not found else found
+
+
+def _look_up(view: RequestView, accounts: set[str], known: dict[str, str]) -> bool:
+    """Read where daemons are; whether a record is still looked for."""
+    records = {
+        str(event["provider"]): digest_of(event["attributes"])
+        for event in view.events("Joined")  # the last one, where an account has joined anew
+        if event["provider"] in accounts
+    }
+    for digest in records.values():
+        cid = Cid.of_digest(digest, RECORD_MAX_BYTES)
+        view.ctx.fetching.begin(view.id, cid, RECORD_MAX_BYTES)
+    sought = False
+    for account, digest in records.items():
+        what = f"record of {account}"
+        try:
+            known[account] = endpoint_in(partial(fetched, view, what=what), digest)
+        except Retryable as error:
+            sought |= isinstance(error, ContentSought)
+            log.debug("request %d: the %s: %s", view.id, what, error)
+    return sought
 
 
 def _body(message: Message) -> str:

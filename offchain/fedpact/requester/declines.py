@@ -189,7 +189,7 @@ class Declines(Closing):
 
     def _address(self, store: ContentStore, said: _Said) -> str:
         if not said.profile:
-            return endpoint_in(store, said.digest)
+            return endpoint_in(store.get, said.digest)
         content = store.get(Cid.of_digest(said.digest, LONGEST_DOCUMENT), LONGEST_DOCUMENT)
         return Profile.decode(bytes.fromhex(said.account[2:]), content).details.endpoint
 

@@ -77,7 +77,7 @@ class Telling:
         for event in look.events(Joined):
             if event.provider in accounts and event.provider not in self._peers:
                 try:
-                    self._peers[event.provider] = endpoint_in(self._store, event.attributes)
+                    self._peers[event.provider] = endpoint_in(self._store.get, event.attributes)
                 except Retryable as error:
                     log.debug("the record of %s: %s", event.provider, error)
         return sorted({self._peers[one] for one in accounts if self._peers.get(one)})

@@ -25,6 +25,7 @@ from fedpact.provider.context import Cache, DutyResult, did, idle
 from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.history import DaemonHistory
+from fedpact.provider.talking import peers_of
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.support.specifications import specification
@@ -78,12 +79,15 @@ def view_of(ctx: Any, request: int, frame: Frame) -> Any:
         "Started": [{"start": facts}],
         "SliceOpened": [{"sealedKey": "0x00"}],
         "RoundFinalised": [{"digest": NOWHERE.digest.hex()}],
+        "Joined": [{"provider": "0xbb", "attributes": NOWHERE.digest.hex()}],
     }
     return SimpleNamespace(
         ctx=ctx,
         id=request,
         round=2,
+        account="0xaa",
         pool=[SimpleNamespace(account="0xaa")],
+        cohort=SimpleNamespace(members=[SimpleNamespace(account="0xbb")]),
         draws=False,
         frame=frame,
         deadline=frame.timestamp + 20,
@@ -118,6 +122,10 @@ def local_model(view: Any) -> object:
     return reading.member_model(view, 2, 0, NOWHERE.digest)
 
 
+def peers(view: Any) -> object:
+    return peers_of(view)
+
+
 def in_another_deployment(view: Any) -> object:
     others = Elsewhere.__new__(Elsewhere)
     terms = SimpleNamespace(specification=NOWHERE.digest)
@@ -135,6 +143,7 @@ def in_another_deployment(view: Any) -> object:
         first_model,
         global_model,
         local_model,
+        peers,
         in_another_deployment,
     ],
 )
