@@ -2,8 +2,8 @@
 deadline for the whole exchange.
 
 A time limit for each read, as HTTP libraries have it, does not end an answer that comes byte by
-byte, in its headers or in its body. Here every read and write of a connection gets what is left of
-the deadline.
+byte, in its headers or in its body. Here every step gets what is left of the deadline: the look-up
+of the name, each of its addresses, each read and write.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import ipaddress
 import socket
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import cache
 from http import HTTPStatus
 from ssl import SSLContext
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 
@@ -27,6 +29,8 @@ from fedpact.errors import RetrievalError
 _until: ContextVar[float] = ContextVar("_until")
 """Monotonic seconds at which the thread's present exchange has to be over."""
 
+ADDRESSES = 4
+"""Of a name that are tried: with more, each would have too little time."""
 KEPT = 20
 """Idle connections that are kept: httpcore looks at every one of them at each request."""
 KEPT_SECONDS = 5.0
@@ -39,7 +43,8 @@ class Strangers(Closing):
     def __init__(
         self, *, step: float, whole: float, connections: int = 64, private: bool = True
     ) -> None:
-        """`step`: seconds to connect, for one write, for one read; `whole`: for all of them.
+        """`step`: seconds to look up a name, to connect to one of its addresses, for one write, for
+        one read; `whole`: for all of them.
         `private`: whether hosts of this machine and of private networks may be reached, also by
         names that lead there."""
         self._step, self._whole = step, whole
@@ -66,7 +71,7 @@ class Strangers(Closing):
         ends = _until.set(time.monotonic() + self._whole)
         limits = dict.fromkeys(("connect", "read", "write", "pool"), self._step)
         try:
-            at = httpcore.URL(url.encode("ascii"))
+            at = _parsed(url)
             if not at.host:  # it would be this machine
                 raise RetrievalError(f"not an address: {url}: it names no host")
             headers: list[tuple[bytes | str, bytes | str]] = [
@@ -117,6 +122,18 @@ class Strangers(Closing):
         return found
 
 
+def _parsed(url: str) -> httpcore.URL:
+    """Raises ValueError. A host name beyond ASCII is taken in its IDNA form (RFC 3490)."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpcore.URL(
+        scheme=parts.scheme.encode("ascii"),
+        host=(parts.hostname or "").encode("idna"),
+        port=parts.port,
+        target=target.encode("ascii"),
+    )
+
+
 def _host(at: httpcore.URL) -> bytes:
     """As the header `Host` has it (RFC 9110, section 7.2)."""
     name = b"[%b]" % at.host if b":" in at.host else at.host
@@ -133,7 +150,17 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        # Not the stream's own write, which gives the whole time to each part that the peer takes.
+        connected: socket.socket = self._stream.get_extra_info("socket")
+        left = memoryview(buffer)
+        while left:
+            connected.settimeout(_left(timeout, httpcore.WriteTimeout))
+            try:
+                left = left[connected.send(left) :]
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout(str(error)) from error
+            except OSError as error:
+                raise httpcore.WriteError(str(error)) from error
 
     def start_tls(
         self,
@@ -163,23 +190,46 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        if not self._private:
-            host = _public_address(host, port)
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(super().connect_tcp(host, port, left, local_address, socket_options))
+        found = _addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
+        usable = [one for one in found if self._private or ipaddress.ip_address(one).is_global]
+        failed: Exception = httpcore.ConnectError(f"{host} has no public address")
+        tried = usable[:ADDRESSES]
+        for waiting, address in zip(range(len(tried), 0, -1), tried, strict=True):
+            left = _left(None, httpcore.ConnectTimeout) / waiting
+            seconds = left if timeout is None else min(left, timeout)
+            try:  # What is connected to is what was looked at: an address is not looked up again.
+                return _Stream(
+                    super().connect_tcp(address, port, seconds, local_address, socket_options)
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
 
 
-def _public_address(host: str, port: int) -> str:
-    """The first address of a host that is not of a private network: what is connected to is what
-    was looked at. Raises ConnectError."""
+def _addresses(host: str, port: int, seconds: float) -> list[str]:
+    """Of a host, each once, in the order of the system; in a thread of its own, since the system's
+    look-up has a time limit of its own. Raises ConnectError, ConnectTimeout."""
+    answer: Future[list[str]] = Future()
+
+    def look() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.set_result(list(dict.fromkeys(str(one[4][0]) for one in found)))
+        except (OSError, ValueError) as error:
+            answer.set_exception(error)
+
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        ipaddress.ip_address(host)
+    except ValueError:
+        Thread(target=look, name="looking-up", daemon=True).start()
+    else:
+        return [host]
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(f"nobody says in time which address {host} has") from error
+    except (OSError, ValueError) as error:
         raise httpcore.ConnectError(str(error)) from error
-    for *_, address in found:
-        if ipaddress.ip_address(address[0]).is_global:
-            return str(address[0])
-    raise httpcore.ConnectError(f"{host} has no public address")
 
 
 def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float:

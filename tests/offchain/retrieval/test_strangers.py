@@ -2,9 +2,13 @@
 
 import socket
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler
 from itertools import islice, product
-from threading import Lock
+from threading import Event, Lock
+from typing import Any
 
 import pytest
 
@@ -127,6 +131,122 @@ def test_a_public_asker_reaches_no_private_host(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(RetrievalError, match=r"x\.example has no public address"):
             strangers.get(f"http://x.example:{port}/", 100)
         assert looked == ["x.example"]
+
+
+@contextmanager
+def unanswering() -> Iterator[int]:
+    """A port at which no address of this machine answers: its queue of connections is full."""
+    with ExitStack() as opened:
+        listening = opened.enter_context(socket.socket())
+        listening.bind(("", 0))
+        listening.listen(0)
+        port = int(listening.getsockname()[1])
+        while True:
+            waiting = opened.enter_context(socket.socket())
+            waiting.settimeout(0.3)
+            try:
+                waiting.connect(("127.0.0.1", port))
+            except TimeoutError:
+                break
+        yield port
+
+
+def sipping(listening: socket.socket, over: Event) -> None:
+    """Take a little at a time from the next to connect."""
+    connection = listening.accept()[0]
+    with connection:
+        while not over.wait(0.1):
+            connection.recv(1 << 19)
+
+
+def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """`x.example` has these addresses; none: the server of names does not answer."""
+    real = socket.getaddrinfo
+
+    def lookup(host: str, port: int, *given: Any, **more: Any) -> list[Any]:
+        if host != "x.example":
+            return real(host, port, *given, **more)
+        if not addresses:
+            time.sleep(5.0)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+def test_a_name_with_many_dead_addresses_ends_with_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each address had the whole time: a stranger's name held up whoever asked for minutes."""
+    named(monkeypatch, *(f"127.0.0.{number}" for number in range(1, 21)))
+    with unanswering() as port, Strangers(step=0.5, whole=0.5) as strangers:
+        began = time.monotonic()
+        with pytest.raises(RetrievalError, match="no whole answer in time"):
+            strangers.get(f"http://x.example:{port}/", 100)
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_name_that_nobody_answers_for_ends_with_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    named(monkeypatch)
+    with Strangers(step=0.3, whole=0.3, private=private) as strangers:
+        began = time.monotonic()
+        with pytest.raises(RetrievalError, match="no whole answer in time"):
+            strangers.get("http://x.example/", 100)
+        assert time.monotonic() - began < 4
+
+
+def test_a_server_that_reads_slowly_ends_with_the_deadline() -> None:
+    """Each part that it took had the whole time again."""
+    with ExitStack() as opened:
+        listening = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        over = Event()
+        opened.enter_context(ThreadPoolExecutor(1)).submit(sipping, listening, over)
+        opened.callback(over.set)
+        strangers = opened.enter_context(Strangers(step=1.0, whole=1.0))
+        address, content = f"http://127.0.0.1:{listening.getsockname()[1]}/", bytes(1 << 25)
+        began = time.monotonic()
+        with pytest.raises(RetrievalError, match="no whole answer in time"):
+            strangers.post(address, content, "text/plain", 100)
+        assert time.monotonic() - began < 4
+
+
+def test_a_dead_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one step may take all of the time."""
+    with unanswering() as port, ExitStack() as opened:
+        listening = opened.enter_context(socket.socket(socket.AF_INET6))
+        listening.settimeout(10)
+        listening.bind(("::1", port))
+        listening.listen()
+        named(monkeypatch, "127.0.0.1", "::1")
+        strangers = opened.enter_context(Strangers(step=2.0, whole=2.0))
+        asking = opened.enter_context(ThreadPoolExecutor(1)).submit(
+            strangers.get, f"http://x.example:{port}/", 100
+        )
+        connection = opened.enter_context(listening.accept()[0])
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        assert asking.result() == b"ok"
+
+
+def test_a_host_name_beyond_ascii_is_looked_up_in_its_idna_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[object] = []
+
+    def lookup(host: object, *_: object, **__: object) -> list[object]:
+        looked.append(host)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with Strangers(step=5.0, whole=5.0) as strangers:
+        with pytest.raises(RetrievalError, match="no such name"):
+            strangers.get("http://Bücher.example:81/a", 100)
+        for url in ("http://x.example/ä", "http://bü..example/", f"http://{'ü' * 60}.example/"):
+            with pytest.raises(RetrievalError, match="not an address"):
+                strangers.get(url, 100)
+    assert looked == ["xn--bcher-kva.example"]
 
 
 @pytest.mark.parametrize(
