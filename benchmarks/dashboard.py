@@ -319,9 +319,11 @@ def _daemon_beside(folder: Path) -> dict[str, float]:
             alone = _share(pid)
             with ThreadPoolExecutor(VIEWERS) as pool:
                 looking = [pool.submit(_look, url, form, stopped) for _ in range(VIEWERS)]
-                time.sleep(3)
-                together = _share(pid)
-                stopped.set()
+                try:
+                    time.sleep(3)
+                    together = _share(pid)
+                finally:
+                    stopped.set()
                 pages = sum(one.result() for one in looking)
         finally:
             server.stop()
@@ -336,7 +338,7 @@ def _look(url: str, form: dict[str, str], stopped: threading.Event) -> int:
     """Log in, and load the provider's page once a second; how many were loaded."""
     pages = 0
     with httpx.Client(trust_env=False, timeout=60, follow_redirects=True) as http:
-        http.post(f"{url}/provider/login", data=form)
+        http.post(f"{url}/provider/login", data=form).raise_for_status()
         while not stopped.wait(1):
             http.get(f"{url}/provider").raise_for_status()
             pages += 1

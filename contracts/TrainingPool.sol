@@ -17,7 +17,8 @@ import {TrainingPoolViews} from "./TrainingPoolViews.sol";
 /// @title TrainingPool
 /// @notice See {ITrainingPool}.
 /// @dev Members lie in blobs of code, each sorted by organisation. A new batch takes up earlier blobs of at most twice its
-/// size, so that their number grows with the logarithm of the pool, in whatever portions it joins.
+/// size, and of at most 700 members together, so that their number stays small unless somebody chooses portions to the
+/// contrary. There are at most 255.
 contract TrainingPool is TrainingPoolViews, EIP712 {
     using SeatSignatures for bytes;
 
@@ -200,6 +201,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
             sum += all[i].weight();
             all[i] = all[i].withWeight(sum);
         }
+        if (s.batches() == type(uint8).max) revert TrainingPool_TooManyBatches(request);
         uint256 members_ = s.members() + all.length;
         if (members_ > type(uint16).max) revert TrainingPool_Full(request, members_, type(uint16).max);
         MemberBlob.write(all, MemberBlob.saltOf(request, members_));
@@ -209,8 +211,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
     /// @dev Notes where the last batch ends, before another follows.
     function _ended(Pool storage pool, PoolState s) private returns (PoolState) {
         uint256 i = s.batches() - 1;
-        if (i == 0) s = s.withFirstEnd(s.members());
-        if (i == 0 && s.weightRule() == UNIFORM) return s;
+        if (i == 0 && s.weightRule() == UNIFORM) return s.withFirstEnd(s.members());
         uint256 shift = END_BITS * (i % ENDS_PER_WORD);
         uint256 others = pool.ends[i / ENDS_PER_WORD] & ~(uint256(type(uint48).max) << shift);
         pool.ends[i / ENDS_PER_WORD] = others | ((s.members() | (s.weight() << 16)) << shift);

@@ -53,7 +53,8 @@ abstract contract TrainingPoolViews is ITrainingPool {
             (cohort_, seats) = _drawn(request, pool, s, seed);
         }
         assembly ("memory-safe") {
-            // As the compiler would encode it, but in place. What is before the array is not needed any more.
+            // As the compiler would encode it, but in place. What is before the array, be it the zero slot, is not needed any
+            // more: the call ends here.
             let head := sub(seats, 0x40)
             mstore(head, cohort_)
             mstore(add(head, 0x20), 0x40)

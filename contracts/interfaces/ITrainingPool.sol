@@ -75,6 +75,8 @@ interface ITrainingPool {
     error TrainingPool_Full(uint256 request, uint256 members, uint256 maxPool);
     /// @notice A batch may have at most 700 members, so that its code stays within EIP-170.
     error TrainingPool_BatchTooLarge(uint256 given);
+    /// @notice The pool is held in 255 batches: larger portions make fewer.
+    error TrainingPool_TooManyBatches(uint256 request);
     /// @notice The account is not an active participant.
     error TrainingPool_NotActive(address account);
     /// @notice The account belongs to the requester's organisation.

@@ -80,7 +80,7 @@ library PoolStateLib {
         return uint8(PoolState.unwrap(s) >> 232) != 0;
     }
 
-    /// @notice The index after the first batch's last member, unless it is the last batch.
+    /// @notice The index after the first batch's last member, where all weigh alike and it is not the last batch.
     function firstEnd(PoolState s) internal pure returns (uint256) {
         return PoolState.unwrap(s) >> 240;
     }

@@ -12,12 +12,12 @@ library Quorum {
     /// @dev The other rule, two thirds, is 0.
     uint256 internal constant UNANIMOUS = 1;
 
-    /// @notice The number of matching attestations needed: two thirds of those who revealed, rounded up (or all of them), at
-    /// least two, and more than half of the expected seats.
-    function needed(uint256 revealed, uint256 expected, uint256 rule) internal pure returns (uint256 least) {
-        least = rule == UNANIMOUS ? revealed : (2 * revealed + 2) / 3;
+    /// @notice The number of matching attestations needed: two thirds of those who attested, rounded up (or all of them), at
+    /// least two, and more than half of those whose models are judged.
+    function needed(uint256 attested, uint256 judged, uint256 rule) internal pure returns (uint256 least) {
+        least = rule == UNANIMOUS ? attested : (2 * attested + 2) / 3;
         if (least < 2) least = 2;
-        if (least < expected / 2 + 1) least = expected / 2 + 1;
+        if (least < judged / 2 + 1) least = judged / 2 + 1;
     }
 
     /// @notice The median of `errors`, which it sorts. Even count: the mean of the middle two, rounded up, or INVALID

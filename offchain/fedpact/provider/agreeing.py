@@ -31,7 +31,7 @@ from fedpact.provider.training import publish_model, ready_model
 from fedpact.provider.turns import due_turn
 from fedpact.provider.view import RequestView
 from fedpact.provider.voting import anchored_of, own_vote, packed, salt_of
-from fedpact.types.requests import NOBODY, Member, MessageKind, Phase, seats_of
+from fedpact.types.requests import NOBODY, Member, MessageKind, Phase, mask_of, seats_of
 from fedpact.types.scores import SCORE_BITS
 
 log = logging.getLogger(__name__)
@@ -350,7 +350,7 @@ def _new(held: Mapping[int, Message], wanted: int) -> list[Message]:
 
 
 def _mask(messages: Sequence[Message]) -> int:
-    return sum(1 << one.seat for one in messages)
+    return mask_of(one.seat for one in messages)
 
 
 def _signed(view: RequestView, messages: Sequence[Message]) -> list[bytes]:

@@ -14,7 +14,7 @@ from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, Message
 from fedpact.exchange.peers import endpoint_in
 from fedpact.requester.look import RequestLook
-from fedpact.types.requests import Phase
+from fedpact.types.requests import Phase, mask_of
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Telling:
         facts = look.facts
         if facts.phase is Phase.COMMIT:
             return True
-        bound = facts.submitted | sum(1 << seat for seat in said)
+        bound = facts.submitted | mask_of(said)
         return not facts.expected & ~(bound | facts.voided)
 
     def _known_peers(self, look: RequestLook, accounts: Collection[str]) -> list[str]:

@@ -142,6 +142,11 @@ class Rounds:
     def sent(self, sender: Any, name: str, call: Any, value: int = 0) -> Any:
         receipt = self.chain.send(sender, call, value)
         self.gas.setdefault(name, []).append(receipt["gasUsed"])
+        self.note(receipt)
+        return receipt
+
+    def note(self, receipt: Any) -> None:
+        """Keep what the receipt's events say of rounds."""
         for event in events(self.on.rounds, "Credited", receipt):
             fields = ("cohort", "points", "extra", "digest")
             self.earned.append(tuple(event[field] for field in fields))  # type: ignore[arg-type]
@@ -152,7 +157,6 @@ class Rounds:
         for _ in events(self.on.rounds, "RoundOpened", receipt):
             self.committed, self.opened, self.attestations, self.votes = [], [], [], {}
             self.slice_log = bytes(32)
-        return receipt
 
     # -- facts ----------------------------------------------------------------------------------
 

@@ -152,6 +152,24 @@ def test_reputations_are_noted_where_the_request_reads_them(
     assert [(word >> 32) & 0xFFFF for word in words] == (held if rules else [0, 0, 0])
 
 
+def test_there_are_no_more_batches_than_are_counted(rounds_of: Any, expect_revert: Any) -> None:
+    """The pool's state is set as if 700 members were in so many batches."""
+    r: Rounds = rounds_of(2, maxPool=1_000)
+    r.create()
+    slot = "0x" + keccak(r.id.to_bytes(32, "big") + bytes(32)).hex()
+    empty = int(r.chain.rpc("eth_getStorageAt", r.on.pool.address, slot, "latest"), 16)
+    for batches in (255, 254):
+        held = empty | 700 << 80 | batches << 112 | 700 << 120
+        word = "0x" + held.to_bytes(32, "big").hex()
+        r.chain.rpc("anvil_setStorageAt", r.on.pool.address, slot, word)
+        assert (pool(r).members, pool(r).batches) == (700, batches)
+        if batches == 255:
+            with expect_revert("TrainingPool_TooManyBatches", r.id):
+                r.enrol([r.members[0]])
+    r.enrol([r.members[0]])
+    assert (pool(r).members, pool(r).batches, pool(r).weight) == (701, 255, 701)
+
+
 def test_portions_are_merged(rounds_of: Any) -> None:
     r: Rounds = rounds_of(14)
     r.create()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.chain.signed_messages import history_after_round, pack_signatures
+from fedpact.chain.signed_messages import RoundRecord, history_after_round, pack_signatures
 from tests.contracts.rounds.kit import (
     ENDED,
     FAILED,
@@ -47,17 +47,19 @@ def test_all_agree(r: Rounds) -> None:
 
 def test_no_model_that_counts_fails_the_round_both_ways(running: Any) -> None:
     worthless = dict.fromkeys(range(3), INVALID)
-    posted: Rounds = running(3)
-    receipt = posted.post(scores=worthless, errors=0)
+    posted: Rounds = running(3, gasPerRound=10**15)
+    receipt = paid_post(posted, posted.record((0, 1, 2), scores=worthless, errors=0))
     assert events(posted.on.rounds, "RoundFailed", receipt)
+    assert refunded(posted, receipt)[1] > 0
     assert not posted.outcome.reached
     batched: Rounds = running(3)
     batched.submit(0, 1, 2)
     batched.voted(0, 1, 2, scores=worthless)
     for r in (posted, batched):
         assert (r.facts.phase, r.outcome.finalRounds) == (ENDED, 0)
-    assert posted.points() == batched.points()
-    assert posted.earned[-1][2:] == batched.earned[-1][2:]
+    assert posted.points() == batched.points() == [0, 0, 0]
+    assert posted.faults() == batched.faults()
+    assert posted.earned[-1][-1] == batched.earned[-1][-1] == bytes(32)
 
 
 def test_a_contract_hides_no_record(r: Rounds) -> None:
@@ -162,15 +164,26 @@ def test_a_voter_outside_the_band_earns_nothing(running: Any) -> None:
 
 def test_the_poster_is_refunded_up_to_the_cap(running: Any) -> None:
     r: Rounds = running(3, gasPerRound=10**15)
-    call = r.on.rounds.functions.postRound
-    facts, record = r.facts, r.record((0, 1, 2))
+    receipt = paid_post(r, r.record((0, 1, 2)))
+    poster, refund = refunded(r, receipt)
+    assert poster == int(r.stranger.address, 16)
+    assert 0.85 * receipt["gasUsed"] < refund <= 1.1 * receipt["gasUsed"]
+
+
+def paid_post(r: Rounds, record: RoundRecord) -> Any:
+    """A round that three sign, posted by a stranger that pays for its gas."""
+    facts = r.facts
     message = r.domain.round(r.id, facts.round, facts.history, record)
     packed = pack_signatures(bytes(m.sign_message(message).signature) for m in r.seats)
-    transaction = call(r.id, record.fields, packed).transact(
+    transaction = r.on.rounds.functions.postRound(r.id, record.fields, packed).transact(
         {"from": r.stranger.address, "gas": 10**7, "gasPrice": 10**9}
     )
     receipt = r.chain.w3.eth.wait_for_transaction_receipt(transaction)
+    r.note(receipt)
+    return receipt
+
+
+def refunded(r: Rounds, receipt: Any) -> tuple[int, int]:
+    """Who is refunded, and how much gas."""
     (entry,) = events(r.on.rounds, "Credited", receipt)
-    refund, poster = entry["extra"] >> 32 & 2**64 - 1, entry["extra"] >> 96
-    assert poster == int(r.stranger.address, 16)
-    assert 0.85 * receipt["gasUsed"] < refund <= 1.1 * receipt["gasUsed"]
+    return entry["extra"] >> 96, entry["extra"] >> 32 & 2**64 - 1

@@ -297,6 +297,41 @@ def test_a_void_start_is_followed_by_another(
     assert audited(request, tmp_path)["starts"] == "2 starts"
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "expired"])
+def test_a_void_start_may_be_the_last(
+    anvil: Devnet, client: ChainClient, people: People, tmp_path: Path, ends: str
+) -> None:
+    request = ChainRequest.created(client, people, max_rounds=1).running()
+    anvil.mine(2, request.terms.submit_window)
+    request.send(people.members[3], client.rounds.close(request.id))
+    if ends == "cancelled":
+        request.send(people.requester, client.market.cancel(request.id))
+    else:
+        anvil.mine(2, 4 * request.terms.start_window)
+        request.send(people.members[3], client.rounds.expire(request.id))
+    settle(request, people.requester)
+    assert audited(request, tmp_path)["outcome"] == "0 final rounds, target not reached"
+
+
+def test_a_final_round_in_which_every_voter_lies_outside_the_band_pays_nobody(
+    client: ChainClient, people: People, tmp_path: Path
+) -> None:
+    """Of the three votes on a model one is the median, and nobody has more than one such."""
+    request = ChainRequest.created(client, people, max_rounds=1).running()
+    far = (4_000, 1_000, 8_000)
+    votes = tuple(
+        sum(far[(voter - judged) % 4 - 1] << 14 * judged for judged in range(4) if judged != voter)
+        for voter in range(4)
+    )
+    request.post(replace(request.record(), votes=votes))
+    assert client.rounds.outcome(request.id).paid_rounds == 0
+    request.deliver()
+    settle(request, people.requester)
+    found = audited(request, tmp_path)
+    assert found["finals"] == "1 final round"
+    assert found["faults"] == "4 faults"
+
+
 def test_a_useless_delivery_was_disputed_rightly(
     client: ChainClient, people: People, tmp_path: Path
 ) -> None:

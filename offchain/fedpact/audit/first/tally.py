@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.types.requests import seats_of
+from fedpact.types.requests import mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score, pack_scores
 
 BASE_POINTS = 1500
@@ -64,8 +64,8 @@ def tally(
     medians = [INVALID] * seats
     for seat in judged:
         medians[seat] = median_score([lane(w, seat) for j, w in words.items() if j != seat])
-    valid = sum(1 << seat for seat in judged if medians[seat] != INVALID)
-    included = sum(1 << seat for seat in seats_of(valid) if medians[seat] <= max_error)
+    valid = mask_of(seat for seat in judged if medians[seat] != INVALID)
+    included = mask_of(seat for seat in seats_of(valid) if medians[seat] <= max_error)
 
     in_band = {}
     adverse = 0
@@ -74,7 +74,7 @@ def tally(
         in_band[voter] = sum(_near(lane(word, s), medians[s], vote_band) for s in others)
         if 2 * in_band[voter] < len(others):
             adverse |= 1 << voter
-    eligible = sum(1 << j for j in words if valid >> j & 1 and not adverse >> j & 1)
+    eligible = mask_of(j for j in words if valid >> j & 1 and not adverse >> j & 1)
     points = _shares(seats_of(eligible), medians, in_band, max_error)
     return RoundTally(
         tuple(medians),

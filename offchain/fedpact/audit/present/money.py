@@ -304,7 +304,8 @@ class MoneyChecks:
             return []
         requester, ended = self._e.requester, self._facts.outcome.ended_at
         if self._verdict is Verdict.PAID:
-            require(self._paid_rounds > 0, "the pay is due, but no round is paid")
+            if not self._paid_rounds:
+                return []  # Final rounds in which nobody earned.
             blind = sum(entry.paid and entry.blind for entry in self._entries)
             quality = MAX_SCORE * (self._paid_rounds - blind) // self._paid_rounds
             quality = quality // 2 if self._halted else quality

@@ -11,7 +11,7 @@ from fedpact.chain.bindings.events import RoundFinalised
 from fedpact.chain.signed_messages import Board, history_after_round, history_after_start
 from fedpact.consensus.earned import fold
 from fedpact.consensus.judgement import points_of
-from fedpact.types.requests import NOBODY, Earned, seats_of
+from fedpact.types.requests import NOBODY, Earned, mask_of, seats_of
 
 _PARTS = 4
 """A batch is refunded up to a quarter of a round's gas."""
@@ -221,7 +221,7 @@ class ResultChecks:
             told = "ended" if after is None else "went on"
             require(over == (after is None), f"{one.name}: the request {told} after it")
             if after is not None:
-                returning = sum(1 << event.seat for event in one.returning)
+                returning = mask_of(event.seat for event in one.returning)
                 due = played.seats.full if drawn else played.judged | returning
                 require(
                     after.opened.expected == due,
@@ -244,7 +244,10 @@ class ResultChecks:
                 f"it ended with {ended.final_rounds} final rounds, target reached {ended.reached};"
                 f" {finals}, {reached} computed",
             )
-            last = self._e.rounds[-1].number if self._e.rounds else 0
+            start, rounds = self._e.start, self._e.rounds
+            # After a void start no round counts.
+            begun = rounds and start is not None and start.void is None
+            last = rounds[-1].number if begun else 0
             require(ended.round == last, f"it ended after round {ended.round}, not {last}")
         return f"{counted(finals, 'final round')}, target {'reached' if reached else 'not reached'}"
 

@@ -92,11 +92,6 @@ class RequestRecord:
     claimed: int
     """Bit mask of the seats that have claimed."""
 
-    @property
-    def delivered(self) -> bool:
-        """Whether the first sealed key is on chain."""
-        return self.status is RequestStatus.DELIVERED
-
 
 @dataclass(frozen=True)
 class RoundState:
