@@ -184,6 +184,14 @@ class Played:
         }
         state = SimpleNamespace(vote=lambda _, round_: votes.get(round_))
         fetching = SimpleNamespace(take=lambda _, *what: self.store.get(*what))
+
+        def found(name: str, round_: int | None = None) -> list[dict[str, Any]]:
+            return [
+                {"round": at, **args}
+                for (kind, at), args in events.items()
+                if kind == name and round_ in (None, at)
+            ]
+
         pool = tuple(SimpleNamespace(account=keys.address, samples=60) for keys in KEYS)
         cohort: Any = Cohort(tuple(range(SEATS)), pool)  # type: ignore[arg-type]
         return SimpleNamespace(
@@ -192,7 +200,7 @@ class Played:
             round=number,
             pool=pool,
             cohort_in=lambda _: cohort,
-            events=lambda name, round_: [events[name, round_]] if (name, round_) in events else [],
+            events=found,
             played=self,
         )
 
