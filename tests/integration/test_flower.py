@@ -76,7 +76,7 @@ DIGITS = asked(
     parameters={"run_config": NUMPY_RUN},
     labels=[str(label) for label in range(10)],
     features={"shape": [64], "scale": 16.0},
-    local={"groups": 40, "seconds": 8},
+    local={"groups": 40, "seconds": 4},
     windows={**WINDOWS, "submit": 900},
     privacy={"mode": "sound", "epsilon": 8.0, "delta": 1e-5, "clipping_norm": 0.3},
 )

@@ -18,10 +18,9 @@ from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, FLOWER, family_of
 from fedpact.learning.families.packages import packaged
-from fedpact.learning.flower.host import START_SECONDS
 from fedpact.provider.data_entry import DataEntry
 from fedpact.types.declining import Reason
-from fedpact.types.local_training import LocalApp
+from fedpact.types.local_training import fixed_time
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.requests import ETHER
 from fedpact.types.specification import FamilyChoice, Specification
@@ -139,8 +138,7 @@ class Policy(BaseModel):
         ether, unit = token == ETHER, "wei" if token == ETHER else f"units of {token}"
         least = self.min_pay_per_round if ether else self._least_in(token)
         steps = spec.local.steps_for(samples)
-        network, local = family_of(spec).network(spec), spec.local
-        longest = local.longest(START_SECONDS) if isinstance(local, LocalApp) else 0.0
+        network, longest = family_of(spec).network(spec), fixed_time(spec.local)
         refusals = (
             (
                 Reason.CATEGORY,

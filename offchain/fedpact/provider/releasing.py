@@ -20,6 +20,7 @@ from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
 from fedpact.provider.trainer import Loaded, Training
 from fedpact.provider.work import TrainingTask
+from fedpact.types.local_training import fixed_time
 from fedpact.types.privacy import PrivacyMode
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ def make_release(own: Own, planned: PlannedRelease) -> bytes:
     Under mode `sound` it ends in a release, whatever the records hold: from noise alone where they
     cannot be used or the training fails, since no submission would say something about a record.
     A training is never tried again: what is published would depend on what it drew the first time.
-    Only what has read no record yet, or reads none, is.
+    Only what has read no record yet, or reads none, is. One whose longest time is fixed (an app's)
+    is begun only if there is as much left, and counts as ready after that time, never before.
 
     Raises:
         TrainingFailed: without `sound`; under `sound` where even noise alone cannot be made, which
@@ -73,6 +75,8 @@ def make_release(own: Own, planned: PlannedRelease) -> bytes:
     sound = planned.task.spec.privacy.mode is PrivacyMode.SOUND
     artefact = _sound(own, planned) if sound else _unprotected(own, planned)
     sealed, took = planned.seal(artefact), math.ceil(time.monotonic() - began)
+    if sound:
+        took = max(took, math.ceil(fixed_time(planned.task.spec.local)))
     with own.open_ledger() as ledger:
         return ledger.keep(planned.id, sealed, planned.planned_at + took)
 
@@ -102,8 +106,17 @@ def submission_time(stage_start: int, window: int, share: float, done: int) -> f
 
 def _sound(own: Own, planned: PlannedRelease) -> bytes:
     task, name = planned.task, _name(planned)
+    fits = time.monotonic() + fixed_time(task.spec.local) <= planned.train_by
+    if not fits:
+        log.error(
+            "request %d, round %d: no time is left for a training of up to %g s: submitting noise "
+            "alone",
+            planned.id.request,
+            planned.id.round,
+            fixed_time(task.spec.local),
+        )
     with own.trainer.training(name, planned.train_by) as training:
-        loaded = _load(own, planned, training)
+        loaded = _load(own, planned, training) if fits else None
         units = _charge(own, planned, () if loaded is None else loaded.units)
         if loaded is not None:
             try:

@@ -128,6 +128,8 @@ def _failures(spec: Specification) -> Iterator[None]:
         yield
     except MemoryError:
         raise TrainingFailed("it asked for more memory than it may have") from None
+    except TrainingFailed:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed one
         told = isinstance(error, FedpactError) and spec.privacy.mode is not PrivacyMode.SOUND
         name = type(error).__name__

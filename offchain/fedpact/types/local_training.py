@@ -7,6 +7,17 @@ from pydantic import Discriminator, Field, Tag
 from fedpact.types.bounds import LearningRate, Momentum, SamplingRate
 from fedpact.types.document import Document
 
+READING_SECONDS = 30.0
+"""Set aside in a round for reading the records, before an app is started."""
+START_SECONDS = 120.0
+"""Set aside in a round for an app's process: Python and the app's imports (torch, datasets)."""
+SLACK_SECONDS = 5.0
+"""Of an app's turn, besides its own time: to hand over the records, to fork, and to end and remove
+what it leaves."""
+SUBMIT_SHARE = 0.6
+"""Of the submit window that an app's training may take. A daemon gives up at 0.75; what is between
+them is for a training that begins late."""
+
 
 class _Descent(Document):
     learning_rate: LearningRate
@@ -83,9 +94,15 @@ class LocalApp(Document):
         """Sampling rate and number of the noised sums of a round, under `sound`."""
         return 1.0, 1
 
-    def longest(self, start: float) -> float:
-        """Seconds that all groups take at most, with `start` to load the app."""
-        return start + self.groups * self.seconds
+    @property
+    def turn(self) -> float:
+        """Seconds in which a group's training begins and ends, whatever the app does."""
+        return self.seconds + SLACK_SECONDS
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a round's training takes at most, with any records."""
+        return READING_SECONDS + START_SECONDS + self.groups * self.turn
 
 
 def _form_of_training(value: Any) -> str:
@@ -106,3 +123,8 @@ LocalTraining = Annotated[
     | Annotated[LocalApp, Tag("app")],
     Discriminator(_form_of_training),
 ]
+
+
+def fixed_time(local: LocalTraining) -> float:
+    """Seconds that a round's training takes at most, with any records; 0: nothing limits it."""
+    return local.longest if isinstance(local, LocalApp) else 0.0

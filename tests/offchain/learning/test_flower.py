@@ -3,6 +3,7 @@
 Here a function takes the place of the app's process; tests/integration/test_flower.py runs apps.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,13 @@ import pytest
 
 from fedpact.data.dataset import Dataset
 from fedpact.data.declared import no_examples
-from fedpact.errors import PolicyRefusal, SettingsError, SpecificationError, UnknownFamily
+from fedpact.errors import (
+    PolicyRefusal,
+    SettingsError,
+    SpecificationError,
+    TrainingFailed,
+    UnknownFamily,
+)
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of, flower, packages, privacy_statement
@@ -24,6 +31,12 @@ from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft
+from fedpact.types.local_training import (
+    READING_SECONDS,
+    SLACK_SECONDS,
+    START_SECONDS,
+    LocalApp,
+)
 from fedpact.types.specification import Specification
 from tests.support.flower_apps import NUMPY_RUN, installed
 
@@ -72,9 +85,14 @@ class Answering:
     def __init__(self, answer: Callable[[Any], bytes]) -> None:
         self.answer = answer
         self.asked: list[Any] = []
+        self.by = math.inf
 
-    def ask(self, job: Job) -> bytes:
+    def start(self) -> None:
+        """It runs."""
+
+    def ask(self, job: Job, by: float = math.inf) -> bytes:
         self.asked.append(job)
+        self.by = by
         return self.answer(job)
 
 
@@ -174,6 +192,49 @@ def test_a_group_whose_app_fails_counts_as_zero_and_says_nothing(
         released(open_, data(), None)
 
 
+def test_no_record_makes_a_training_longer_than_its_time(
+    spec: Specification, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here each training ends the app's process, which takes long to start again. Before, the whole
+    training was cut off then, and no group counted."""
+    clock, kept = [1000.0], []
+
+    def slow(job: Train) -> bytes:
+        clock[0] += 70
+        if clock[0] > served.by:
+            clock[0] = served.by + 0.01
+            raise AppFailed("no answer")
+        kept.append(job.records)
+        return encode({name: values + 1 for name, values in job.model.items()})
+
+    monkeypatch.setattr(flower, "monotonic", lambda: clock[0])
+    served = serve(monkeypatch, slow)
+    model = released(spec, data(), NoNoise(3))
+    assert isinstance(spec.local, LocalApp)
+    longest = START_SECONDS + 5 * (10 + SLACK_SECONDS)
+    assert spec.local.longest == READING_SECONDS + longest
+    assert clock[0] - 1000 == pytest.approx(longest, abs=0.1)
+    assert (len(kept), len(served.asked)) == (2, 4)
+    assert update_norm(START, model) == pytest.approx(2 * NORM / 5, rel=1e-3)
+    assert "1 of 5 groups count as zero: they missed their turn" in caplog.text
+
+
+def test_an_app_that_cannot_be_started_is_told(
+    spec: Specification, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It follows from no record. Before, each group counted as zero, and nothing was said."""
+
+    def broken(*_: object) -> bytes:
+        raise TrainingFailed("app x: ModuleNotFoundError: no torch")
+
+    served = serve(monkeypatch, broken)
+    released(spec, data(), NoNoise(3))
+    assert caplog.text.count("ModuleNotFoundError: no torch") == 5
+    monkeypatch.setattr(served, "start", broken)
+    with pytest.raises(TrainingFailed, match="no torch"):
+        released(spec, data(), NoNoise(3))
+
+
 def test_records_that_do_not_fit_reach_no_app(
     spec: Specification, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,8 +297,8 @@ def test_the_statement_says_what_holds(spec: Specification) -> None:
     assert privacy_statement(spec) == (
         "sound: epsilon 4 at delta 1e-05, for all that a provider releases; each unit is in one of "
         "5 groups, and the whole update of each group is clipped: it holds only if the app learns "
-        "a group's update from nothing but the round's arrays and that group's records; if the "
-        "package numpy-client 0.1.0 trains as it says"
+        "a group's update from nothing but the round's arrays and that group's records, and leaves "
+        "other processes alone; if the package numpy-client 0.1.0 trains as it says"
     )
 
 
@@ -247,7 +308,7 @@ def test_the_statement_says_what_holds(spec: Specification) -> None:
         ({"score": "contribution"}, "measures a whole slice"),
         ({"metric": "auc"}, "a metric of its own"),
         ({"strategy": {"name": "fedprox"}}, "strategy fedprox, only fedavg and fedavgm"),
-        ({"local": {"groups": 40, "seconds": 10}}, "520 s, over 0.75 of windows.submit, 450 s"),
+        ({"local": {"groups": 40, "seconds": 10}}, "750 s, over 0.6 of windows.submit, 360 s"),
         ({"local": {"steps": 1, "learning_rate": 1.0}}, "local needs groups and seconds"),
         ({"family": {"name": "softmax-regression"}}, "descends a gradient"),
         ({"privacy": {**FIELDS["privacy"], "adaptive_clipping": {}}}, "adaptive_clipping"),
@@ -298,7 +359,7 @@ def test_a_policy_lists_apps_one_by_one(spec: Specification, tmp_path: Path) -> 
         Policy(families=("flower:another",)).check(spec, *given)
     for listed in ("flower:numpy-client", package.digest):
         Policy(families=(listed,)).check(spec, *given)
-    with pytest.raises(PolicyRefusal, match="170 s a round, over 100"):
+    with pytest.raises(PolicyRefusal, match="225 s a round, over 100"):
         Policy(families=(package.digest,), max_training_seconds=100).check(spec, *given)
     file = tmp_path / "policy.toml"
     file.write_text('families = ["flower"]')

@@ -17,11 +17,13 @@ from eth_account import Account
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import no_examples
 from fedpact.data.proposal import as_toml
+from fedpact.errors import TrainingFailed
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider import releasing
 from fedpact.provider.context import Background
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
@@ -50,17 +52,28 @@ RELEASE = ReleaseId(bytes(32), 1, 1)
 SECRET = "9.125"
 
 
-class Failing(LocalWork):
-    """Fails on records, as if one of them had made it fail, with a private value in the text."""
+OnStep = Callable[[int, int], None] | None
+
+
+class Counting(LocalWork):
+    """Tells on how many examples it has trained."""
 
     def __init__(self) -> None:
         self.trained_on: list[int] = []
 
-    def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
+    def train(self, task: TrainingTask, on_step: OnStep = None) -> bytes:
         self.trained_on.append(len(task.dataset))
+        return super().train(task, on_step)
+
+
+class Failing(Counting):
+    """Fails on records, as if one of them had made it fail, with a private value in the text."""
+
+    def train(self, task: TrainingTask, on_step: OnStep = None) -> bytes:
+        found = super().train(task, on_step)
         if len(task.dataset):
             raise RuntimeError(f"cannot train on {SECRET}")
-        return super().train(task, on_step)
+        return found
 
 
 def own_side(folder: Path, trainer: Trainer) -> Own:
@@ -113,6 +126,37 @@ def test_records_that_cannot_be_read_end_in_noise_too(
     monkeypatch.setattr(OwnRecords, "source", lambda *_: 1 / 0)
     decode(released(own, planned()), family_of(SPEC).template(SPEC))
     assert [entry.units for entry in own.ledger.entries()] == [0]
+
+
+def test_whether_a_training_is_begun_and_when_it_is_ready_follows_from_its_longest_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An app's longest time is fixed. Before, one with too little left was begun and cut off, or
+    not, as the records had it."""
+    monkeypatch.setattr(releasing, "fixed_time", lambda _: 400.0)
+    for number, (left, trained_on) in enumerate(((390.0, [0]), (500.0, [9]))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        work = Counting()
+        own = own_side(folder, InProcess(work))
+        released(own, replace(planned(), train_by=time.monotonic() + left))
+        assert work.trained_on == trained_on
+        assert [entry.units for entry in own.ledger.entries()] == trained_on
+        assert own.ledger.kept_at(RELEASE) == 1000 + 400
+        assert caplog.text.count("no time is left for a training of up to 400 s") == 1
+
+
+def test_why_a_training_cannot_be_begun_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unstarted(LocalWork):
+        def train(self, task: TrainingTask, on_step: OnStep = None) -> bytes:
+            if len(task.dataset):
+                raise TrainingFailed("app x: no module y")
+            return super().train(task, on_step)
+
+    released(own_side(tmp_path, InProcess(Unstarted())), planned())
+    assert "the training failed (app x: no module y): submitting noise alone" in caplog.text
 
 
 def test_a_failed_training_that_is_killed_before_it_is_kept_releases_once(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ the groups' updates by at most twice the clipping norm (docs/adr/0063).
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from functools import lru_cache
+from time import monotonic
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -35,7 +37,7 @@ from fedpact.learning.artefact import (
 )
 from fedpact.learning.distance import clipping_factor
 from fedpact.learning.families.base import AppFamily, Construction, LocalModels
-from fedpact.learning.flower.host import START_SECONDS, host_of
+from fedpact.learning.flower.host import host_of
 from fedpact.learning.flower.jobs import (
     App,
     AppFailed,
@@ -52,7 +54,7 @@ from fedpact.learning.flower.jobs import (
 )
 from fedpact.privacy.noise import rounding_sensitivity
 from fedpact.types.document import Document
-from fedpact.types.local_training import LocalApp
+from fedpact.types.local_training import START_SECONDS, SUBMIT_SHARE, LocalApp
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import ScoreKind, Specification
@@ -66,8 +68,6 @@ ROUNDING = 1e-6
 """By which a measure may exceed 1: that of a mean of float32."""
 STRATEGIES = ("fedavg", "fedavgm")
 """Those that neither change nor repeat a local training."""
-WINDOW_SHARE = 0.75
-"""Of a submit window: as long as a daemon lets a training take."""
 EntryPoint = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,200}:[A-Za-z_][A-Za-z0-9_]*$")
 ]
@@ -114,7 +114,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         given, local = self.parameters(spec), spec.local
         if not isinstance(local, LocalApp):
             raise SpecificationError("family flower: local needs groups and seconds")
-        most = WINDOW_SHARE * spec.windows.submit
+        most = SUBMIT_SHARE * spec.windows.submit
         refusals = {
             f"privacy mode {spec.privacy.mode}": spec.privacy.mode is PrivacyMode.PAPER,
             f"score {spec.score}: an app measures a whole slice, not its examples; use model": (
@@ -132,9 +132,10 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             "pictures: examples are (height, width) or (1 or 3, height, width)": (
                 bool(given.pictures) and not _is_picture(spec.features.shape)
             ),
-            f"local: {local.groups} groups of {local.seconds:g} s, with {START_SECONDS:g} s to "
-            f"start, take {local.longest(START_SECONDS):g} s, over {WINDOW_SHARE:g} of "
-            f"windows.submit, {most:g} s": local.longest(START_SECONDS) > most,
+            f"local: {local.groups} groups in {local.turn:g} s each, and what comes before, may "
+            f"take {local.longest:g} s, over {SUBMIT_SHARE:g} of windows.submit, {most:g} s": (
+                local.longest > most
+            ),
         }
         for reason, broken in refusals.items():
             if broken:
@@ -149,7 +150,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         return (
             f"each unit is in one of {spec.local.groups} groups, and the whole update of each group"
             " is clipped: it holds only if the app learns a group's update from nothing but the "
-            "round's arrays and that group's records"
+            "round's arrays and that group's records, and leaves other processes alone"
         )
 
     def template(self, spec: Specification) -> Template:
@@ -205,21 +206,31 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         """The local model: from the start by the mean of the groups' updates, each clipped, and
         noised under `sound`.
 
-        Under `sound` a group for which the app fails counts as zero, as does one without records.
-        Otherwise raises AppFailed, and TrainingFailed where the app cannot be started.
+        Under `sound` a group for which the app fails counts as zero, as does one without records,
+        and one whose turn is over: when each turn ends is fixed before a record is seen, so that no
+        record makes a training too long. Otherwise raises AppFailed. Raises TrainingFailed where
+        the app cannot be started.
         """
         local, noise, dataset = _local(spec), given.noise, given.dataset
         template, start = self.template(spec), bounded(given.start, MAX_WEIGHT)
         dealt, seeds = _dealt(given, local.groups)
         usable, bound = self.usable(spec, dataset.x, dataset.y), _bound(spec, template)
-        total = np.zeros(template.parameters)
+        total, late = np.zeros(template.parameters), 0
+        begun = monotonic() if noise is not None else math.inf
+        if usable.any():
+            host_of(_app(self.parameters(spec))).start()
         for group, seed in enumerate(seeds):
             rows = np.flatnonzero(usable & (dealt == group))
-            if not len(rows):
+            turn_ends = begun + START_SECONDS + (group + 1) * local.turn
+            is_late = monotonic() > turn_ends - local.turn
+            late += is_late
+            if not len(rows) or is_late:
                 continue
-            update = self._update(spec, given, start, rows, seed)
+            update = self._update(spec, given, start, rows, seed, turn_ends)
             if update is not None:
                 total += update if bound is None else clipping_factor(update, bound) * update
+        if late:
+            log.warning("%d of %d groups count as zero: they missed their turn", late, len(seeds))
         if noise is not None:
             total = noise.add(total, _std(spec))
         moved = restore(flatten(start) + total / local.groups, template)
@@ -237,6 +248,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         start: Model,
         rows: NDArray[np.int64],
         seed: int,
+        turn_ends: float,
     ) -> Vector | None:
         """What the app makes of the start from one group's examples, less the start; None, under
         `sound`, where it fails."""
@@ -251,12 +263,14 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             _local(spec).seconds,
         )
         try:
-            answer = host_of(_app(parameters)).ask(job)
+            answer = host_of(_app(parameters)).ask(job, turn_ends)
             found = decode(answer, self.template(spec))
-        except (AppFailed, ModelError, TrainingFailed):
-            if spec.privacy.mode is PrivacyMode.SOUND:
-                return None  # unsaid: it may follow from a record
-            raise
+        except (AppFailed, ModelError, TrainingFailed) as failure:
+            if spec.privacy.mode is not PrivacyMode.SOUND:
+                raise
+            if isinstance(failure, TrainingFailed):
+                log.error("a group counts as zero, its app cannot be started again: %s", failure)
+            return None  # of the app's failures nothing is said: they may follow from a record
         return flatten(found) - flatten(start)
 
     def _arrays(self, spec: Specification) -> tuple[Array, ...]:

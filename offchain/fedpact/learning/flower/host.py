@@ -23,11 +23,8 @@ from fedpact.child import start_with_parent
 from fedpact.errors import TrainingFailed
 from fedpact.learning.flower.folder import Folder
 from fedpact.learning.flower.jobs import App, AppFailed, Job
+from fedpact.types.local_training import SLACK_SECONDS, START_SECONDS
 
-START_SECONDS = 120.0
-"""For Python and the app's imports (torch, datasets): as much of a training's time is set aside."""
-SLACK_SECONDS = 5.0
-"""That a message may take beyond its own time: to fork, and to end what it left running."""
 IDLE_SECONDS = 60.0
 """After which an app's process ends."""
 DONE, FAILED = b"\x01", b"\x00"
@@ -70,16 +67,21 @@ class Host:
         self._used = -math.inf
         """When it answered last (`time.monotonic`)."""
 
-    def ask(self, job: Job) -> bytes:
-        """The answer.
+    def start(self) -> None:
+        """Start the process, unless it runs. Raises TrainingFailed where it cannot be started or
+        the app cannot be imported."""
+        with self._lock:
+            self._started(math.inf)
 
-        Raises AppFailed for a failure of the app at this message, TrainingFailed where its process
-        cannot be started or the app cannot be imported.
+    def ask(self, job: Job, by: float = math.inf) -> bytes:
+        """The answer, until `by` (`time.monotonic`) at the latest.
+
+        Raises AppFailed for a failure of the app at this message, TrainingFailed as `start`.
         """
         with self._lock:
             try:
-                line = self._sent(job)
-                if not line.poll(job.seconds + SLACK_SECONDS):
+                line = self._sent(job, by)
+                if not line.poll(_left(by, job.seconds + SLACK_SECONDS)):
                     raise AppFailed(f"no answer within {job.seconds:g} s")
                 answer = line.recv_bytes()
             except (AppFailed, EOFError, OSError) as error:
@@ -93,18 +95,18 @@ class Host:
         with self._lock:
             self._end()
 
-    def _sent(self, job: Job) -> Connection:
+    def _sent(self, job: Job, by: float) -> Connection:
         """The line on which the answer comes."""
-        line = self._started()
+        line = self._started(by)
         try:
             line.send(job)
         except BrokenPipeError:  # it had ended, so it has seen nothing
             self._end()
-            line = self._started()
+            line = self._started(by)
             line.send(job)
         return line
 
-    def _started(self) -> Connection:
+    def _started(self, by: float) -> Connection:
         # One that has long been idle may be about to end.
         idle = time.monotonic() - self._used > IDLE_SECONDS / 2
         if self._process is not None and self._process.poll() is None and not idle:
@@ -135,9 +137,9 @@ class Host:
             )
         try:
             self._line.send(self._app)
-            deadline = time.monotonic() + START_SECONDS
-            if not self._line.poll(deadline - time.monotonic()):
-                raise TrainingFailed(f"app {self._app.client}: not imported in {START_SECONDS:g} s")
+            seconds = _left(by, START_SECONDS)
+            if not self._line.poll(seconds):
+                raise TrainingFailed(f"app {self._app.client}: not imported in {seconds:.0f} s")
             answer = self._line.recv_bytes()
         except (EOFError, OSError) as error:
             self._end()
@@ -162,6 +164,10 @@ class Host:
         if self._folder is not None:
             self._folder.end()
         self._line = self._process = self._folder = None
+
+
+def _left(by: float, most: float) -> float:
+    return max(0.0, min(most, by - time.monotonic()))
 
 
 def _paths() -> list[str]:
