@@ -8,6 +8,7 @@ account's key.
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -17,7 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.scanner import SETTLED, EventScanner, indexed
-from fedpact.errors import DecryptionError, FedpactError, NotReady, Retryable, TransactionTimeout
+from fedpact.errors import (
+    DecryptionError,
+    FedpactError,
+    NotReady,
+    Retryable,
+    TransactionTimeout,
+    UnknownRequest,
+)
 from fedpact.logs import about
 from fedpact.requester.client import CONTENT_GOOD_FOR, Requester, pause_after
 from fedpact.requester.duties import Acting, next_duty
@@ -39,6 +47,14 @@ class _Waiting:
     failures: int = 0
     next_try: float = 0.0
     """Monotonic seconds."""
+
+
+@dataclass
+class _KeyFile(_Waiting):
+    """A file of slice keys, as it was last read."""
+
+    stamp: tuple[int, int] = (0, 0)
+    """Time of change and size."""
 
 
 @dataclass
@@ -76,8 +92,7 @@ class RequesterDaemon:
         self._purchases: dict[int, _Waiting] = {}
         self._news: tuple[EventScanner, EventScanner | None] | None = None
         """Of requests made and results bought."""
-        self._read: dict[Path, tuple[int, int]] = {}
-        """Files of slice keys that were dealt with: time of change and size."""
+        self._read: dict[Path, _KeyFile] = {}
 
     def run(self) -> None:
         """Until SIGINT or SIGTERM, or `stop`."""
@@ -203,15 +218,21 @@ class RequesterDaemon:
 
     def _open_for(self, path: Path) -> None:
         """Take up a request for which this account has slice keys. A file is read again once it has
-        changed, or if a node or store has failed."""
+        changed, or if a node or store has failed, or if the node does not know the request: it may
+        lag behind the one that told the requester."""
+        file = self._read.setdefault(path, _KeyFile())
         with _outlasting(f"{path} cannot be used") as trouble:
             found = path.stat()
             stamp = found.st_mtime_ns, found.st_size
-            if self._read.get(path) == stamp:
+            if file.stamp != stamp:
+                file = self._read[path] = _KeyFile(stamp=stamp)
+            elif time.monotonic() < file.next_try:
                 return
             self._take_keys(path)
-        if not isinstance(trouble.error, (Retryable, OSError)):
-            self._read[path] = stamp
+        file.failures += 1
+        again = isinstance(trouble.error, (Retryable, UnknownRequest, OSError))
+        pause = trouble.pause(file.failures, self._interval) if again else math.inf
+        file.next_try = time.monotonic() + pause
 
     def _take_keys(self, path: Path) -> None:
         given, client = read_slice_keys(path), self._requester.client

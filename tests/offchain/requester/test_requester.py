@@ -20,6 +20,7 @@ from fedpact.errors import (
     SpecificationError,
     StoreUnreachable,
     TransactionTimeout,
+    UnknownRequest,
 )
 from fedpact.requester import serve
 from fedpact.requester.client import Requester
@@ -164,8 +165,15 @@ def test_a_round_that_all_have_left_is_closed(scene: Scene) -> None:
 
 
 def test_an_opener_opens_slices_while_the_requester_is_away(
-    scene: Scene, anvil: Devnet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    scene: Scene,
+    anvil: Devnet,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def unknown(*_: object) -> None:
+        raise UnknownRequest("the node lags behind")
+
     opener = anvil.new_account()
     request = scene.create(terms={"openers": [opener.address]}).begin()
     folder = tmp_path / "slices"
@@ -181,6 +189,13 @@ def test_an_opener_opens_slices_while_the_requester_is_away(
     theirs = Requester(scene.client, scene.store, opener, tmp_path / "theirs")
     service = RequesterDaemon(theirs, 0.01, folder)
     request.submit(0, 1, 2)
+    with monkeypatch.context() as behind:  # The file was passed over for good.
+        behind.setattr(scene.client.market, "request", unknown)
+        behind.setattr(serve, "pause_after", lambda *_: 60.0)
+        service.cycle()
+        service.cycle()
+        assert caplog.text.count("1.json cannot be used: the node lags behind") == 1
+    service._read[folder / "1.json"].next_try = 0.0
     service.cycle()
     assert len(request.happened(SliceOpened)) == 1
     request.finish_round()
