@@ -214,6 +214,9 @@ def personal(
     from fedpact.requester import model_file
 
     at = session.of(context)
+    if output is not None:
+        fingerprint = at.deployment.fingerprint.hex()
+        model_file.check_output(output, request_id, fingerprint, personal=True)
     declared = declared_schema(data, schema)
 
     def report(done: int, passes: int) -> None:

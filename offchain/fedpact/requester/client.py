@@ -29,7 +29,7 @@ from fedpact.requester.fetching import fetch_model, receive
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.look import RequestLog, RequestLook, look
-from fedpact.requester.model_file import FetchedModel, card_paths
+from fedpact.requester.model_file import FetchedModel, card_paths, check_output
 from fedpact.requester.request import read_bytes
 from fedpact.requester.resale import Offer
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
@@ -209,13 +209,14 @@ class Requester(RequestCreator):
         """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
         model card. For the account's own requests and for results that it bought.
 
-        Raises NotReady before the delivery, InvalidInput for another file name or for a result that
-        the account has not bought, DecryptionError for a key that does not open it (`follow`
-        disputes it), ContentError or ModelError if the content is not the model.
+        Raises NotReady before the delivery, InvalidInput for a file that cannot be written (see
+        `check_output`) or a result that the account has not bought, DecryptionError for a key that
+        does not open it (`follow` disputes it), ContentError or ModelError if the content is not
+        the model.
         """
+        if output is not None:
+            check_output(output, request_id, self.client.deployment.fingerprint.hex())
         to = output or self.model_path(request_id)
-        if to.suffix != ".safetensors":
-            raise InvalidInput(f"{to}: models are written as .safetensors files")
         spec, seen = self.specification(request_id), look(self.client, request_id)
         return receive(seen, self.store, spec, self.keys, self._secret, to)
 

@@ -88,9 +88,30 @@ def decrypt(
     )
 
 
+def check_output(path: Path, request: int, deployment: str, *, personal: bool = False) -> None:
+    """Raises InvalidInput for a file that no model can be written to, or where something else than
+    a former copy of this very model would be lost. `deployment`: hex fingerprint."""
+    if path.suffix != ".safetensors":
+        raise InvalidInput(f"{path}: models are written as .safetensors files")
+    if not path.exists() and not facts_path(path).exists():
+        return
+    try:
+        found = _facts(path)
+    except (NotReady, ModelError) as error:
+        both = f"{path} or {facts_path(path).name}"
+        raise InvalidInput(
+            f"{both} exists and was not written with a model: choose another name"
+        ) from error
+    if (found.get("request"), found.get("deployment")) != (request, deployment):
+        raise InvalidInput(f"{path} is the model of another request: choose another name")
+    if (found.get("personal") is not None) is not personal:
+        which = "global" if personal else "personal"
+        raise InvalidInput(f"{path} is a {which} model: choose another name")
+
+
 def write(path: Path, artefact: bytes, facts: Mapping[str, Any], *, private: bool = False) -> None:
-    """Write a model and its JSON file, each atomically; `private`: for their owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a model and its JSON file, each atomically; `private`: for their owner alone. Raises
+    InvalidInput if that fails, as `write_card`."""
     _replace(path, artefact, private=private)
     _replace(facts_path(path), _json(facts), private=private)
 
@@ -156,7 +177,7 @@ def _facts(path: Path) -> dict[str, Any]:
                 " request fetch` writes beside it"
             ) from error
         raise NotReady(f"model {path} does not exist: run `fedpact request fetch` first") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"model description {facts_path(path)}: {error}") from error
     if not isinstance(facts, dict) or "specification" not in facts or not path.is_file():
         raise ModelError(
@@ -166,11 +187,14 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _replace(path: Path, data: bytes, *, private: bool = False) -> None:
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part, mode = path.with_name(path.name + ".part"), 0o600 if private else 0o666
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
