@@ -50,10 +50,6 @@ class Requester(RequestCreator):
 
     # Following
 
-    def status(self, request_id: int) -> RequestProgress:
-        """The request's current state. Raises UnknownRequest."""
-        return look(self.client, request_id).progress()
-
     def follow(
         self,
         request_id: int,

@@ -1,4 +1,4 @@
-"""The file of a fetched model, and the facts and the card beside it: decrypt, write, read."""
+"""The file of a fetched model, and the facts and the card beside it: write, read."""
 
 import json
 import os
@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedpact.consensus.artefacts import RoundRef, open_global
-from fedpact.content.keys import unseal
-from fedpact.errors import DecryptionError, InvalidInput, ModelError, NotReady
+from fedpact.errors import InvalidInput, ModelError, NotReady
 from fedpact.requester.decisions import Decisions
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from nacl.public import PrivateKey
-
-    from fedpact.learning.artefact import Model, Template
+    from fedpact.learning.artefact import Model
 
 
 @dataclass(frozen=True)
@@ -62,30 +58,6 @@ def facts_path(model: Path) -> Path:
 def card_paths(model: Path) -> tuple[Path, Path]:
     """The model card next to a model file: Markdown, and JSON."""
     return model.with_suffix(".model-card.md"), model.with_suffix(".model-card.json")
-
-
-def decrypt(
-    sealed_model: bytes,
-    round_ref: RoundRef,
-    template: "Template",
-    sealed_keys: list[bytes],
-    private_keys: list["PrivateKey"],
-) -> "Model":
-    """Decrypt the global model with the first delivered key that opens it.
-
-    A member may deliver a wrong key, and the requester may have changed its encryption key since
-    then, so each pair is tried. Raises DecryptionError if none opens it.
-    """
-    for sealed in sealed_keys:
-        for private in private_keys:
-            try:
-                return open_global(sealed_model, unseal(private, sealed), round_ref, template)
-            except (DecryptionError, InvalidInput):
-                continue
-    raise DecryptionError(
-        f"none of {len(sealed_keys)} delivered keys opens the model of request "
-        f"{round_ref.request_id}: any member may deliver again"
-    )
 
 
 def check_output(path: Path, request: int, deployment: str, *, personal: bool = False) -> None:

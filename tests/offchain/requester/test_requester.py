@@ -77,7 +77,7 @@ def test_a_request_is_served_to_its_end(scene: Scene, people: People) -> None:
     assert all(one in text.read_text() for one in (fetched.cid, *steps, *fetched.contributors))
     np.savez(scene.folder / "queries.npz", x=evaluation().x[:5])
     assert len(scene.requester.answer(request.id, scene.folder / "queries.npz")) == 5
-    assert scene.requester.status(request.id).model
+    assert look(scene.client, request.id).progress().model
     with pytest.raises(NotReady, match="is settled"):
         scene.requester.refund(request.id)
 
@@ -111,7 +111,7 @@ def test_a_key_that_does_not_open_is_disputed_and_all_money_back(scene: Scene) -
     scene.daemon.cycle()
     [settled] = request.happened(Settled)
     assert (settled.pool, settled.refund) == (0, PAY)
-    assert not scene.requester.status(request.id).model
+    assert not look(scene.client, request.id).progress().model
 
 
 def test_a_model_that_is_nowhere_is_not_accepted(scene: Scene) -> None:
