@@ -251,13 +251,13 @@ def opened_record(
     group: SumGroup,
     record: SumRecord,
     ballot: Ballot,
-    fetched: Callable[[int, bytes], Words],
+    fetched: "Vectors",
 ) -> GroupSum:
     """The sum that a record is of.
 
     Args:
         ballot: of the round; by it every signature is checked.
-        fetched: the masked vector of a seat, by its digest.
+        fetched: the masked vectors of seats, by their digests.
 
     Raises PrivacyError, which names the seats at fault, and InvalidInput where the record does not
     prove a sum; and what `fetched` raises.
@@ -279,7 +279,8 @@ def opened_record(
         if one.more == roster.digest
     }
     counted = roster.agreed(agreements_of(group, roster, board, masked))
-    vectors = {one: fetched(group.seats[one], masked[one]) for one in sorted(counted)}
+    found = fetched({group.seats[one]: masked[one] for one in sorted(counted)})
+    vectors = {group.number(seat): vector for seat, vector in found.items()}
     try:
         opened = open_sum(roster, vectors, openings_of(group, roster, board, counted))
     except SumFailed as error:
@@ -329,6 +330,8 @@ def _cut(shares: bytes) -> list[bytes]:
 
 Fetch = Callable[[Cid, int], bytes]
 """Content of a CID, of at most so many bytes; raises Retryable while it is unavailable."""
+Vectors = Callable[[Mapping[int, bytes]], Mapping[int, Words]]
+"""The masked vectors of a round by seat, of their digests by seat; raises as `SumRound.vector`."""
 
 
 @dataclass(frozen=True)
@@ -352,9 +355,13 @@ class SumRound:
         """A member's masked vector. `key`: of the request. Raises what `fetch` raises, and
         ContentError or PrivacyError where it is none."""
         values = summed_values(self.spec, self.reference.round)
-        size = 8 * values + OVERHEAD_BYTES
-        sealed = fetch(Cid.of_digest(digest, size), size)
+        sealed = fetch(*self.vector_content(digest))
         return open_masked(sealed, key, self.reference, self.ballot.accounts[seat], values)
+
+    def vector_content(self, digest: bytes) -> tuple[Cid, int]:
+        """Where a masked vector is in the content store, and its size."""
+        size = 8 * summed_values(self.spec, self.reference.round) + OVERHEAD_BYTES
+        return Cid.of_digest(digest, size), size
 
     def proven(
         self,
@@ -362,9 +369,9 @@ class SumRound:
         digest: bytes,
         key: bytes,
         fetch: Fetch,
-        vector: Callable[[int, bytes], Words] | None = None,
+        vectors: Vectors | None = None,
     ) -> GroupSum:
-        """The sum that the record of a seat proves. `vector`: as the method, with a memory.
+        """The sum that the record of a seat proves. `vectors`: from a memory.
 
         Raises Retryable where something is unavailable now, PrivacyError where it proves none.
         """
@@ -374,7 +381,11 @@ class SumRound:
         try:
             sealed = fetch(*record_content(digest))
             record = SumRecord.decode(open_record(sealed, key, self.reference, owner))
-            known = vector or (lambda one, masked: self.vector(one, masked, key, fetch))
+            known = vectors or (
+                lambda masked: {
+                    one: self.vector(one, digest, key, fetch) for one, digest in masked.items()
+                }
+            )
             return opened_record(group, record, self.ballot, known)
         except Retryable:
             raise

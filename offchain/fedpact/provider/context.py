@@ -24,6 +24,7 @@ from fedpact.provider.own import Own
 from fedpact.provider.records import Source, request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state import ProviderState
+from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from fedpact.types.requests import PoolMember, seats_of
 from fedpact.types.specification import Specification
@@ -97,6 +98,8 @@ class Cache:
     """By request and round: of the own encryption key, to which others deal shares."""
     masked: dict[tuple[int, int], dict[bytes, Words]] = field(default_factory=dict)
     """By request and round: masked vectors, by the digest of their sealed bytes."""
+    sum_records: dict[tuple[int, int], dict[Cid, bytes]] = field(default_factory=dict)
+    """By request and round: sealed records of sums, while vectors that they name are looked for."""
     sums: dict[tuple[int, int], dict[int, GroupSum | None]] = field(default_factory=dict)
     """By request and round: the sums of the members' groups, by pool index."""
     held: str | None = None
@@ -162,11 +165,12 @@ class Cache:
                 yield kept
 
     def forget(self, request: int, before_round: int) -> None:
-        """Drop the models of earlier rounds."""
-        summed = (self.announced, self.key_versions, self.masked, self.sums)
+        """Drop the models of earlier rounds, but the one that the first round began with."""
+        summed = (self.announced, self.key_versions, self.masked, self.sum_records, self.sums)
         for store in (self.globals, self.models, self.global_digests, self.slices, *summed):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
-                del store[key]
+                if key[1] or store is not self.globals:  # every round needs the first model
+                    del store[key]
 
 
 def _request(key: Any) -> int:

@@ -21,6 +21,7 @@ from fedpact.provider.reading import (
     counted_digests,
     evaluation_slice,
     fetched,
+    look_for,
     member_model,
     own_part,
     posted_record,
@@ -102,12 +103,12 @@ class DaemonHistory:
 
     def model(self, number: int, seat: int) -> Model | None:
         view = self._view
-        models = view.ctx.cache.models.get((view.id, number), {})
-        if seat in models:
-            return models[seat]
-        if number == view.round:
-            raise ContentMissing(f"request {view.id}: the model of {seat} is not fetched yet")
-        return self.fetched(number, seat, self.digests(number)[seat])
+        models = view.ctx.cache.models.setdefault((view.id, number), {})
+        if seat not in models:
+            if number == view.round:
+                raise ContentMissing(f"request {view.id}: the model of {seat} is not fetched yet")
+            models[seat] = self.fetched(number, seat, self.digests(number)[seat])
+        return models[seat]
 
     def fetched(self, number: int, seat: int, digest: bytes) -> Model | None:
         """A member's model, or under a secure sum that of its group; None where what it submitted
@@ -205,16 +206,19 @@ class DaemonHistory:
 
     def _opened(self, number: int, seats: Sequence[int]) -> dict[int, Model]:
         """The models of a round that open; of an earlier one without those that are nowhere."""
-        found = {}
+        view, found = self._view, {}
+        if number != view.round:
+            known, digests = view.ctx.cache.models.get((view.id, number), {}), self.digests(number)
+            look_for(view, [digests[seat] for seat in seats if seat not in known])
         for seat in seats:
             try:
                 model = self.model(number, seat)
             except ContentSought:
                 raise
             except ContentUnavailable as error:
-                if number == self._view.round:
+                if number == view.round:
                     raise
-                log.warning("request %d, round %d, seat %d: %s", self._view.id, number, seat, error)
+                log.warning("request %d, round %d, seat %d: %s", view.id, number, seat, error)
                 continue
             if model is not None:
                 found[seat] = model

@@ -2,6 +2,7 @@
 proves."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 
 from fedpact.consensus.sums import GroupSum, SumRound
@@ -44,6 +45,23 @@ def masked_vector(view: RequestView, round_: int, seat: int, digest: bytes) -> W
     return known[digest]
 
 
+def masked_vectors(
+    view: RequestView, round_: int, digests: Mapping[int, bytes]
+) -> dict[int, Words]:
+    """The masked vectors of seats, by their digests, which are all looked for at once. Raises as
+    `masked_vector`."""
+    look_for_vectors(view, round_, digests)
+    return {seat: masked_vector(view, round_, seat, one) for seat, one in digests.items()}
+
+
+def look_for_vectors(view: RequestView, round_: int, digests: Mapping[int, bytes]) -> None:
+    """Begin to look for the masked vectors that are not known yet, all at once."""
+    here, known = sum_round(view, round_), view.ctx.cache.masked.get((view.id, round_), {})
+    for digest in digests.values():
+        if digest not in known:
+            view.ctx.fetching.begin(view.id, *here.vector_content(digest))
+
+
 def member_sum(view: RequestView, round_: int, index: int, digest: bytes) -> GroupSum | None:
     """The sum that a member's record proves; None where it proves none.
 
@@ -70,10 +88,17 @@ def summed_model(
 
 def _proven(view: RequestView, round_: int, index: int, digest: bytes) -> GroupSum | None:
     seat, key = view.cohort_in(round_).indices.index(index), request_key(view)
+    records = view.ctx.cache.sum_records.setdefault((view.id, round_), {})
+
+    def record(cid: Cid, most: int) -> bytes:
+        """Kept, since vectors that it names may be looked for yet."""
+        if cid not in records:
+            records[cid] = part_of_sum(view, cid, most)
+        return records[cid]
+
     try:
-        found = sum_round(view, round_).proven(
-            seat, digest, key, partial(part_of_sum, view), partial(masked_vector, view, round_)
-        )
+        vectors = partial(masked_vectors, view, round_)
+        found = sum_round(view, round_).proven(seat, digest, key, record, vectors)
     except PrivacyError as error:
         log.warning("request %d, round %d, seat %d: no sum: %s", view.id, round_, seat, error)
         return None

@@ -19,6 +19,7 @@ failed has a record as well.
 
 import logging
 from collections import Counter
+from functools import partial
 
 import numpy as np
 
@@ -47,7 +48,13 @@ from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster
 from fedpact.provider.reading import request_key, round_ref_of
-from fedpact.provider.sum_reading import masked_vector, part_of_sum, sum_round
+from fedpact.provider.sum_reading import (
+    look_for_vectors,
+    masked_vector,
+    masked_vectors,
+    part_of_sum,
+    sum_round,
+)
 from fedpact.provider.talking import Talk
 from fedpact.provider.view import RequestView
 from fedpact.types.cid import Cid
@@ -301,21 +308,23 @@ class _Sum:
 
     def _masked(self, roster: Roster) -> dict[int, bytes]:
         """Digests of the masked vectors that are here, by number."""
+        members = {self._group.seats[one] for one in roster.numbers}
+        said = {
+            seat: message.content
+            for seat, message in self._talk.held(Kind.MASKED).items()
+            if seat in members and message.more == roster.digest
+        }
+        look_for_vectors(self._view, self._view.round, said)
         found = {}
-        for seat, message in self._talk.held(Kind.MASKED).items():
-            if seat not in self._group.seats or message.more != roster.digest:
-                continue
-            number = self._group.number(seat)
-            if number not in roster.numbers:
-                continue
+        for seat, digest in said.items():
             try:
-                masked_vector(self._view, self._view.round, seat, message.content)
+                masked_vector(self._view, self._view.round, seat, digest)
             except Retryable:
                 continue
             except REFUSED as error:
                 log.debug("request %d, round %d, seat %d: %s", *self._place, seat, error)
                 continue
-            found[number] = message.content
+            found[self._group.number(seat)] = digest
         return found
 
     def _agree(self, roster: Roster, masked: dict[int, bytes]) -> bool:
@@ -353,7 +362,7 @@ class _Sum:
                 self._group,
                 record,
                 self._talk.board.ballot,
-                lambda seat, digest: masked_vector(self._view, self._view.round, seat, digest),
+                partial(masked_vectors, self._view, self._view.round),
             )
         except Retryable as error:
             return f"waiting for a masked vector: {error}"

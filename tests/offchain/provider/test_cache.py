@@ -64,6 +64,18 @@ def test_nothing_is_kept_of_a_hundred_requests_that_are_over() -> None:
     assert cache == Cache()
 
 
+def test_the_first_model_stays_for_as_long_as_its_request() -> None:
+    """Each round trains and judges with it, and fetched it again once earlier rounds were dropped:
+    a requester that took it back ended its request."""
+    cache = Cache()
+    serve(cache, 1, 5)
+    cache.forget(1, 4)
+    assert set(cache.globals) == {(1, 0), (1, 4)}
+    assert set(cache.models) == {(1, 4)}
+    cache.end(1)
+    assert not cache.globals
+
+
 def test_only_what_requests_that_are_due_need_is_kept() -> None:
     """Also of those that were declined, ended without this account, or were looked at once."""
     cache, other = Cache(), Cache()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.keys import key_hash
 from fedpact.content.register import PinRegister
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ContentMissing
+from fedpact.errors import ContentMissing, ContentSought
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.families import family_of
@@ -33,7 +34,7 @@ from fedpact.provider.background import Background
 from fedpact.provider.catching_up import caught_up
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.fetching import Fetching
-from fedpact.provider.history import replay_of
+from fedpact.provider.history import DaemonHistory, replay_of
 from fedpact.provider.state import CastVote, ProviderState
 from fedpact.provider.view import RequestView
 from fedpact.provider.voting import own_vote
@@ -322,6 +323,29 @@ def test_no_cycle_waits_for_an_earlier_model(play: Play) -> None:
     assert time.monotonic() - began < 5
     played.store.hangs.set()
     assert played.vote() is not None
+
+
+def test_models_that_have_come_are_kept_while_another_is_looked_for(play: Play) -> None:
+    """Those that had come were dropped with the first one that had not, and read again."""
+    played = play()
+    late = played.cids[1, 1]
+    played.store.withheld.add(late)
+    played.store.hangs = threading.Event()
+    history = DaemonHistory(played.view())
+    for _ in range(2):
+        with pytest.raises(ContentSought):
+            history.published(1)
+        assert [played.store.read[played.cids[1, index]] for index in (0, 1, 2)] == [1, 1, 1]
+    played.store.withheld.clear()
+    played.store.hangs.set()
+
+    def come() -> bool:
+        with suppress(ContentSought):
+            return set(history.published(1)) == {0, 1, 2}
+        return False
+
+    wait_until(come, "it is not looked for again")
+    assert [played.store.read[played.cids[1, index]] for index in (0, 2)] == [1, 1]
 
 
 def test_where_a_score_is_of_its_round_alone_nothing_is_caught_up_with(play: Play) -> None:

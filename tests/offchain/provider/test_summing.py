@@ -1,5 +1,6 @@
 """Secure sums as daemons make them: dropouts in every step, restarts, attacks, replays."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,12 +8,12 @@ import pytest
 
 from fedpact.consensus.scoring import UNJUDGED
 from fedpact.consensus.sums import SumRecord, open_record
-from fedpact.errors import ContentTooLarge, PrivacyError
+from fedpact.errors import ContentSought, ContentTooLarge, PrivacyError
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.provider.history import replay_of
 from fedpact.provider.reading import round_ref_of
-from fedpact.provider.sum_reading import sum_round
+from fedpact.provider.sum_reading import member_sum, sum_round
 from fedpact.provider.voting import PATIENCE, round_models
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase
@@ -262,6 +263,32 @@ def test_a_record_that_is_too_large_proves_nothing(table_of: Tables) -> None:
     here = sum_round(table_of().members[0].view(), 1)
     with pytest.raises(PrivacyError, match="has more than"):
         here.proven(0, bytes(32), KEY, too_large)
+
+
+def test_a_record_is_read_once_and_its_vectors_are_looked_for_at_once(table_of: Tables) -> None:
+    """Each cycle read the record again, and looked for one vector more."""
+    table = table_of()
+    table.train()
+    table.run()
+    digest, reader = table.members[1].digest, table.members[0]
+    assert digest is not None
+    reader.cache.masked.clear()
+    view, begun, taken, come = reader.view(), set[bytes](), Counter[bytes](), {digest}
+
+    def take(_: int, cid: Cid, most: int) -> bytes | None:
+        taken[cid.digest] += 1
+        return table.store.get(cid, most) if cid.digest in come else None
+
+    view.ctx.fetching = SimpleNamespace(take=take, begin=lambda _, cid, most: begun.add(cid.digest))
+    with pytest.raises(ContentSought):
+        member_sum(view, 1, 1, digest)
+    vectors = {message.content for message in held(table, 0, Kind.MASKED)}
+    assert begun == vectors
+    come |= vectors
+    found = member_sum(view, 1, 1, digest)
+    assert found is not None
+    assert found.total.tolist() == table.total(range(4))
+    assert taken[digest] == 1
 
 
 def test_a_member_that_deals_a_bad_share_is_not_trusted_with_a_vector(table_of: Tables) -> None:
