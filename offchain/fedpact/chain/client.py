@@ -16,7 +16,6 @@ from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.bindings.resale import ResaleMarket
 from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.connection import Connection
-from fedpact.chain.records import BlockReference
 from fedpact.chain.scanner import EventScanner, indexed
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment, PresentDeployment
@@ -82,20 +81,18 @@ class ChainClient(Connection):
         return ResaleMarket(self, _resale_of(self.deployment))
 
     def request_scanner(self, request: int, since: int | None = None) -> EventScanner:
-        """Over the events of a request from block `since` on (None: all)."""
+        """Over all events of a request; `since`: the block of its creation, if it is known."""
         here = self.deployment
         return EventScanner(
             self,
-            here.block if since is None else since,
+            self.market.created(request).at.block if since is None else since,
             addresses=[one for one in (here.market, here.pool, here.rounds, here.resale) if one],
             topics=[None, indexed(request)],
         )
 
-    def request_events(
-        self, request: int, since: int | None = None, to: BlockReference = None
-    ) -> Iterator[RequestEvent]:
-        """All events of a request in chain order, from block `since` (None: all) up to `to`."""
-        for event in self.request_scanner(request, since).scan(to):
+    def request_events(self, request: int) -> Iterator[RequestEvent]:
+        """All events of a request in chain order. Raises UnknownRequest."""
+        for event in self.request_scanner(request).scan():
             found = request_event(event)
             if found is not None:
                 yield found

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from fedpact.chain.bindings.events import (
     Credited,
+    RequestCreated,
     RequestEvent,
     Started,
     request_event,
 )
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
+from fedpact.chain.scanner import EventScanner
 from fedpact.consensus.earned import fold
 from fedpact.errors import ContentMissing
 from fedpact.requester.follow import RequestProgress
@@ -29,16 +32,28 @@ EventT = TypeVar("EventT", bound=RequestEvent)
 
 
 class RequestLog:
-    """A request's events, each block read once, and its terms. Raises UnknownRequest."""
+    """A request's events, each block read once, and its terms; nothing is read before it is asked
+    for, since a search for the creation takes several queries of logs."""
 
     def __init__(self, client: ChainClient, request_id: int) -> None:
-        created = client.market.created(request_id)
-        self.terms: Terms = created.terms
-        self._scanner = client.request_scanner(request_id, created.at.block)
+        self._client, self._request = client, request_id
         self._events: list[RequestEvent] = []
 
+    @property
+    def terms(self) -> Terms:
+        """Raises UnknownRequest, NodeUnreachable where the node lacks the event."""
+        return self._created.terms
+
+    @cached_property
+    def _created(self) -> RequestCreated:
+        return self._client.market.created(self._request)
+
+    @cached_property
+    def _scanner(self) -> EventScanner:
+        return self._client.request_scanner(self._request, self._created.at.block)
+
     def up_to(self, frame: Frame) -> list[RequestEvent]:
-        """In order; what a reorganised chain has taken back is dropped."""
+        """In order; what a reorganised chain has taken back is dropped. Raises as `terms`."""
         for chunk in self._scanner.chunks(frame):
             kept = [one for one in self._events if one.at.block < chunk.first]
             found = [request_event(event) for event in chunk.events]

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from fedpact.chain.backwards import NEAR, not_before
+from fedpact.chain.bindings.events import RequestCreated
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
@@ -17,7 +18,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import NodeUnreachable, UnknownRequest
-from fedpact.requester.look import RequestLog
+from fedpact.requester.look import RequestLog, look
 from fedpact.types.requests import Status
 from tests.support.chain_request import ChainRequest, People, deployed_contracts
 from tests.support.node_proxy import Message, node_in_front
@@ -86,9 +87,43 @@ def test_the_creation_of_a_request_is_found_in_few_calls_and_once(
     assert asked["eth_getLogs"] < 12
     assert asked["eth_getBlockByNumber"] < 12
     asked.clear()
-    RequestLog(client, request.id)
+    assert RequestLog(client, request.id).terms == request.terms
     assert client.market.terms(request.id) == request.terms
     assert dict(asked) == {"eth_call": 2}
+
+
+def test_events_of_a_request_are_read_since_its_creation(
+    chain: Chain, narrow: tuple[ChainClient, Counter[str]]
+) -> None:
+    """They were read from the deployment on."""
+    (client, asked), request = narrow, chain.requests[-1]
+    client.market.created(request.id)
+    asked.clear()
+    first = next(client.request_events(request.id))
+    assert isinstance(first, RequestCreated)
+    assert asked["eth_getLogs"] < 12
+
+
+def test_where_a_request_is_now_takes_no_log(
+    chain: Chain, narrow: tuple[ChainClient, Counter[str]]
+) -> None:
+    """Each look searched for the creation first."""
+    client, asked = narrow
+    assert look(client, chain.requests[0].id).progress().status is Status.OPEN
+    assert asked["eth_getLogs"] == 0
+
+
+def test_a_creation_newer_than_the_known_head_is_not_searched_for(
+    chain: Chain, narrow: tuple[ChainClient, Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node behind a gateway, or a pushed head, may be older than the block of the state that was
+    read before: the whole chain was searched, and the node said to lack logs."""
+    (client, asked), request = narrow, chain.requests[-1]
+    before = client.frame_at(chain.client.market.created(request.id).at.block - 1)
+    monkeypatch.setattr(client, "frame", lambda *_: before)
+    with pytest.raises(UnknownRequest):
+        client.market.created(request.id)
+    assert asked["eth_getLogs"] == 0
 
 
 class Blocks:

@@ -168,7 +168,9 @@ class Market(Binding):
         known = self._known.get(request)
         if known is not None and known.terms_hash == stored.terms_hash:
             return known
+        # All that follows is of one block: the latest one may be older than what was just read.
         head = self._connection.frame()
+        stored = self.request(request, head)
         topics = [self._abi.event_topic("RequestCreated"), indexed(request)]
         start = self._connection.deployment.block
         newest = not_before(self._connection, self._pool.facts(request, head).closed_at, head)
