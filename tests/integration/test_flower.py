@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,7 +27,8 @@ from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
 from fedpact.learning.families.packages import package_of_app
-from fedpact.learning.flower.host import IDLE_SECONDS, Host, host_of
+from fedpact.learning.flower import host as host_module
+from fedpact.learning.flower.host import Host, host_of
 from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
@@ -428,9 +430,32 @@ def test_a_process_that_is_about_to_end_is_not_asked(
     second = host._process
     asked_of(host, 0)
     assert host._process is second is not first
-    host._used -= IDLE_SECONDS
+    host.end()
+
+
+def test_a_process_is_ended_when_nobody_asks_and_not_while_somebody_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to end by itself, and a question that came just then counted as failed."""
+    pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+    (folder / "lingering_app.py").write_text(LINGERING.replace("time.sleep, 30", "print"))
+    monkeypatch.syspath_prepend(folder)
+    host = Host(App("lingering_app:app", ""))
     asked_of(host, 0)
-    assert host._process is not second
+    first = host._process
+    assert first is not None
+    host._used -= host_module.IDLE_SECONDS
+    late = threading.Thread(target=host._end_idle)
+    with host._lock:  # somebody asks, as the time is up
+        late.start()
+        host._rest()
+    late.join()
+    assert first.poll() is None
+    monkeypatch.setattr(host_module, "IDLE_SECONDS", 0.1)
+    host.start()
+    wait_until(lambda: host._process is None, "the idle process is still there")
+    assert app_processes(folder) == []
+    asked_of(host, 0)
     host.end()
 
 

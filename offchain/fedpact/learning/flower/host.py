@@ -26,7 +26,7 @@ from fedpact.learning.flower.jobs import App, AppFailed, Job
 from fedpact.types.local_training import SLACK_SECONDS, START_SECONDS
 
 IDLE_SECONDS = 60.0
-"""After which an app's process ends."""
+"""After which an app's process is ended."""
 DONE, FAILED = b"\x01", b"\x00"
 """First byte of an answer."""
 
@@ -56,7 +56,11 @@ def host_of(app: App) -> "Host":
 
 
 class Host:
-    """Starts the process with the first question, and another one where it has ended."""
+    """Starts the process with the first question, and another one where it has ended.
+
+    It ends the process that nobody has asked for a while. The process never does so by itself: a
+    question that comes just then would get no answer, as if the app had failed.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -66,12 +70,14 @@ class Host:
         self._folder: Folder | None = None
         self._used = -math.inf
         """When it answered last (`time.monotonic`)."""
+        self._idle: threading.Timer | None = None
 
     def start(self) -> None:
         """Start the process, unless it runs. Raises TrainingFailed where it cannot be started or
         the app cannot be imported."""
         with self._lock:
             self._started(math.inf)
+            self._rest()
 
     def ask(self, job: Job, by: float = math.inf) -> bytes:
         """The answer, until `by` (`time.monotonic`) at the latest.
@@ -87,7 +93,7 @@ class Host:
             except (AppFailed, EOFError, OSError) as error:
                 self._end()
                 raise AppFailed(str(error) or "its process ended") from error
-            self._used = time.monotonic()
+            self._rest()
         return _content(answer)
 
     def end(self) -> None:
@@ -100,16 +106,14 @@ class Host:
         line = self._started(by)
         try:
             line.send(job)
-        except BrokenPipeError:  # it had ended, so it has seen nothing
+        except ConnectionError:  # it had ended, so it has seen nothing
             self._end()
             line = self._started(by)
             line.send(job)
         return line
 
     def _started(self, by: float) -> Connection:
-        # One that has long been idle may be about to end.
-        idle = time.monotonic() - self._used > IDLE_SECONDS / 2
-        if self._process is not None and self._process.poll() is None and not idle:
+        if self._process is not None and self._process.poll() is None:
             assert self._line is not None
             return self._line
         self._end()
@@ -152,10 +156,24 @@ class Host:
         except AppFailed as failure:
             self._end()
             raise TrainingFailed(f"app {self._app.client}: {failure}") from failure
-        self._used = time.monotonic()
         return self._line
 
+    def _rest(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._used = time.monotonic()
+        self._idle = threading.Timer(IDLE_SECONDS, self._end_idle)
+        self._idle.daemon = True
+        self._idle.start()
+
+    def _end_idle(self) -> None:
+        with self._lock:  # it may have been asked since
+            if time.monotonic() - self._used >= IDLE_SECONDS:
+                self._end()
+
     def _end(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
         if self._line is not None:
             self._line.close()
         if self._process is not None:

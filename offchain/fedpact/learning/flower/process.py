@@ -21,7 +21,7 @@ from flwr.serverapp import ServerApp
 from fedpact.child import end_with_parent
 from fedpact.learning.artefact import encode
 from fedpact.learning.flower.folder import home_in, keep_imported, remove, renew_home
-from fedpact.learning.flower.host import DONE, FAILED, IDLE_SECONDS
+from fedpact.learning.flower.host import DONE, FAILED
 from fedpact.learning.flower.jobs import App, AppFailed, Describe, Evaluate, Job, Train
 from fedpact.learning.flower.messages import described, evaluated, trained
 from fedpact.learning.flower.serving import stand_in
@@ -60,7 +60,7 @@ def _serve(descriptor: int, folder: Path) -> None:
         os.chdir(folder)
         keep_imported(folder)
         line.send_bytes(DONE)
-        while line.poll(IDLE_SECONDS):
+        while True:
             job: Job = line.recv()
             line.send_bytes(_forked(app, client, job, line, folder))
             del job
