@@ -263,7 +263,7 @@ def train(msg, context):
         os.kill(os.getppid(), 9)
         time.sleep(600)
     if what == 5:
-        bytearray(2**44)
+        np.empty(5 * 2**30, np.uint8)  # takes no memory while nobody writes to it
     if what == 6:
         os.write(1, b"4711"); os.write(2, b"4711")
         value[:] = [os.environ["FLWR_TELEMETRY_ENABLED"] == "0", "SECRET" in os.environ,

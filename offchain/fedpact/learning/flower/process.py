@@ -28,6 +28,8 @@ from fedpact.learning.flower.serving import stand_in
 
 T = TypeVar("T")
 
+MEMORY_MB = 4096
+"""Of an app that measures, and each of its forks, in 2^20 bytes: the same for all judges."""
 READ_BYTES = 2**20
 LENGTH_BYTES = 8
 """Of an answer's length, before it."""
@@ -50,7 +52,7 @@ def main(descriptor: int, folder: str) -> None:
 def _serve(descriptor: int, folder: Path) -> None:
     with Connection(descriptor) as line, suppress(EOFError, OSError):
         app: App = line.recv()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold records
+        _restrain()
         stand_in()
         try:
             client = _named(app.client, ClientApp)
@@ -64,6 +66,13 @@ def _serve(descriptor: int, folder: Path) -> None:
             job: Job = line.recv()
             line.send_bytes(_forked(app, client, job, line, folder))
             del job
+
+
+def _restrain() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold records
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY:  # a training's process has the policy's limit
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB * 2**20,) * 2)
 
 
 def _forked(app: App, client: Any, job: Job, line: Connection, folder: Path) -> bytes:
