@@ -12,17 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_iris
 
 from fedpact.audit import audit
 from fedpact.data.dataset import Dataset
-from fedpact.data.proposal import as_toml, propose
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
@@ -36,23 +33,24 @@ from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft
 from fedpact.requester.model_file import card_paths
 from fedpact.types.requests import Status
-from fedpact.types.schema import schema_file
-from tests.support.flower_apps import NUMPY_RUN, installed, quickstart, torchvision_stand_in
+from tests.support.flower_apps import (
+    IRISES,
+    NUMPY_RUN,
+    SPECIES,
+    WINDOWS,
+    digits,
+    given,
+    installed,
+    iris_files,
+    irises,
+    quickstart,
+    serve_app,
+    torchvision_stand_in,
+)
 from tests.support.waiting import wait_until
 from tests.support.world import PAY, World, running_world
 
 pytestmark = pytest.mark.slow
-WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 600)
-POLICY = """categories = ["flower"]
-families = ["flower:{app}"]
-accept_without_privacy = true
-epsilon_per_request = 8.1
-epsilon_per_requester = 100.0
-epsilon_lifetime = 20.0
-submit_after = 0.0
-min_samples = 20
-"""
-IRISES = ("petal_length", "petal_width", "sepal_length", "sepal_width")
 
 
 def asked(app: str, **fields: Any) -> dict[str, Any]:
@@ -87,7 +85,7 @@ DIGITS["family"]["parameters"]["run_config"] = NUMPY_RUN.replace("0.5", "0.002")
 IRIS = asked(
     "sklearnexample",
     parameters={"run_config": 'penalty = "l2", num-server-rounds = 2', "label": "species"},
-    labels=["setosa", "versicolor", "virginica"],
+    labels=list(SPECIES),
     features={"shape": [4], "columns": list(IRISES)},
     rounds=3,
 )
@@ -112,27 +110,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     package_of_app.cache_clear()
 
 
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    bunch = load_digits()
-    return bunch.data.astype(np.float32), bunch.target.astype(np.int64)
-
-
-def irises() -> tuple[np.ndarray, np.ndarray]:
-    bunch = load_iris()
-    order = np.random.default_rng(0).permutation(150)
-    x = bunch.data[:, [2, 3, 0, 1]].astype(np.float32)
-    return x[order], bunch.target[order].astype(np.int64)
-
-
 def served(world: World, app: str, fields: dict[str, Any]) -> int:
     """A request that daemons serve to its end; an audit finds nothing wrong."""
-    for number in range(2):
-        policy = world.policy_file(number)
-        policy.write_text(POLICY.format(app=app))
-        world.network.start_daemon(
-            f"provider-{number + 1}", world.data.files[number], policy, 0.05, None
-        )
-    world.network.wait_until_serving()
+    serve_app(world, app)
     draft = Draft({**fields, "auditors": [world.auditor.address]})
     request = world.requester.create(draft, world.data.evaluation, PAY)
     end = world.requester.follow(request, poll_interval=0.2)
@@ -140,14 +120,6 @@ def served(world: World, app: str, fields: dict[str, Any]) -> int:
     assert audit(world.client, world.network.store, request, world.auditor).failed == []
     assert len(world.entries(request)) >= fields["rounds"]
     return request
-
-
-def given(world: World, fields: dict[str, Any], files: list[Path], evaluation: Dataset) -> None:
-    world.data = replace(world.data, files=tuple(files), evaluation=evaluation)
-    for path in files:
-        proposed = propose(path, "flower", unit="record")
-        changed = proposed.model_copy(update={"labels": tuple(fields["labels"])})
-        schema_file(path).write_text(as_toml(changed))
 
 
 def test_a_numpy_client_is_served_under_privacy_judged_paid_and_audited(
@@ -179,11 +151,7 @@ def test_the_quickstart_of_scikit_learn_is_served_unchanged(
     quickstart("quickstart-sklearn", folder / "app", monkeypatch)
     x, y = irises()
     with running_world(folder, providers=2, rounds=1) as world:
-        files = [folder / f"irises-{number}.csv" for number in range(2)]
-        for path, rows in zip(files, (range(50, 100), range(100, 150)), strict=True):
-            lines = [",".join((*IRISES, "label"))]
-            lines += [",".join((*map(str, x[row]), IRIS["labels"][y[row]])) for row in rows]
-            path.write_text("\n".join(lines) + "\n")
+        files = iris_files(folder, x, y)
         given(world, IRIS, files, Dataset(x[:50], y[:50], ()))
         request = served(world, "quickstart-sklearn", IRIS)
         spec = world.requester.specification(request)

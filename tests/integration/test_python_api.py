@@ -143,11 +143,14 @@ def test_a_request_that_nobody_may_join_ends_and_says_so(page: Page) -> None:
     with fedpact.connect(account="auditor") as other, pytest.raises(fedpact.errors.InvalidInput):
         next(iter(other.request_by_id(request.id).follow()))
     steps.close()  # type: ignore[attr-defined]
+    told: list[fedpact.RequestProgress] = []
     with (
         fedpact.connect() as again,
         pytest.raises(fedpact.errors.NotReady, match="without a model"),
     ):
-        list(again.request_by_id(request.id).follow())
+        list(again.request_by_id(request.id).follow(on_progress=told.append))
+    assert told[0].text.startswith("open: open; 0 providers")
+    assert told[-1].status is Status.SETTLED
     assert request.progress.status is Status.SETTLED
     with pytest.raises(fedpact.errors.NotReady):
         request.result()

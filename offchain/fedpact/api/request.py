@@ -1,7 +1,7 @@
 """A request, as the account that made it or a reader sees it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +57,11 @@ class Request:
         return final_rounds(self._look(), self.specification)
 
     def follow(
-        self, *, poll_interval: float | None = None, patience: float = PATIENCE
+        self,
+        *,
+        poll_interval: float | None = None,
+        patience: float = PATIENCE,
+        on_progress: Callable[["RequestProgress"], None] = lambda _: None,
     ) -> Iterator[Round]:
         """Do what the request asks of its requester until its money is shared out. Yields each
         final round, the first ones again if it is called again.
@@ -68,9 +72,10 @@ class Request:
         again; a slice that is not open in time makes its round blind.
 
         Ends by itself after the request's windows, also if nobody joins. `poll_interval`: seconds
-        between two looks, by default that of the settings. Raises InvalidInput for a request of
-        another account, what nodes and stores raise once they have failed for `patience` seconds,
-        and NotReady if the request ended without a model.
+        between two looks, by default that of the settings. `on_progress`: called with each change
+        of state, also before the first round. Raises InvalidInput for a request of another account,
+        what nodes and stores raise once they have failed for `patience` seconds, and NotReady if
+        the request ended without a model.
         """
         interval = self._session.settings.poll_interval if poll_interval is None else poll_interval
         client, told = self._session.client, 0
@@ -78,6 +83,7 @@ class Request:
         steps = self._session.requester.steps(self.id, poll_interval=interval, patience=patience)
         with closing(steps):
             for step in steps:
+                on_progress(step)
                 if step.final_rounds > told or step.status is Status.SETTLED:
                     ended = step.status is Status.SETTLED
                     for one in self._read(log, told, interval, patience if ended else 0.0):

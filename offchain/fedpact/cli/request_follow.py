@@ -88,7 +88,7 @@ def follow_to_end(at: "Session", request_id: int, *, plain: bool, as_json: bool)
         if as_json:
             print_json(_facts(progress), indent=None)
         else:
-            typer.echo(_line(progress))
+            typer.echo(progress.text)
 
     interval = at.settings.poll_interval
     requester = at.requester
@@ -133,19 +133,3 @@ def _facts(progress: "RequestProgress") -> dict[str, Any]:
         "note": progress.note,
         "declined": dict(progress.declined),
     }
-
-
-def _line(progress: "RequestProgress") -> str:
-    where = f"round {progress.round}, {progress.stage.name.lower()}" if progress.round else "open"
-    line = (
-        f"{progress.status.name.lower()}: {where}; {_counted(progress.joined, 'provider')}, "
-        f"{_counted(progress.submitted, 'model')} submitted, "
-        f"{_counted(progress.final_rounds, 'round')} final"
-    )
-    if progress.declined:
-        line = f"{line}; {progress.declined_text}"
-    return f"{line} - {progress.note}" if progress.note else line
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"

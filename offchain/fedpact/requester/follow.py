@@ -37,3 +37,20 @@ class RequestProgress:
             return ""
         total = sum(count for _, count in self.declined)
         return f"{total} declined ({', '.join(f'{why}: {n}' for why, n in self.declined)})"
+
+    @property
+    def text(self) -> str:
+        """For people, in one line."""
+        where = f"round {self.round}, {self.stage.name.lower()}" if self.round else "open"
+        line = (
+            f"{self.status.name.lower()}: {where}; {_counted(self.joined, 'provider')}, "
+            f"{_counted(self.submitted, 'model')} submitted, "
+            f"{_counted(self.final_rounds, 'round')} final"
+        )
+        if self.declined:
+            line = f"{line}; {self.declined_text}"
+        return f"{line} - {self.note}" if self.note else line
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

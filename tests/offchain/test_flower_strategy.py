@@ -1,0 +1,207 @@
+"""What `fedpact.flower.Strategy` refuses, by name and before anything is asked of the market.
+
+tests/integration/test_flower_strategy.py runs it on a chain.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedpact.errors import FedpactError, InvalidInput, SettingsError
+from fedpact.learning.families.packages import package_of_app
+from fedpact.requester.draft import Draft
+from tests.support.flower_apps import NUMPY_RUN, installed
+
+pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+
+from flwr.app import Array, ArrayRecord, ConfigRecord
+
+from fedpact.flower import Strategy, _Arrays
+
+FIELDS: dict[str, Any] = {
+    "title": "Flower",
+    "category": "test",
+    "labels": ["no", "yes"],
+    "features": {"shape": [3]},
+    "family": {
+        "name": "flower",
+        "parameters": {"app": "numpyexample.client_app:app", "run_config": NUMPY_RUN},
+    },
+    "local": {"groups": 1, "seconds": 10},
+    "privacy": {"mode": "none"},
+    "min_providers": 2,
+    "max_providers": 3,
+    "score": "model",
+    "max_error": 9000,
+}
+PARAMETERS = FIELDS["family"]["parameters"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield installed("numpy-client", "0.1.0", tmp_path_factory.mktemp("app"), patch)
+    package_of_app.cache_clear()
+
+
+class Asked(Exception):
+    """The market was asked."""
+
+
+class Market:
+    """In place of the market."""
+
+    def requests(self) -> list[Any]:
+        raise Asked
+
+    def request_by_id(self, number: int) -> Any:
+        raise Asked
+
+
+def strategy(**fields: Any) -> Strategy:
+    return Strategy(Market(), Draft({**FIELDS, **fields}), None, pay="1 ether")  # type: ignore[arg-type]
+
+
+def parameters(**changed: Any) -> dict[str, Any]:
+    return {"name": "flower", "parameters": {**PARAMETERS, **changed}}
+
+
+def arrays(value: Any = None) -> Any:
+    return ArrayRecord([np.zeros((3, 2)) if value is None else value])
+
+
+def asked(made: Strategy, **options: Any) -> Draft:
+    """The draft of a start."""
+    given = {"num_rounds": 2, "timeout": None, "train_config": None} | options
+    draft, _ = made._asked(arrays(), **given)
+    return draft
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rounds": 3}, r"leave rounds out: start\(\) says it"),
+        (
+            {"seed": 1, "initial_model": "a", "family": parameters(server="a:b", arrays="[]")},
+            "initial_model, seed, family.parameters.server, family.parameters.arrays out",
+        ),
+        ({"family": {"name": "oblivious-trees"}}, 'family.name must be "flower"'),
+        ({"family": None}, 'family.name must be "flower"'),
+        ({"family": {"name": "flower"}}, "family.parameters must name the app"),
+    ],
+)
+def test_a_draft_that_says_what_start_says_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        strategy(**fields)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"initial_arrays": [np.zeros(3)]}, "initial_arrays: an ArrayRecord is needed, not list"),
+        ({"initial_arrays": None}, "initial_arrays: an ArrayRecord is needed, not NoneType"),
+        ({"initial_arrays": ArrayRecord()}, "initial_arrays: .*needs arrays of distinct names"),
+        ({"initial_arrays": arrays(np.zeros(3, np.uint8))}, "array '0' is uint8: an update is"),
+        ({"initial_arrays": arrays(np.array(["a"]))}, "initial_arrays: array '0' is <U1"),
+        ({"initial_arrays": arrays(np.zeros((0, 2)))}, "initial_arrays: array '0': shape"),
+        ({"initial_arrays": arrays(np.full(3, np.nan))}, "initial_arrays: .*finite"),
+        ({"initial_arrays": arrays(np.full(3, 1e300))}, "initial_arrays: .*finite"),
+        ({"initial_arrays": arrays(np.full(3, 1e9))}, "initial_arrays: .*1e\\+06"),
+        (
+            {"initial_arrays": ArrayRecord({"a": Array("float64", (1,), "pickled", b"1")})},
+            "initial_arrays: ",
+        ),
+        ({"num_rounds": 0}, "rounds"),
+        ({"num_rounds": "3"}, "rounds"),
+        ({"num_rounds": 10**6}, "rounds"),
+        ({"timeout": 0}, "timeout: a number of seconds is needed, not 0"),
+        ({"timeout": float("nan")}, "timeout: a number of seconds is needed, not nan"),
+        ({"timeout": "60"}, "timeout: a number of seconds is needed, not '60'"),
+        ({"timeout": 20}, "of windows.submit"),
+        ({"train_config": ConfigRecord({"key": b"1"})}, "train_config: 'key' is no number, text"),
+        ({"train_config": [1]}, r"train_config: settings by name are needed, not \[1\]"),
+        ({"evaluate_config": ConfigRecord({"lr": 0.1})}, "evaluate_config: members evaluate with"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_before_anything_is_asked(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        strategy().start(None, **{"initial_arrays": arrays(), **options})
+
+
+def test_nothing_is_said_twice() -> None:
+    with pytest.raises(InvalidInput, match="run_config: the draft has one too"):
+        Strategy(Market(), Draft(FIELDS), None, pay="1 ether", run_config={})  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"timeout: the draft has windows\.submit"):
+        asked(strategy(windows={"submit": 900}), timeout=60)
+    twice = strategy(family=parameters(train_config="lr = 0.1"))
+    with pytest.raises(InvalidInput, match="train_config: the draft has one too"):
+        asked(twice, train_config=ConfigRecord({"lr": 0.2}))
+    spec = asked(twice).specification
+    assert spec.family.parameters["train_config"] == "lr = 0.1"
+
+
+def test_settings_arrays_rounds_and_timeout_go_into_the_request() -> None:
+    family = parameters()
+    del family["parameters"]["run_config"]
+    made = Strategy(
+        Market(),  # type: ignore[arg-type]
+        Draft({**FIELDS, "family": family}),
+        None,
+        pay="1 ether",
+        run_config={"params.eta": 0.1, "penalty": "l2", "warm": True},
+    )
+    config = ConfigRecord({"lr": 0.5, "layers": [3, 4]})
+    spec = asked(made, num_rounds=7, timeout=1799.5, train_config=config).specification
+    assert spec.rounds == 7
+    assert spec.windows.submit == 1800
+    assert spec.family.parameters["train_config"] == '"lr" = 0.5, "layers" = [3, 4]'
+    run = spec.family.parameters["run_config"]
+    assert run == '"params.eta" = 0.1, "penalty" = "l2", "warm" = true'
+    assert spec.family.parameters["arrays"] == '[["0","float64",[3,2]]]'
+    assert strategy().start.__defaults__ == (3, None, None, None, None)
+
+
+def test_arrays_come_back_in_the_apps_order_names_and_types() -> None:
+    given = ArrayRecord(
+        {
+            "weight": Array(np.arange(6.0).reshape(2, 3)),
+            "bias": Array(np.ones(3, np.float16)),
+            "a scale": Array(np.array(0.5, np.float32)),
+        }
+    )
+    read = _Arrays.of(given)
+    back = read.record(read.model)
+    assert list(back) == ["weight", "bias", "a scale"]
+    for name, one in given.items():
+        assert back[name].numpy().dtype == one.numpy().dtype
+        assert np.array_equal(back[name].numpy(), one.numpy())
+
+
+def test_the_steps_of_flowers_own_rounds_are_refused() -> None:
+    """Another strategy that wraps this one would call them, and leave the market out."""
+    for name in ("configure_train", "aggregate_train", "configure_evaluate", "aggregate_evaluate"):
+        with pytest.raises(InvalidInput, match=f"{name}: fedpact's rounds"):
+            getattr(strategy(), name)(1, [])
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    """`Market.request_by_id` judges the number; 0 is not taken for none."""
+    made = Strategy(Market(), Draft(FIELDS), None, pay="1 ether", request_id=0)  # type: ignore[arg-type]
+    with pytest.raises(Asked):
+        made.start(None, arrays())
+
+
+def test_without_flower_the_import_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "fedpact.flower")
+    for name in ("flwr", "flwr.app"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SettingsError, match=r"pip install 'fedpact\[flower\]'") as refused:
+        importlib.import_module("fedpact.flower")
+    assert isinstance(refused.value, FedpactError)
