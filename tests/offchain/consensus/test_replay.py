@@ -223,6 +223,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("specification_of", lambda view: view.played.spec),
         ("counted_digests", digests),
         ("member_model", model),
+        ("look_for", lambda *_: None),
         ("evaluation_slice", slice_of),
         ("request_key", lambda view: KEY),
     ):
