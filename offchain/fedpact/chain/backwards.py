@@ -59,8 +59,8 @@ def backwards(
         known = [connection.decode(one) for one in asked_for(logs, topics)]
         found = [one for one in known if one is not None]
         yield from sorted(found, key=lambda one: (one.block, one.log_index), reverse=True)
+        span.answered(last - first + 1, len(logs))
         last = first - 1
-        span.answered(len(logs))
 
 
 def not_before(connection: Connection, seconds: int, head: Frame) -> int:

@@ -110,7 +110,7 @@ class EventScanner:
                 continue
             yield Chunk(first, events, end)
             self._ends.append(end)
-            self._span.answered(len(events))
+            self._span.answered(last - first + 1, len(events))
 
     def _target(self, to_block: Frame | int | None) -> Frame | None:
         if isinstance(to_block, Frame):

@@ -24,14 +24,16 @@ class Span:
         self._answers = 0
         self.blocks = max(1, min(FIRST_RANGE, reach.refused - 1))
 
-    def answered(self, events: int) -> None:
-        """A query of this length returned so many events."""
+    def answered(self, blocks: int, events: int) -> None:
+        """A query of so many blocks returned so many events."""
+        if events > MOST_EVENTS:
+            self.blocks = max(1, blocks // 2)
+            return
+        if blocks < self.blocks:
+            return  # The chain's newest blocks: it shows nothing about longer ranges.
         self._answers += 1
         if self._answers % ANSWERS == 0:
             self._reach.refused = min(2 * self._reach.refused, LONGEST_RANGE + 1)
-        if events > MOST_EVENTS:
-            self.blocks = max(1, self.blocks // 2)
-            return
         longest = self._reach.refused - 1
         if longest < LONGEST_RANGE:  # Halfway to what is too long: a few tries find the limit.
             longest = max(self.blocks, (self.blocks + self._reach.refused) // 2)
@@ -40,5 +42,5 @@ class Span:
     def refused(self, blocks: int) -> None:
         """A query of so many blocks was refused, or not answered."""
         self._answers = 0
-        self._reach.refused = max(2, blocks)
+        self._reach.refused = min(self._reach.refused, max(2, blocks))
         self.blocks = max(1, blocks // 2)

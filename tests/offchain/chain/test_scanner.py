@@ -83,6 +83,24 @@ def test_ranges_become_shorter_where_events_are_dense(
     assert blocks[:2] == [16, 8]
 
 
+def test_what_a_node_refuses_is_not_forgotten_by_queries_of_other_lengths() -> None:
+    """A query of one new block counted as one of any length, and a refusal of a longer range as
+    leave for all shorter ones: the range that the node had refused was asked for again."""
+    reach = spans.Reach()
+    short, long = spans.Span(reach), spans.Span(reach)
+    long.answered(long.blocks, 0)
+    short.refused(10)
+    long.refused(long.blocks)
+    assert reach.refused == 10
+    following = spans.Span(reach)
+    for _ in range(2 * spans.ANSWERS):
+        following.answered(1, 0)
+    assert (following.blocks, reach.refused) == (9, 10)
+    for _ in range(spans.ANSWERS):
+        following.answered(following.blocks, 0)
+    assert reach.refused == 20
+
+
 def test_events_carry_the_time_of_their_block(client: ChainClient) -> None:
     for event in EventScanner(client, client.deployment.block).scan():
         frame = client.frame_at(event.block)
