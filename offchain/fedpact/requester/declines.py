@@ -91,10 +91,13 @@ class Declines(Closing):
         self._reader: Thread | None = None
 
     def close(self) -> None:
-        """Waits for the answers under way, which have a deadline."""
+        """Waits for the answers under way, which have a deadline, and as long for the reader: it
+        ends with what it has asked a node or store for."""
         self._stop.set()
         self._workers.shutdown(wait=True, cancel_futures=True)
         self._http.close()
+        if self._reader is not None:
+            self._reader.join(2 * TIMEOUT_SECONDS)
 
     def look(self) -> None:
         """Take what was found and answered, and ask who has not declined; waits for nobody."""
@@ -156,7 +159,8 @@ class Declines(Closing):
                     if not said or self._stop.wait(AGAIN_SECONDS):
                         return
         except Exception:  # Nobody waits for the result.
-            log.exception("request %d: who declined it cannot be read", self.request)
+            if not self._stop.is_set():  # else node and store may be closed
+                log.exception("request %d: who declined it cannot be read", self.request)
         finally:
             self._read_all.set()
 

@@ -4,6 +4,8 @@ request, and what fails once is read again."""
 from __future__ import annotations
 
 import json
+import logging
+import re
 import threading
 import time
 from collections import Counter
@@ -31,13 +33,19 @@ if TYPE_CHECKING:
     from tests.offchain.requester.conftest import Played, Scene
 
 
-def test_a_profile_that_is_too_large_is_passed_over(scene: Scene) -> None:
+def test_a_profile_that_is_too_large_is_passed_over(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     """`request status` ended with "content is too large" for everybody."""
-    huge = scene.store.put(bytes(LONGEST_DOCUMENT + 1))
-    scene.client.registry.set_profile(scene.people.members[0], huge.digest, b"a" * 32)
+    account, huge = scene.people.members[0], scene.store.put(bytes(LONGEST_DOCUMENT + 1))
+    scene.client.registry.set_profile(account, huge.digest, b"a" * 32)
     request = scene.create()
-    with Declines(scene.client, scene.store, request.id) as declines:
+    with (
+        caplog.at_level(logging.DEBUG, module.__name__),
+        Declines(scene.client, scene.store, request.id) as declines,
+    ):
         assert declines.everybody() == {}
+    assert re.search(f"the address of {account.address.lower()}: .* more than the", caplog.text)
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])
@@ -102,30 +110,34 @@ def test_the_members_of_all_other_requests_are_read_in_one_pass(
             assert declines.everybody() == {}
         client.close()
     blocks = scene.client.frame().block_number - scene.client.deployment.block
-    assert asked["eth_getLogs"] <= 2 * (1 + blocks // 250)
+    assert 2 <= asked["eth_getLogs"] <= 2 * (1 + blocks // 250)
 
 
-def test_addresses_are_read_no_further_once_it_is_closed(
-    scene: Scene, anvil: Devnet, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_read_any_more_once_it_is_closed(
+    scene: Scene, anvil: Devnet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The reader went through up to 128 queries of logs, for nobody."""
+    """The reader went through up to 128 queries of logs, for nobody; then it outlived the client,
+    and told of that with a trace."""
     monkeypatch.setattr("fedpact.chain.spans.FIRST_RANGE", 1)
-    request, queries = scene.create(), list[object]()
+    request, queries, asked = scene.create(), list[object](), threading.Event()
 
-    def close(message: Message) -> None:
+    def until_closed(message: Message) -> None:
         if message["method"] == "eth_getLogs":
             queries.append(message)
-            declines._stop.set()
+            asked.set()
+            declines._stop.wait(10)
 
-    with node_in_front(anvil.url, close) as url:
+    with node_in_front(anvil.url, until_closed) as url:
         client = ChainClient.connect(url, scene.client.deployment)
         declines = Declines(client, scene.store, request.id)
         declines.look()
-        assert declines._reader is not None
-        declines._reader.join(30)
+        assert asked.wait(30)
         declines.close()
+        assert declines._reader is not None
+        assert not declines._reader.is_alive()
         client.close()
     assert len(queries) == 1
+    assert "cannot be read" not in caplog.text
 
 
 def joined_elsewhere(scene: Scene, endpoint: str) -> Played:
