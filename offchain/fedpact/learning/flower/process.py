@@ -73,6 +73,9 @@ def _restrain() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most == resource.RLIM_INFINITY:  # a training's process has the policy's limit
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB * 2**20,) * 2)
+    with suppress(OSError):
+        # Where the machine's memory runs out: before the daemon.
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _forked(app: App, client: Any, job: Job, line: Connection, folder: Path) -> bytes:
