@@ -23,11 +23,11 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
-from fedpact.learning.families.packages import package_of_app
 from fedpact.learning.flower import host as host_module
 from fedpact.learning.flower.host import Host, host_of
 from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
 from fedpact.learning.local import train_local
+from fedpact.learning.packages import package_of_app
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft

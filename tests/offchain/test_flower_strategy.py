@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fedpact.errors import FedpactError, InvalidInput, SettingsError
-from fedpact.learning.families.packages import package_of_app
+from fedpact.learning.packages import package_of_app
 from fedpact.requester.draft import Draft
 from tests.support.flower_apps import NUMPY_RUN, installed
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 
 from fedpact.data.dataset import Dataset
 from fedpact.data.proposal import as_toml, propose
-from fedpact.learning.families.packages import package_of_app
+from fedpact.learning.packages import package_of_app
 from fedpact.types.schema import schema_file
 from tests.support.world import World
 

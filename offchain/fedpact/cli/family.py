@@ -23,7 +23,7 @@ def list_(as_json: AsJson = False) -> None:
     from importlib.metadata import version
 
     from fedpact.learning.families import FAMILIES
-    from fedpact.learning.families.packages import package_of, packaged
+    from fedpact.learning.packages import package_of, packaged
 
     own = {"package": "fedpact", "version": version("fedpact"), "sha256": None}
     rows: dict[str, dict[str, str | None]] = dict.fromkeys(FAMILIES, own)

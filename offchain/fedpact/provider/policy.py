@@ -17,7 +17,7 @@ from pydantic import (
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, FLOWER, family_of
-from fedpact.learning.families.packages import packaged
+from fedpact.learning.packages import packaged
 from fedpact.provider.data_entry import DataEntry
 from fedpact.types.declining import Reason
 from fedpact.types.local_training import fixed_time

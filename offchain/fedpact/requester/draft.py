@@ -264,7 +264,7 @@ def _with_schema(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
 def _package(name: Any) -> dict[str, Any]:
     """The package that a family comes from, as it is installed here."""
     from fedpact.learning.families import FAMILIES
-    from fedpact.learning.families.packages import package_of, packaged
+    from fedpact.learning.packages import package_of, packaged
 
     if name in FAMILIES or name not in packaged():
         return {}
@@ -274,7 +274,7 @@ def _package(name: Any) -> dict[str, Any]:
 def _flower(family: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """With the app's package, and what its ServerApp starts from."""
     from fedpact.learning.families.flower import completed
-    from fedpact.learning.families.packages import package_of_app
+    from fedpact.learning.packages import package_of_app
 
     parameters = family.get("parameters")
     if not isinstance(parameters, Mapping) or not isinstance(parameters.get("app"), str):

@@ -139,7 +139,7 @@ class FamilyPackage(Document):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     version: Annotated[str, Field(min_length=1, max_length=64)]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """SHA-256 of its files (fedpact.learning.families.packages)."""
+    """SHA-256 of its files (fedpact.learning.packages)."""
 
 
 class FamilyChoice(Document):

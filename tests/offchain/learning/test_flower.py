@@ -21,9 +21,10 @@ from fedpact.errors import (
     TrainingFailed,
     UnknownFamily,
 )
+from fedpact.learning import packages
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.bounds import update_norm, update_norm_bounds
-from fedpact.learning.families import family_of, flower, packages, privacy_statement
+from fedpact.learning.families import family_of, flower, privacy_statement
 from fedpact.learning.families.flower import FlowerFamily
 from fedpact.learning.flower.jobs import AppFailed, Job, Train, config_of, config_text
 from fedpact.learning.local import train_local
@@ -375,6 +376,26 @@ def test_an_app_is_refused_whose_files_are_others(spec: Specification, app: Path
         code.write_text(before.replace("rate * x.T", "2 * rate * x.T"))
         packages.package_of_app.cache_clear()
         with pytest.raises(UnknownFamily, match="is asked for"):
+            family_of(spec)
+    finally:
+        code.write_text(before)
+        packages.package_of_app.cache_clear()
+
+
+def test_an_app_is_not_started_whose_files_have_changed_since(
+    spec: Specification, app: Path
+) -> None:
+    """A daemon runs for weeks. Before, its next process imported what pip had installed since,
+    under the digest of what was there when the daemon first looked."""
+    code = app / "numpyexample" / "task.py"
+    before = code.read_text()
+    dataset = data()
+    assert isinstance(family_of(spec), FlowerFamily)
+    try:
+        code.write_text(before.replace("rate * x.T", "2 * rate * x.T"))
+        with pytest.raises(TrainingFailed, match=r"files of numpy-client 0\.1\.0 have changed"):
+            FlowerFamily().error(spec, START, dataset.x, dataset.y)
+        with pytest.raises(UnknownFamily, match="is asked for"):  # nor are requests taken on
             family_of(spec)
     finally:
         code.write_text(before)

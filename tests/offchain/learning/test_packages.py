@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fedpact.errors import InvalidInput, PolicyRefusal, SettingsError, UnknownFamily
-from fedpact.learning.families import FAMILIES, family_of, packages, privacy_statement
+from fedpact.learning import packages
+from fedpact.learning.families import FAMILIES, family_of, privacy_statement
 from fedpact.learning.families.new_package import write_package
 from fedpact.privacy_audit.battery import check_family
 from fedpact.provider.joining import public_reason

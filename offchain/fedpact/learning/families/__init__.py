@@ -16,7 +16,7 @@ from fedpact.learning.families.base import (
     LocalModels,
     ModelFamily,
 )
-from fedpact.learning.families.packages import package_of, package_of_app, packaged
+from fedpact.learning.packages import package_of, package_of_app, packaged
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import FamilyChoice, FamilyPackage, Specification
 

@@ -52,6 +52,7 @@ from fedpact.learning.flower.jobs import (
     config_of,
     template_of,
 )
+from fedpact.learning.packages import package_of_app
 from fedpact.privacy.noise import rounding_sensitivity
 from fedpact.types.document import Document
 from fedpact.types.local_training import START_SECONDS, SUBMIT_SHARE, LocalApp
@@ -158,7 +159,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
 
     def initial(self, spec: Specification, seed: int) -> Model:
         """What the ServerApp starts from. Raises SpecificationError."""
-        found = described(self.parameters(spec), seed)
+        found = described(self.parameters(spec), _app(spec), seed)
         if found.arrays != self._arrays(spec):
             raise SpecificationError(
                 "family flower: the ServerApp starts from other arrays than parameters.arrays"
@@ -191,7 +192,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             _local(spec).seconds,
         )
         try:
-            return MAX_SCORE - round(MAX_SCORE * _share(host_of(_app(given)).ask(job)))
+            return MAX_SCORE - round(MAX_SCORE * _share(host_of(_app(spec)).ask(job)))
         except AppFailed as failure:
             log.warning("the model counts as the worst, the app cannot measure it: %s", failure)
             return MAX_SCORE
@@ -218,7 +219,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         total, late = np.zeros(template.parameters), 0
         begun = monotonic() if noise is not None else math.inf
         if usable.any():
-            host_of(_app(self.parameters(spec))).start()
+            host_of(_app(spec)).start()
         for group, seed in enumerate(seeds):
             rows = np.flatnonzero(usable & (dealt == group))
             turn_ends = begun + START_SECONDS + (group + 1) * local.turn
@@ -263,7 +264,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             _local(spec).seconds,
         )
         try:
-            answer = host_of(_app(parameters)).ask(job, turn_ends)
+            answer = host_of(_app(spec)).ask(job, turn_ends)
             found = decode(answer, self.template(spec))
         except (AppFailed, ModelError, TrainingFailed) as failure:
             if spec.privacy.mode is not PrivacyMode.SOUND:
@@ -285,13 +286,14 @@ def completed(parameters: dict[str, object], seed: int) -> dict[str, object]:
     if "arrays" in parameters:
         return parameters
     given = FlowerParameters.model_validate(parameters)
-    found = described(given, seed)
+    app = App(given.app, given.run_config, package_of_app(given.app))
+    found = described(given, app, seed)
     config = {} if "train_config" in parameters else {"train_config": found.train_config}
     return {**parameters, **config, "arrays": arrays_text(found.arrays)}
 
 
 @lru_cache(maxsize=16)
-def described(given: FlowerParameters, seed: int) -> Described:
+def described(given: FlowerParameters, app: App, seed: int) -> Described:
     """What the ServerApp starts from. Raises SpecificationError."""
     if given.server is None:
         raise SpecificationError(
@@ -299,7 +301,7 @@ def described(given: FlowerParameters, seed: int) -> Described:
             "an initial_model"
         )
     try:
-        answer = host_of(_app(given)).ask(Describe(given.server, seed, START_SECONDS))
+        answer = host_of(app).ask(Describe(given.server, seed, START_SECONDS))
     except (AppFailed, TrainingFailed) as failure:
         raise SpecificationError(f"family flower: {failure}") from failure
     header, _, encoded = answer.partition(b"\n")
@@ -353,8 +355,9 @@ def _records(spec: Specification, given: FlowerParameters, x: Inputs, y: Targets
     return Records(values, y, columns, given.inputs, given.label, bool(given.pictures))
 
 
-def _app(given: FlowerParameters) -> App:
-    return App(given.app, given.run_config)
+def _app(spec: Specification) -> App:
+    given = FlowerParameters.model_validate(spec.family.parameters)
+    return App(given.app, given.run_config, spec.family.package)
 
 
 def _local(spec: Specification) -> LocalApp:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fedpact.errors import InvalidInput
 from fedpact.learning.families import FAMILIES
-from fedpact.learning.families.packages import GROUP, NAME
+from fedpact.learning.packages import GROUP, NAME
 
 PROJECT = """\
 [build-system]

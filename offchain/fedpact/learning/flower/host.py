@@ -20,9 +20,10 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 from fedpact.child import start_with_parent
-from fedpact.errors import TrainingFailed
+from fedpact.errors import TrainingFailed, UnknownFamily
 from fedpact.learning.flower.folder import Folder
 from fedpact.learning.flower.jobs import App, AppFailed, Job
+from fedpact.learning.packages import installed_app, package_of_app
 from fedpact.types.local_training import SLACK_SECONDS, START_SECONDS
 
 IDLE_SECONDS = 60.0
@@ -117,6 +118,7 @@ class Host:
             assert self._line is not None
             return self._line
         self._end()
+        self._require_package()
         try:
             self._folder = Folder()
         except OSError as error:
@@ -157,6 +159,22 @@ class Host:
             self._end()
             raise TrainingFailed(f"app {self._app.client}: {failure}") from failure
         return self._line
+
+    def _require_package(self) -> None:
+        """A daemon runs for long, and pip may have installed something else meanwhile."""
+        asked = self._app.package
+        if asked is None:
+            return
+        try:
+            found = installed_app(self._app.client, asked.name)
+        except (UnknownFamily, OSError) as error:
+            raise TrainingFailed(f"app {self._app.client}: {error}") from error
+        if found != asked:
+            package_of_app.cache_clear()  # no further request is taken on with these files
+            raise TrainingFailed(
+                f"app {self._app.client}: the files of {asked.name} {asked.version} have changed "
+                f"since: their digest was {asked.digest}, and is {found.digest}; install that again"
+            )
 
     def _rest(self) -> None:
         if self._idle is not None:

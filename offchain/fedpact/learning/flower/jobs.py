@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import FedpactError, InvalidInput
 from fedpact.learning.artefact import Model, Template
+from fedpact.types.specification import FamilyPackage
 
 T = TypeVar("T")
 Config = dict[str, int | float | str | bool | list[int] | list[float] | list[str]]
@@ -20,11 +21,13 @@ class AppFailed(FedpactError):
 
 @dataclass(frozen=True)
 class App:
-    """An app's entry points, each `module:attribute`."""
+    """An app's entry point, `module:attribute`, with its settings and package."""
 
     client: str
     run_config: str
     """See `config_of`."""
+    package: FamilyPackage | None = None
+    """What has to be installed when its process starts; None: whatever is."""
 
 
 @dataclass(frozen=True)

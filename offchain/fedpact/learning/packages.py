@@ -54,7 +54,12 @@ def package_of(name: str) -> FamilyPackage:
 
 @lru_cache(maxsize=64)
 def package_of_app(app: str, package: str | None = None) -> FamilyPackage:
-    """The package of an app's entry point, `module:attribute`, as it is installed here.
+    """As `installed_app`, as it was when it was first asked for."""
+    return installed_app(app, package)
+
+
+def installed_app(app: str, package: str | None = None) -> FamilyPackage:
+    """The package of an app's entry point, `module:attribute`, as it is installed here and now.
 
     package: its name, if it is known: to look through all that is installed takes a second.
     Raises UnknownFamily if none, or more than one, has the module.
