@@ -87,11 +87,12 @@ class Watched:
         return self.page
 
 
-def serious(page: Page) -> list[str]:
-    """What axe-core finds that is serious or critical."""
+def serious(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds that is serious or critical; `rules`: to look for, by default all."""
     # Through the debugger, which the page's own policy does not bind.
     page.evaluate(AXE.read_text() + "; undefined")
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    asked = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
+    found = page.evaluate("asked => axe.run(document, asked)", asked)
     return [
         f"{one['id']}: {one['help']} ({node['target']})"
         for one in found["violations"]

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eth_abi.abi import encode
+
+from benchmarks.replayed import emit, log_entry, replaying
+from fedpact.chain.abi import POOL, SECOND, contract_abi
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.child import ChildProcess
 from fedpact.content.delivery import public_key
@@ -19,10 +23,13 @@ from fedpact.requester import request as requests
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.specification import Specification
 from tests.support.chain_request import SECRET, ChainRequest, People, admit
+from tests.support.summing import SECURE
 from tests.support.world import World, running_world
 
 PROVIDERS, ROUNDS = 3, 2
 SERVING = re.compile(r"dashboard at (http://\S+)")
+EVENTS_AT_ONCE = 2_000
+"""So many fit into a block."""
 PUMPS: dict[str, Any] = {
     "title": "Bearing faults in pumps from vibration",
     "category": "machines/vibration",
@@ -49,21 +56,47 @@ class DashboardWorld:
         folder = self.world.network.folder / "state" / "dashboard"
         return token_file(folder).read_text()
 
-    def publish(self, **changes: Any) -> ChainRequest:
+    def publish(self, people: People | None = None, **changes: Any) -> ChainRequest:
         """A request of another specification than the daemons serve; they decline it."""
         windows = dict.fromkeys(self.world.data.draft.fields["windows"], 1_000)
         draft = self.world.data.draft.changed(rounds=6, windows=windows, **changes)
         keys = self.world.requester_keys
         prepared = requests.prepare(draft, self.world.data.evaluation, keys)
         self.world.put(prepared.contents)
-        return self.created(prepared.specification)
+        return self.created(prepared.specification, people)
 
-    def created(self, spec: Specification) -> ChainRequest:
-        """Publish a request of this specification."""
+    def created(
+        self, spec: Specification, people: People | None = None, pool: int | None = None
+    ) -> ChainRequest:
+        """Publish a request of this specification, for a pool of `people` alone by default."""
+        people = people or self.people
         self.world.put([spec.encode()])
-        pool = MarketTerms(max_pool=len(self.people.members))
-        terms = pool.complete(spec, public_key(SECRET), 10**18)
-        return ChainRequest.of(self.world.client, self.people, terms)
+        market = MarketTerms(max_pool=pool or len(people.members))
+        terms = market.complete(spec, public_key(SECRET), 10**18)
+        return ChainRequest.of(self.world.client, people, terms)
+
+    def summed(self) -> ChainRequest:
+        """A request for secure sums, under way: its smallest group needs a fourth member."""
+        fourth = self.world.network.devnet.new_account()
+        admit(self.world.client, self.world.registrar, fourth, 103)
+        people = People(
+            self.people.registrar, self.people.requester, [*self.people.members, fourth]
+        )
+        privacy = {**self.world.data.draft.fields["privacy"], **SECURE}
+        local = {"steps": 1, "learning_rate": 2.0}
+        asked = {"privacy": privacy, "local": local, "min_providers": 4, "max_providers": 4}
+        return self.publish(people, title="Valve wear", **asked).running()
+
+    def crowd(self, request: int, joined: int) -> None:
+        """As many accounts join a request, by events in the pool's name."""
+        abi = contract_abi(POOL, SECOND)
+        topic = int(abi.event_topic("Joined"), 16)
+        data = encode(["uint256", "uint256", "bytes32"], [7, 70, bytes(32)])
+        entries = [log_entry((topic, request, 1 << 80 | one), data) for one in range(joined)]
+        client = self.world.client
+        with replaying(client, client.deployment.pool, 3):
+            for first in range(0, joined, EVENTS_AT_ONCE):
+                emit(client, client.deployment.pool, entries[first : first + EVENTS_AT_ONCE])
 
     def post_round(self, request: ChainRequest, error: int, strange: int | None = None) -> None:
         """A whole round; the seat `strange` votes far from the others."""

@@ -114,6 +114,24 @@ class Round:
     def over(self) -> bool:
         return self.final is not None or self.failed is not None
 
+    @property
+    def end_transaction(self) -> str:
+        """Empty while it is under way."""
+        end = self.final or self.failed
+        return end.at.tx_hash if end else ""
+
+    @property
+    def tally_transaction(self) -> str:
+        """By which the votes are counted: that of the tally, or of the whole round."""
+        counted = self.tallied or self.posted
+        return counted.at.tx_hash if counted else ""
+
+    @property
+    def credit_transaction(self) -> str:
+        """By which points and faults are credited; empty where there are none."""
+        given = [one for one in self.credited if one.entry.points or one.entry.faults]
+        return given[-1].at.tx_hash if given else ""
+
     def board(self, terms: Terms) -> tuple[Board, bool] | None:
         """What the votes amount to, and whether the round was blind; None before the tally."""
         if self.tallied is not None:

@@ -21,9 +21,10 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.node import Node
 from fedpact.chain.records import Event
-from fedpact.dashboard.index.reading import Described, Payment
+from fedpact.dashboard.index.reading import Described, Payment, Transaction
 from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.story import Pool, Stage, Story
+from fedpact.dashboard.views.member import member_view
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.network import node_rows
 from fedpact.dashboard.views.own import DaemonRow, OwnSources, own_view
@@ -35,6 +36,7 @@ from fedpact.dashboard.views.participant import (
 )
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
+from fedpact.errors import InvalidInput
 from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.observing import LedgerLook, Release
@@ -136,6 +138,39 @@ def test_a_card_names_who_made_the_model() -> None:
     assert shown["Made in"] == "round 1: 3 of 4 seats' models combined"
     assert all(one.transaction for one in view.card.facts[:4])
     assert request_view(of(story())).card is None
+
+
+def test_sums_of_a_member_are_beside_their_parts() -> None:
+    """Each point by the transaction that credited it, each amount by the one that paid it."""
+    paid = Paid(at(20), 1, ACCOUNTS[2], ETHER, 0, False)
+    events = [*round_of(0b0111, votes(*GOOD[:3])), RoundsEnded(at(19), 1, 1, True, 1)]
+    before = request_view(of(story(*events)))
+    share = before.members[2].share
+    assert share
+    assert before.members[2].share_transaction == ""
+    sent = {at(11).tx_hash: Transaction(at(11).tx_hash, 11, ACCOUNTS[2], "submit", 500, 7)}
+    told = story(*events, replace(paid, amount=share))
+    view = member_view(request_view(replace(of(told), transactions=sent)), ACCOUNTS[2])
+    assert view.member.share_transaction == at(20).tx_hash
+    assert [(one.amount, one.transaction) for one in view.payments] == [(share, at(20).tx_hash)]
+    assert sum(one.points or 0 for one in view.rounds) == view.member.points
+    assert [one.credit_transaction for one in view.rounds] == [at(15).tx_hash]
+    assert [one.tally_transaction for one in view.rounds] == [at(13).tx_hash]
+    assert [(one.gas, one.fee, one.transaction) for one in view.sent] == [(500, 7, at(11).tx_hash)]
+    assert view.all_points == sum(one.points for one in before.members)
+    with pytest.raises(InvalidInput, match="is no member of request 1"):
+        member_view(before, "0x" + "8" * 40)
+
+
+@pytest.mark.parametrize(
+    ("phase", "counts_from"),
+    [(Phase.SUBMIT, 10), (Phase.COMMIT, 11), (Phase.REVEAL, 10), (Phase.ATTEST, 13)],
+)
+def test_a_deadline_links_to_what_it_counts_from(phase: Phase, counts_from: int) -> None:
+    """The round's opening, or the step before once all have taken it; nobody committed here."""
+    told = story(*round_of(0b1111, votes(*GOOD))[:4])
+    facts = make_facts(phase=phase, deadline=2_000)
+    assert request_view(of(told, facts)).now.transaction == at(counts_from).tx_hash
 
 
 def test_a_cohort_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +276,7 @@ def test_a_reputation_is_what_the_ledger_recorded() -> None:
     chart = of_account(ACCOUNTS[0], events=[event]).history
     assert chart.labels[0] == "at first"
     assert chart.series[0].values == (4_000, 5_094, 4_000)
-    assert chart.proofs == ("", "0xab", "")
+    assert chart.proofs == ("", "0xab", "0xab")
 
 
 def test_sales_of_a_result_add_up() -> None:

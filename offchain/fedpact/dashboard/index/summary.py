@@ -33,6 +33,8 @@ class RequestSummary(BaseModel):
     """Unix time, seconds."""
     transaction: str
     """That published the request."""
+    specification: str
+    """CID."""
     pay: Wei
     token: str
     """Zero address: ether."""
@@ -42,10 +44,14 @@ class RequestSummary(BaseModel):
     cohort: int
     round: int
     """The present or last round; 0: none yet."""
+    round_transaction: str
+    """That opened it."""
     max_rounds: int
     final_rounds: int
     error: int | None
     """Of the last global model, in 1/10,000."""
+    error_transaction: str
+    """That made this error final."""
     target: int
     """In 1/10,000; 0: none."""
     join_deadline: int
@@ -62,8 +68,6 @@ class IndexRow:
 
     summary: RequestSummary
     search: str
-    specification: str
-    """CID."""
 
     @property
     def ether_pay(self) -> int:
@@ -75,7 +79,7 @@ class IndexRow:
         one = self.summary
         found = (one.request, one.created_at, one.requester, one.stage, one.title, one.category)
         sizes = (self.search, float(self.ether_pay), one.epsilon, one.join_deadline)
-        return (*found, *sizes, self.specification, one.model_dump_json())
+        return (*found, *sizes, one.specification, one.model_dump_json())
 
 
 def summarise(story: Story, described: Described) -> IndexRow:
@@ -92,6 +96,7 @@ def summarise(story: Story, described: Described) -> IndexRow:
         cancelled=story.cancelled,
         created_at=at,
         transaction=created.at.tx_hash,
+        specification=described.cid,
         pay=terms.pay,
         token=terms.token,
         joined=len(story.joined),
@@ -99,15 +104,17 @@ def summarise(story: Story, described: Described) -> IndexRow:
         max_pool=terms.max_pool,
         cohort=terms.cohort,
         round=rounds[-1].number if rounds else 0,
+        round_transaction=rounds[-1].opened.at.tx_hash if rounds else "",
         max_rounds=terms.max_rounds,
         final_rounds=sum(one.final is not None for one in rounds),
         error=errors[-1][1] if errors else None,
+        error_transaction=errors[-1][0].end_transaction if errors else "",
         target=terms.target,
         join_deadline=at + terms.join_window,
         privacy=spec.privacy.statement if spec else "",
         epsilon=_epsilon(spec),
     )
-    return IndexRow(summary, _searchable(spec, created.requester), described.cid)
+    return IndexRow(summary, _searchable(spec, created.requester))
 
 
 def _epsilon(spec: Specification | None) -> float | None:

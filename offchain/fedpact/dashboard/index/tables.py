@@ -18,7 +18,7 @@ from fedpact.database import connect, explained
 from fedpact.errors import StateDamaged, StorageUnavailable
 from fedpact.types.deployment import Deployment
 
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 10.0
 
 _TABLES = """

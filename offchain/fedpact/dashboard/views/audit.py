@@ -13,6 +13,8 @@ class AuditRow(View):
     verdict: str
     """holds, fails or unavailable."""
     detail: str
+    section: str
+    """Of the request's page that shows what was checked, with its transactions."""
 
 
 class AuditView(View):
@@ -28,6 +30,21 @@ class AuditView(View):
     items: tuple[AuditRow, ...]
 
 
+_SECTIONS = {
+    name: section
+    for section, names in {
+        "task": "specification_digest initial_model evaluation_slices",
+        "privacy": "privacy",
+        "members": "opt_ins invited points faults credits gas_refunds",
+        "votes": "medians included scores",
+        "errors-table": "finals global_errors",
+        "money": "settlement payments refund posters conservation",
+    }.items()
+    for name in names.split()
+}
+"""By item; all others: the timeline."""
+
+
 def audit_view(report: AuditReport) -> AuditView:
     """What fails comes first."""
     order = (Verdict.FAILS, Verdict.HOLDS, Verdict.UNAVAILABLE)
@@ -40,7 +57,12 @@ def audit_view(report: AuditReport) -> AuditView:
         fails=count[Verdict.FAILS],
         unavailable=count[Verdict.UNAVAILABLE],
         items=tuple(
-            AuditRow(name=one.name.replace("_", " "), verdict=one.verdict, detail=one.detail)
+            AuditRow(
+                name=one.name.replace("_", " "),
+                verdict=one.verdict,
+                detail=one.detail,
+                section=_SECTIONS.get(one.name, "timeline"),
+            )
             for one in items
         ),
     )

@@ -52,3 +52,5 @@ class Fact(View):
     transaction: str = ""
     cid: str = ""
     account: str = ""
+    section: str = ""
+    """Of the request's page that has its parts."""

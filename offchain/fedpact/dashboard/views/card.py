@@ -20,23 +20,40 @@ class CardView(View):
 
 
 def card_view(
-    story: Story, rounds: tuple[RoundView, ...], members: tuple[MemberRow, ...]
+    story: Story,
+    rounds: tuple[RoundView, ...],
+    members: tuple[MemberRow, ...],
+    *,
+    summed: bool,
 ) -> CardView | None:
-    """None before the first final round."""
+    """None before the first final round. `summed`: whether parts are seen in sums alone."""
     final = [one for one in rounds if one.state == "final"]
     if not final:
         return None
     last = final[-1]
     combined = [one for one in last.seats if one.included]
-    made = f"round {last.round}: {len(combined)} of {len(last.seats)} seats' models combined"
+    parts = "parts, in secure sums" if summed else "models combined"
+    made = f"round {last.round}: {len(combined)} of {len(last.seats)} seats' {parts}"
     makers = ", ".join(f"{one.seat} ({short(one.account)})" for one in combined)
     proof = last.final_transaction
     facts = (
         Fact(name="Model, digest of its sealed content", value=last.model, transaction=proof),
         Fact(name="Made in", value=made, transaction=proof),
-        Fact(name="From the models of seats", value=makers, transaction=proof),
+        Fact(
+            name="With the parts of seats" if summed else "From the models of seats",
+            value=makers,
+            transaction=proof,
+        ),
         Fact(name="Error, as voted", value=error_text(last.error), transaction=proof),
-        Fact(name="Final rounds", value=f"{len(final)} of at most {story.terms.max_rounds}"),
-        Fact(name="Samples declared", value=str(sum(one.samples for one in members))),
+        Fact(
+            name="Final rounds",
+            value=f"{len(final)} of at most {story.terms.max_rounds}",
+            section="errors-table",
+        ),
+        Fact(
+            name="Samples declared",
+            value=str(sum(one.samples for one in members)),
+            section="members",
+        ),
     )
     return CardView(facts=facts, limit=LIMITS[0])

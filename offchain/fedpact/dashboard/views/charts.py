@@ -39,7 +39,7 @@ def error_chart(story: Story, score: ScoreKind | None) -> Chart:
         x="round",
         y="error",
         labels=tuple(str(one.number) for one in rounds),
-        proofs=tuple(one.final.at.tx_hash if one.final else "" for one in rounds),
+        proofs=tuple(one.end_transaction for one in rounds),
         series=tuple(series),
     )
 
@@ -57,8 +57,7 @@ def points_chart(story: Story, members: tuple[MemberRow, ...]) -> Chart:
                 earned[account] = earned.get(account, 0) + entry.points_of(seat)
         if any(earned.values()):
             values = tuple(float(earned.get(account, 0)) for account in order)
-            end = one.final or one.failed
-            proof = end.at.tx_hash if end else ""
+            proof = one.credit_transaction
             series.append(Series(name=f"round {one.number}", values=values, proof=proof))
     best = max(members, key=lambda one: one.points, default=None)
     summary = "No points yet."

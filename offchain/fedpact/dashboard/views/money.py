@@ -31,6 +31,10 @@ class MemberRow(View):
     """Of the pay: what it got, or would get if the request ended now and were delivered."""
     refund: Wei
     """Of gas, for what it posted for all."""
+    share_transaction: str
+    """That paid the share; empty before."""
+    refund_transaction: str
+    """That paid the refund; empty before."""
     paid: Wei
     """Sent to it so far in the token of the pay."""
     paid_ether: Wei
@@ -127,6 +131,7 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
     index = {account: number for number, account in enumerate(order)}
     joined = sorted(story.joined, key=lambda one: index.get(one.provider, len(index)))
     paid, submitted = _paid(story), _submitted(story)
+    paid_by = {(one.account, one.token, one.amount): one.at.tx_hash for one in story.paid()}
     sent: dict[str, list[Transaction]] = {}
     for each in transactions.values():
         sent.setdefault(each.sender, []).append(each)
@@ -135,6 +140,8 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
         at = index.get(one.provider)
         own = sums.get(at) if at is not None else None
         own_sent = sent.get(one.provider, [])
+        share = shares.get(at, 0) if at is not None else 0
+        refund = refunds.get(one.provider.lower(), 0)
         rows.append(
             MemberRow(
                 account=one.provider,
@@ -145,8 +152,10 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
                 rounds=0 if at is None else submitted[at],
                 points=own.points if own else 0,
                 faults=own.faults if own else 0,
-                share=shares.get(at, 0) if at is not None else 0,
-                refund=refunds.get(one.provider.lower(), 0),
+                share=share,
+                refund=refund,
+                share_transaction=paid_by.get((one.provider, terms.token, share), ""),
+                refund_transaction=paid_by.get((one.provider, ETHER, refund), ""),
                 paid=paid[one.provider, terms.token],
                 paid_ether=paid[one.provider, ETHER],
                 gas=sum(each.gas for each in own_sent),

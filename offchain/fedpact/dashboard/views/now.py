@@ -32,6 +32,8 @@ class Now(View):
     """Accounts whose turn it is; empty where anyone may act, or nobody need."""
     deadline: int
     """Unix time, seconds; 0: none."""
+    transaction: str
+    """From which the deadline counts; empty if there is none."""
     time: int
     """Of the block."""
 
@@ -72,7 +74,14 @@ def now_of(
     present round, by messages that are heard."""
 
     def at(phase: str, says: str, waits_for: tuple[str, ...] = (), deadline: int = 0) -> Now:
-        return Now(phase=phase, says=says, waits_for=waits_for, deadline=deadline, time=time)
+        return Now(
+            phase=phase,
+            says=says,
+            waits_for=waits_for,
+            deadline=deadline,
+            transaction=_counts_from(story, facts, rounds) if deadline else "",
+            time=time,
+        )
 
     if story.stage in _OVER:
         ended = story.last(RoundsEnded)
@@ -87,6 +96,21 @@ def now_of(
     if facts.phase not in _MISSING:
         return at("over", "The rounds are over.")
     return at(*_in_a_round(story, facts, rounds[-1].seats if rounds else (), said))
+
+
+def _counts_from(story: Story, facts: RoundFacts | None, rounds: tuple[RoundView, ...]) -> str:
+    """The transaction from which the present deadline counts: of the last seat that took the step
+    before, where all did, else of the round's opening; of the request's before the first round."""
+    if facts is None or facts.phase not in _MISSING or not rounds:
+        return story.created.at.tx_hash
+    last = rounds[-1]
+    if facts.phase is Phase.ATTEST:
+        return last.tally_transaction
+    step = {Phase.COMMIT: Step.MODEL, Phase.REVEAL: Step.COMMIT}.get(facts.phase)
+    deeds = [getattr(one, step.value) for one in last.seats if one.expected] if step else []
+    if not deeds or None in deeds:
+        return last.transaction
+    return str(max(deeds, key=lambda one: one.time).transaction)
 
 
 _Where = tuple[str, str, tuple[str, ...], int]

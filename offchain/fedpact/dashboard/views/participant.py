@@ -141,15 +141,10 @@ def participant_view(of: ParticipantSources) -> ParticipantView:
 
 def _facts(of: ParticipantSources) -> tuple[Fact, ...]:
     who = of.participant
-    registered = next((one.tx_hash for one in of.events if one.name == "Registered"), "")
-    key = next(
-        (
-            o.tx_hash
-            for o in reversed(of.events)
-            if o.name in ("EncryptionKeyChanged", "Registered")
-        ),
-        "",
-    )
+    last = {one.name: one.tx_hash for one in of.events}
+    registered = last.get("Registered", "")
+    key = last.get("EncryptionKeyChanged", registered)
+    profile = last.get("ProfileChanged", registered)
     found = [
         Fact(name="Organisation", value=str(who.organisation), transaction=registered),
         Fact(name="Registered", value=_day(who.registered_at), transaction=registered),
@@ -157,10 +152,13 @@ def _facts(of: ParticipantSources) -> tuple[Fact, ...]:
         Fact(
             name="Attributes",
             value="vouched for by the registrar" if who.attested else "not vouched for",
+            transaction=last.get("AttributesAttested", profile) if who.attested else profile,
         ),
     ]
     if who.suspended_from:
-        found.append(Fact(name="Suspended from", value=_day(who.suspended_from)))
+        announced = last.get("SuspensionAnnounced", "")
+        day = _day(who.suspended_from)
+        found.append(Fact(name="Suspended from", value=day, transaction=announced))
     return tuple(found)
 
 
@@ -203,7 +201,8 @@ def _purchases(of: ParticipantSources) -> tuple[PurchaseRow, ...]:
 def _history(of: ParticipantSources) -> Chart:
     """Replayed from what the ledger recorded, as the contract computes it."""
     account, sums = of.participant.account, Sums()
-    points = [("at first", NEWCOMER, "")]
+    registered = next((one.tx_hash for one in of.events if one.name == "Registered"), "")
+    points = [("at first", NEWCOMER, registered)]
     for event in of.events:
         if event.name != "ProvidersRecorded":
             continue
@@ -213,7 +212,7 @@ def _history(of: ParticipantSources) -> Chart:
                 said = (event.args["weight"], one["quality"], one["losses"], event.args["endedAt"])
                 sums = record(sums, *said, at)
                 points.append((_minute(at), score(sums, at), event.tx_hash))
-    points.append(("now", of.participant.reputation, ""))
+    points.append(("now", of.participant.reputation, points[-1][2]))
     last = of.participant.reputation
     summary = f"{last} of 10,000 now; everybody begins with {NEWCOMER}."
     return Chart(
@@ -232,11 +231,11 @@ def _history(of: ParticipantSources) -> Chart:
 def earnings_chart(view: ParticipantView) -> Chart:
     """Ether earned, request by request."""
     by_request: dict[int, int] = {}
-    proofs: dict[int, str] = {}
+    proofs: dict[int, set[str]] = {}
     for one in view.payments:
         if one.token == ETHER and not one.returned:
             by_request[one.request] = by_request.get(one.request, 0) + one.amount
-            proofs[one.request] = one.transaction
+            proofs.setdefault(one.request, set()).add(one.transaction)
     shown = list(by_request.items())[-30:]
     return Chart(
         kind="bar",
@@ -245,9 +244,14 @@ def earnings_chart(view: ParticipantView) -> Chart:
         x="request",
         y="ether",
         labels=tuple(str(request) for request, _ in shown),
-        proofs=tuple(proofs[request] for request, _ in shown),
+        proofs=tuple(_single(proofs[request]) for request, _ in shown),
         series=(Series(name="ether", values=tuple(a / WEI_PER_ETHER for _, a in shown)),),
     )
+
+
+def _single(transactions: set[str]) -> str:
+    """Empty for several: no one of them proves their sum."""
+    return next(iter(transactions)) if len(transactions) == 1 else ""
 
 
 def _day(time: int) -> str:

@@ -48,6 +48,8 @@ class RequestView(View):
     usage_rules: str
     contribution: bool
     """Whether votes measure a model's share of the round's gain, not its own error."""
+    summed: bool
+    """Whether members' parts are seen as sums of groups alone."""
     privacy: PrivacyView | None
     card: CardView | None
     """None before the first final round."""
@@ -82,18 +84,20 @@ def request_view(of: Sources) -> RequestView:
     story, spec = of.story, of.described.spec
     rounds = round_views(story)
     members = member_rows(story, of.transactions)
+    summed = spec is not None and spec.privacy.sum is not None
     return RequestView(
         summary=summarise(story, of.described).summary,
         problem=of.described.problem,
         specification=of.described.cid,
         now=now_of(story, of.facts, of.now, rounds, of.said),
         declines=_declines(of.declined),
-        task=_task(spec),
+        task=_task(spec, of.described.cid),
         rules=_rules(story),
         usage_rules=spec.usage_rules if spec else "",
         contribution=spec is not None and spec.score is ScoreKind.CONTRIBUTION,
+        summed=summed,
         privacy=privacy_view(spec) if spec else None,
-        card=card_view(story, rounds, members),
+        card=card_view(story, rounds, members, summed=summed),
         rounds=rounds,
         members=members,
         money=money_view(story),
@@ -119,7 +123,8 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _task(spec: Specification | None) -> tuple[Fact, ...]:
+def _task(spec: Specification | None, cid: str) -> tuple[Fact, ...]:
+    """`cid`: of the specification, which says all of it."""
     if spec is None:
         return ()
     features = spec.features
@@ -135,9 +140,9 @@ def _task(spec: Specification | None) -> tuple[Fact, ...]:
         Fact(name="From", value=inputs),
         Fact(name="Model family", value=spec.family.name),
         Fact(name="Aggregation", value=spec.aggregation.name),
-        Fact(name="First model", value=spec.initial_model, cid=spec.initial_model),
     ]
-    return tuple(found)
+    first = Fact(name="First model", value="", cid=spec.initial_model)
+    return (*(one.model_copy(update={"cid": cid}) for one in found), first)
 
 
 def _rules(story: Story) -> tuple[Fact, ...]:

@@ -60,6 +60,8 @@ class VoteRow(View):
 
     seat: int
     account: str
+    transaction: str
+    """By which the vote became public."""
     blind: bool
     """It could not open the evaluation slice."""
     cells: tuple[VoteCell, ...]
@@ -94,7 +96,12 @@ class RoundView(View):
     """The opening of the evaluation slice."""
     error: int | None
     """Of the global model, 1/10,000; None: not measured."""
+    tally_transaction: str
+    """By which the medians are counted; empty before."""
+    credit_transaction: str
+    """By which points and faults are credited; empty where there are none."""
     final_transaction: str
+    """That ended it, final or failed; empty while it is under way."""
     model: str
     """Digest of the global model in hex; empty unless the round is final."""
     seats: tuple[SeatRow, ...]
@@ -111,7 +118,6 @@ def _round(story: Story, one: Round) -> RoundView:
     terms, judged = story.terms, one.board(story.terms)
     final = one.final
     error = final.error if final is not None and final.error != INVALID else None
-    end = one.final or one.failed
     return RoundView(
         round=one.number,
         opened_at=one.opened.at.timestamp or 0,
@@ -121,7 +127,9 @@ def _round(story: Story, one: Round) -> RoundView:
         posted=one.posted is not None,
         slice=_deed(one.slice_opened),
         error=error,
-        final_transaction=end.at.tx_hash if end else "",
+        tally_transaction=one.tally_transaction,
+        credit_transaction=one.credit_transaction,
+        final_transaction=one.end_transaction,
         model=final.digest.hex() if final else "",
         seats=_seats(story, one, judged),
         votes=_matrix(story, one, None if judged is None else judged[0], terms.vote_band),
@@ -219,7 +227,11 @@ def _matrix(story: Story, one: Round, board: Board | None, band: int) -> VoteMat
             for seat in models
         )
         account = (story.account_at(cohort[voter]) or "") if voter < len(cohort) else ""
-        rows.append(VoteRow(seat=voter, account=account, blind=blind, cells=cells))
+        shown = one.done.get((voter, Step.REVEAL))
+        proof = shown.tx_hash if shown else ""
+        rows.append(
+            VoteRow(seat=voter, account=account, transaction=proof, blind=blind, cells=cells)
+        )
     return VoteMatrix(
         models=models,
         rows=tuple(rows),

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from fedpact.dashboard.views.audit import AuditView
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.market import PAGE, MarketQuery, MarketView
+from fedpact.dashboard.views.member import MemberView
 from fedpact.dashboard.views.network import NetworkView
 from fedpact.dashboard.views.participant import ParticipantView
 from fedpact.dashboard.views.request import RequestView
@@ -46,6 +47,7 @@ REQUEST_TABLES = (
     "declines",
 )
 PARTICIPANT_TABLES = ("requests", "payments", "outcomes", "purchases", "transactions")
+MEMBER_TABLES = ("rounds", "payments", "sent")
 NETWORK_TABLES = ("participants", "nodes", "contracts")
 
 
@@ -105,6 +107,11 @@ def router(site: Site) -> APIRouter:
         """An audit from chain and store alone; it may take seconds."""
         return site.audit(request)
 
+    @api.get("/requests/{request}/members/{account}", tags=["requests"])
+    def member(request: RequestId, account: Account) -> MemberView:
+        """What one member did and earned in a request, part by part."""
+        return site.member(request, checked_account(account))
+
     @api.get("/participants/{account}", tags=["network"])
     def participant(account: Account) -> ParticipantView:
         """A participant, its requests, earnings and reputation."""
@@ -147,6 +154,21 @@ def router(site: Site) -> APIRouter:
         """A table of a request's page, as a file."""
         rows = request_rows(site.request(request), table)
         return table_response(f"request-{request}-{table}", rows, format)
+
+    @api.get(
+        "/tables/request/{request}/members/{account}/{table}.{format}",
+        tags=["tables"],
+        response_class=Response,
+    )
+    def member_table(
+        request: RequestId,
+        account: Account,
+        table: Annotated[str, Path(pattern=f"^({'|'.join(MEMBER_TABLES)})$")],
+        format: Format,
+    ) -> Response:
+        """A table of a member's page, as a file."""
+        view = site.member(request, checked_account(account))
+        return table_response(f"request-{request}-{account}-{table}", getattr(view, table), format)
 
     @api.get(
         "/tables/participant/{account}/{table}.{format}", tags=["tables"], response_class=Response

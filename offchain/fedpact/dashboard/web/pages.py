@@ -89,6 +89,11 @@ def router(pages: Pages) -> APIRouter:
     def audit(request: Request, number: RequestId) -> Response:
         return pages.page(request, "audit.html", view=site.audit(number))
 
+    @routes.get("/requests/{number}/members/{account}")
+    def member(request: Request, number: RequestId, account: Account) -> Response:
+        view = site.member(number, checked_account(account))
+        return pages.page(request, "member.html", view=view)
+
     @routes.get("/participants/{account}")
     def participant(request: Request, account: Account) -> Response:
         view = site.participant(checked_account(account))

@@ -18,6 +18,7 @@ from fedpact.dashboard.links import Links
 from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.audit import AuditView, audit_view
 from fedpact.dashboard.views.market import MarketQuery, MarketView, market_view, summaries
+from fedpact.dashboard.views.member import MemberView, member_view
 from fedpact.dashboard.views.network import (
     NetworkSources,
     NetworkView,
@@ -121,6 +122,10 @@ class Site:
             return request_view(sources)
 
         return self.kept(("request", number), make)
+
+    def member(self, number: int, account: str) -> MemberView:
+        """Raises UnknownRequest, InvalidInput."""
+        return member_view(self.request(number), account)
 
     def audit(self, number: int) -> AuditView:
         """Recomputed when the request has new facts; one audit runs at a time.
