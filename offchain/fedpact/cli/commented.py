@@ -145,8 +145,10 @@ def _toml(value: Any) -> str:
 def _simple(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Path | str):
-        return str(value).replace(str(Path.home()), "~", 1)
+    if isinstance(value, Path | str):  # A store may be a folder or an address.
+        home = Path.home()
+        below = Path(value).is_relative_to(home) and home != Path(home.anchor)
+        return f"~/{Path(value).relative_to(home)}" if below else str(value)
     if isinstance(value, tuple | list):
         return [_simple(one) for one in value]
     return value

@@ -77,6 +77,25 @@ def test_a_new_field_appears_by_itself() -> None:
     assert "# How long to wait.\n#most_patience = 7" in commented(Wider, {})
 
 
+@pytest.mark.parametrize(
+    ("home", "shown"), [("/home/ann", "~/keys"), ("/home/an", "/home/ann/keys"), ("/", None)]
+)
+def test_only_a_path_below_the_home_folder_is_shortened(
+    monkeypatch: pytest.MonkeyPatch, home: str, shown: str | None
+) -> None:
+    """`/home/ann` became `~n` for an, and in a container whose home folder is / every address and
+    path was broken."""
+    monkeypatch.setenv("HOME", home)
+
+    class Folders(BaseModel):
+        keys: Path = Path("/home/ann/keys")
+        store: tuple[str, ...] = ("/home/ann/keys", "http://127.0.0.1:8545/home/ann")
+
+    text, path = commented(Folders, {}), shown or "/home/ann/keys"
+    assert f'#keys = "{path}"' in text
+    assert f'#store = ["{path}", "http://127.0.0.1:8545/home/ann"]' in text
+
+
 def test_a_draft_that_is_filled_in_is_one(tmp_path: Path) -> None:
     answers = {
         "title": '"Pumps"',
