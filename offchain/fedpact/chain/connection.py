@@ -166,11 +166,13 @@ class Connection:
             )
 
     def read(self, calls: Sequence[Call], block: BlockReference = None) -> list[bytes]:
-        """Results of view functions, in one round trip.
+        """Results of view functions, in one round trip; none for no calls.
 
         Raises Reverted if one refuses, FrameGone if the frame's block is gone, DeploymentError if
         there is no contract at the address.
         """
+        if not calls:
+            return []
         asked = [{"to": str(call.to), "data": "0x" + call.data.hex()} for call in calls]
         if isinstance(block, Frame):
             try:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -324,15 +325,20 @@ def specification_of(client: ChainClient, store: ContentStore, request_id: int) 
 def requests(client: ChainClient, requester: str | None = None) -> Iterator[RequestSummary]:
     """The requests of one account (or everybody's), oldest first."""
     market, frame = client.market, client.frame()
-    for number in market.numbers_of(requester, frame):
-        terms, stored = market.terms(number), market.request(number, frame)
+    numbers = market.numbers_of(requester, frame)
+    states = zip(
+        market.all_stored(numbers, frame), client.rounds.all_facts(numbers, frame), strict=True
+    )
+    currency = cache(lambda token: shown_currency(client, token))
+    for number, (stored, facts) in zip(numbers, states, strict=True):
+        terms = market.terms(number)
         yield RequestSummary(
             number,
             stored.requester,
             stored.status,
             terms.pay,
-            shown_currency(client, terms.token),
-            client.rounds.round_facts(number, frame).round,
+            currency(terms.token),
+            facts.round,
             terms.max_rounds,
         )
 

@@ -2,7 +2,7 @@
 blocks at once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import cast
@@ -15,9 +15,11 @@ from fedpact.chain.bindings.market import Market
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.records import Frame
+from fedpact.chain.faults import Capability
+from fedpact.chain.records import BlockReference, Call, Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import NodeUnreachable, UnknownRequest
+from fedpact.requester.client import requests
 from fedpact.requester.look import RequestLog, look
 from fedpact.types.requests import Status
 from tests.support.chain_request import ChainRequest, People, deployed_contracts
@@ -124,6 +126,32 @@ def test_a_creation_newer_than_the_known_head_is_not_searched_for(
     with pytest.raises(UnknownRequest):
         client.market.created(request.id)
     assert asked["eth_getLogs"] == 0
+
+
+def test_the_state_of_all_requests_is_read_in_few_round_trips(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of requests read each by itself. Their terms are in events."""
+    client, reads, read = chain.client, list[int](), chain.client.read
+    created = {one.id: client.market.created(one.id) for one in chain.requests}
+
+    def counted(calls: Sequence[Call], block: BlockReference = None) -> list[bytes]:
+        reads.append(len(calls))
+        return read(calls, block)
+
+    monkeypatch.setattr(client.market, "created", created.__getitem__)
+    monkeypatch.setattr(client, "read", counted)
+    found = [(one.request_id, one.status) for one in requests(client)]
+    assert found == [(one.id, Status.OPEN) for one in chain.requests]
+    assert reads == [1, 3, 3]
+
+
+def test_no_calls_have_no_results(chain: Chain, narrow: tuple[ChainClient, Counter[str]]) -> None:
+    client, asked = narrow
+    frame = chain.client.frame()
+    client.rpc.nodes[0].lacks.add(Capability.BLOCK_HASH)  # It then checks the block's number.
+    assert client.read([]) == client.read([], frame) == client.market.all_stored([], frame) == []
+    assert not asked
 
 
 class Blocks:

@@ -105,11 +105,19 @@ class Market(Binding):
         """The request as stored; raises UnknownRequest."""
         if not 0 < request < 1 << 256:
             raise UnknownRequest(f"no request has the number {request}: they begin with 1")
-        found = snake(self._view("request", request, block=block))
-        stored = StoredRequest(status=Status(found.pop("status")), **found)
+        [stored] = self.all_stored([request], block)
         if stored.status is Status.NONE:
             raise UnknownRequest(f"the market at {self.address} knows no request {request}")
         return stored
+
+    def all_stored(
+        self, requests: Sequence[int], block: BlockReference = None
+    ) -> list[StoredRequest]:
+        """These requests as stored, in one round trip; status NONE for one that does not exist."""
+        calls = [self.function("request", number) for number in requests]
+        answers = self._connection.read(calls, block)
+        found = [snake(self.decoded("request", one)) for one in answers]
+        return [StoredRequest(status=Status(one.pop("status")), **one) for one in found]
 
     def request_count(self, block: BlockReference = None) -> int:
         """Number of requests; ids start at 1."""
@@ -192,7 +200,7 @@ class Market(Binding):
         """The requests of an account (None: of everybody), oldest first: from the contract's state,
         a call a request."""
         numbers = list(range(1, self.request_count(block) + 1))
-        if requester is None or not numbers:
+        if requester is None:
             return numbers
         calls = [self.function("requesterOf", number) for number in numbers]
         makers = (self.decoded("requesterOf", one) for one in self._connection.read(calls, block))
@@ -200,15 +208,8 @@ class Market(Binding):
 
     def having(self, status: Status, requests: Sequence[int]) -> list[int]:
         """Those of these requests that have a status."""
-        calls = [self.function("request", number) for number in requests]
-        found = (
-            [self.decoded("request", one) for one in self._connection.read(calls)] if calls else []
-        )
-        return [
-            number
-            for number, one in zip(requests, found, strict=True)
-            if Status(one["status"]) is status
-        ]
+        found = zip(requests, self.all_stored(requests), strict=True)
+        return [number for number, one in found if one.status is status]
 
     def made_since(self, block: int, requester: str) -> Iterator[RequestCreated]:
         """Requests of an account from a block on, oldest first."""

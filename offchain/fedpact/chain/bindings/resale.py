@@ -68,7 +68,7 @@ class ResaleMarket(Binding):
     def all_offered(self, requests: Sequence[int]) -> dict[int, ResaleOffer]:
         """Those of these requests whose results are on offer."""
         calls = [self.function("offered", one) for one in requests]
-        answers = self._connection.read(calls) if calls else []
+        answers = self._connection.read(calls)
         found = [ResaleOffer(**snake(self.decoded("offered", answer))) for answer in answers]
         return {one: offer for one, offer in zip(requests, found, strict=True) if offer.price}
 
@@ -77,7 +77,7 @@ class ResaleMarket(Binding):
     ) -> list[int]:
         """Those of these requests whose results an account has bought."""
         calls = [self.function("purchase", one, buyer) for one in requests]
-        answers = self._connection.read(calls, block) if calls else []
+        answers = self._connection.read(calls, block)
         states = [SaleStatus(self.decoded("purchase", answer)["status"]) for answer in answers]
         return [
             one for one, state in zip(requests, states, strict=True) if state is not SaleStatus.NONE

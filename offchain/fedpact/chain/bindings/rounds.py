@@ -154,7 +154,14 @@ class Rounds(Binding):
 
     def round_facts(self, request: int, block: BlockReference = None) -> RoundFacts:
         """All about the present round; phase NONE if there is no such request."""
-        return self.facts_of(self._view("roundFacts", request, block=block))
+        [found] = self.all_facts([request], block)
+        return found
+
+    def all_facts(self, requests: Sequence[int], block: BlockReference = None) -> list[RoundFacts]:
+        """As `round_facts`, of several requests in one round trip."""
+        calls = [self.function("roundFacts", number) for number in requests]
+        answers = self._connection.read(calls, block)
+        return [self.facts_of(self.decoded("roundFacts", one)) for one in answers]
 
     @staticmethod
     def facts_of(struct: dict[str, Any]) -> RoundFacts:

@@ -244,7 +244,7 @@ class Site:
             if not self._nodes_answer:
                 return {}
             try:
-                answers = self.client.read(calls, frame) if calls else []
+                answers = self.client.read(calls, frame)
             except Retryable:
                 return {}
             found = (int(ledger.decoded("reputation", one)) for one in answers)
