@@ -107,7 +107,7 @@ class Sale:
     def buyer(self) -> Buyer:
         """Admitted, with an organisation of its own."""
         keys = self.scene.anvil.new_account()
-        admit(self.client, self.operator, keys, ORGANISATION + int(keys.address[-4:], 16))
+        admit(self.client, self.operator, keys, ORGANISATION + int(keys.address, 16) % 65_000)
         state = self.scene.folder / f"state-{keys.address}"
         return Buyer(keys, Requester(self.client, self.scene.store, keys, state))
 
