@@ -77,7 +77,6 @@ DIGITS = asked(
     labels=[str(label) for label in range(10)],
     features={"shape": [64], "scale": 16.0},
     local={"groups": 40, "seconds": 4},
-    windows={**WINDOWS, "submit": 900},
     privacy={"mode": "sound", "epsilon": 8.0, "delta": 1e-5, "clipping_norm": 0.3},
 )
 # The app reads the pixels as they are, from 0 to 16.

@@ -23,7 +23,7 @@ NUMPY_RUN = (
     "local-steps = 20, learning-rate = 0.5, features = 64, labels = 10, num-server-rounds = 1"
 )
 
-WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 600)
+WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 900)
 POLICY = """categories = ["flower"]
 families = ["flower:{app}"]
 accept_without_privacy = true

@@ -8,6 +8,7 @@ training starts, what a strategy remembers, the scores, the aggregate and its er
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -119,8 +120,14 @@ class Replay:
 
     def error_of(self, number: int, model: Model) -> int:
         """Error of a model on a round's evaluation slice, 1/10,000; INVALID without a slice."""
+        return self.measuring(number, model)()
+
+    def measuring(self, number: int, model: Model) -> Callable[[], int]:
+        """All that `error_of` takes, gathered now."""
         spec, part = self.history.spec, self.history.evaluation(number)
-        return INVALID if part is None else family_of(spec).error(spec, model, part.x, part.y)
+        if part is None:
+            return lambda: INVALID
+        return partial(family_of(spec).error, spec, model, part.x, part.y)
 
     # ------------------------------------------------------------------ the strategy
 

@@ -1,5 +1,7 @@
 """Compute the aggregate, attest it, and close the round."""
 
+from collections.abc import Callable
+
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import seal_global
 from fedpact.errors import ContentMissing
@@ -10,7 +12,9 @@ from fedpact.provider.turns import my_turn
 from fedpact.provider.view import RequestView, digest_of
 from fedpact.provider.voting import round_models
 from fedpact.types.requests import seats_of
-from fedpact.types.scores import SCORE_BITS, lane
+from fedpact.types.scores import INVALID, SCORE_BITS, lane
+
+MEASURING = "measuring the aggregate"
 
 
 def attest_aggregate(view: RequestView) -> DutyResult:
@@ -22,8 +26,10 @@ def attest_aggregate(view: RequestView) -> DutyResult:
     digest = aggregate_digest(view)
     if digest is None:
         return idle("waiting for the included models")
-    ctx = view.ctx
-    errors = own_error(view) << SCORE_BITS * view.seat
+    ctx, error = view.ctx, own_error(view)
+    if error is None:
+        return idle(MEASURING)
+    errors = error << SCORE_BITS * view.seat
     call = ctx.client.rounds.attest(view.id, 1 << view.seat, digest, errors, [])
     receipt = ctx.client.send(ctx.keys, call)
     return did(f"round {view.round}: attested the aggregate ({receipt.gas_used} gas)")
@@ -51,10 +57,22 @@ def aggregate_digest(view: RequestView) -> bytes | None:
     return cid.digest
 
 
-def own_error(view: RequestView) -> int:
-    """Error of the aggregate on this round's slice, 1/10,000; INVALID without a slice."""
-    model = view.ctx.cache.globals[(view.id, view.round)]
-    return replay_of(view).error_of(view.round, model)
+def own_error(view: RequestView) -> int | None:
+    """Error of the aggregate on this round's slice, 1/10,000; INVALID without a slice. None while
+    it is measured, beside the cycle and once: an app may take minutes."""
+    ctx, at = view.ctx, (view.id, view.round)
+    digest = ctx.cache.global_digests[at]
+    known = ctx.cache.errors.get(at)
+    if known is not None and known[0] == digest:
+        return known[1]
+
+    def measuring() -> Callable[[], int]:
+        return replay_of(view).measuring(view.round, ctx.cache.globals[at])
+
+    error = ctx.public_work.result(("error", *at, digest), measuring, view.deadline)
+    if error is not None and error != INVALID:  # without a slice so far
+        ctx.cache.errors[at] = digest, error
+    return error
 
 
 def attestations_of(view: RequestView) -> list[tuple[int, bytes, int]]:

@@ -14,6 +14,7 @@ from fedpact.consensus.judgement import judge, leader
 from fedpact.errors import ContentError, Retryable
 from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.aggregating import (
+    MEASURING,
     aggregate_digest,
     attestations_of,
     own_error,
@@ -191,7 +192,10 @@ class _Round:
         digest = aggregate_digest(view)
         if digest is None:
             return idle("waiting for the included models")
-        if not talk.say(Kind.ATTEST, digest, own_error(view).to_bytes(2)):
+        error = own_error(view)
+        if error is None:
+            return idle(MEASURING)
+        if not talk.say(Kind.ATTEST, digest, error.to_bytes(2)):
             return None
         if self._missing(Kind.ATTEST, self._needed):
             return self._batch("waiting for attestations")
@@ -298,10 +302,12 @@ def _attest_in_batch(view: RequestView, talk: Talk) -> DutyResult | None:
     digest = aggregate_digest(view)
     if digest is None:
         return None
-    if not view.in_mask(view.facts.acted) and not talk.say(
-        Kind.ATTEST, digest, own_error(view).to_bytes(2)
-    ):
-        return None
+    if not view.in_mask(view.facts.acted):
+        error = own_error(view)
+        if error is None:
+            return idle(MEASURING)
+        if not talk.say(Kind.ATTEST, digest, error.to_bytes(2)):
+            return None
     waiting = view.attesters & ~view.facts.acted
     held = [one for one in _new(talk.held(Kind.ATTEST), waiting) if one.content == digest]
     complete = len(held) == waiting.bit_count()

@@ -16,10 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
+from fedpact.types.local_training import LocalApp
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.schema import DataSchema
 from fedpact.types.specification import SPECIFICATION_VERSION, Specification
@@ -212,7 +215,7 @@ class Draft:
         _ = self.seed, self.initial_model
         windows = given.get("windows", {})
         if isinstance(windows, Mapping):
-            given["windows"] = {**DEFAULT_WINDOWS, **windows}
+            given["windows"] = {**DEFAULT_WINDOWS, **_windows_of_app(given), **windows}
         resale = given.get("resale")
         if isinstance(resale, Mapping) and isinstance(resale.get("price"), str):
             given["resale"] = {**resale, "price": parse_amount(resale["price"])}
@@ -283,6 +286,18 @@ def _flower(family: Mapping[str, Any], seed: int) -> dict[str, Any]:
         )
     package = family.get("package") or package_of_app(parameters["app"]).model_dump(mode="json")
     return {**family, "package": package, "parameters": completed(dict(parameters), seed)}
+
+
+def _windows_of_app(given: Mapping[str, Any]) -> dict[str, int]:
+    """What a Flower app's training and judging may take, where it is more than the defaults."""
+    local, members = given.get("local"), given.get("max_providers")
+    if not (isinstance(local, Mapping) and "groups" in local and isinstance(members, int)):
+        return {}
+    try:
+        least = LocalApp.model_validate(local).windows(members)
+    except ValidationError:
+        return {}  # said with all other problems of the draft
+    return {name: max(seconds, DEFAULT_WINDOWS[name]) for name, seconds in least.items()}
 
 
 def _lacks_noise(privacy: Any) -> bool:

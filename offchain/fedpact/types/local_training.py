@@ -1,5 +1,6 @@
 """A specification's local training: what a provider computes in one round."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
@@ -14,9 +15,9 @@ START_SECONDS = 120.0
 SLACK_SECONDS = 5.0
 """Of an app's turn, besides its own time: to hand over the records, to fork, and to end and remove
 what it leaves."""
-SUBMIT_SHARE = 0.6
-"""Of the submit window that an app's training may take. A daemon gives up at 0.75; what is between
-them is for a training that begins late."""
+STAGE_SHARE = 0.6
+"""Of a window that an app may take; the rest is for one that begins late, and for transactions. A
+daemon gives a training up at 0.75."""
 
 
 class _Descent(Document):
@@ -103,6 +104,16 @@ class LocalApp(Document):
     def longest(self) -> float:
         """Seconds that a round's training takes at most, with any records."""
         return READING_SECONDS + START_SECONDS + self.groups * self.turn
+
+    def windows(self, members: int) -> dict[str, int]:
+        """Least seconds of the windows in which members train, each measures the models of all
+        `members`, and each measures the model that is made of them."""
+        longest = {
+            "submit": self.longest,
+            "commit": START_SECONDS + members * self.turn,
+            "propose": START_SECONDS + self.turn,
+        }
+        return {name: math.ceil(seconds / STAGE_SHARE) for name, seconds in longest.items()}
 
 
 def _form_of_training(value: Any) -> str:

@@ -309,7 +309,9 @@ def test_the_statement_says_what_holds(spec: Specification) -> None:
         ({"score": "contribution"}, "measures a whole slice"),
         ({"metric": "auc"}, "a metric of its own"),
         ({"strategy": {"name": "fedprox"}}, "strategy fedprox, only fedavg and fedavgm"),
-        ({"local": {"groups": 40, "seconds": 10}}, "750 s, over 0.6 of windows.submit, 360 s"),
+        ({"windows": {"submit": 374}}, r"374 s of windows\.submit are too few.*: 375"),
+        ({"windows": {"commit": 274}}, r"windows\.commit .* 3 providers: 275"),
+        ({"windows": {"propose": 224}}, r"windows\.propose .*: 225"),
         ({"local": {"steps": 1, "learning_rate": 1.0}}, "local needs groups and seconds"),
         ({"family": {"name": "softmax-regression"}}, "descends a gradient"),
         ({"privacy": {**FIELDS["privacy"], "adaptive_clipping": {}}}, "adaptive_clipping"),
@@ -322,6 +324,15 @@ def test_the_statement_says_what_holds(spec: Specification) -> None:
 def test_what_an_app_cannot_do_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecificationError, match=said):
         changed(**fields)
+
+
+def test_windows_are_by_default_long_enough_for_the_app() -> None:
+    """Before, a judge with several slow models could not finish within the default of 120 s."""
+    spec = changed(local={"groups": 40, "seconds": 10}, max_providers=16)
+    windows = spec.windows
+    assert (windows.submit, windows.commit, windows.propose) == (1250, 600, 225)
+    assert windows.join == 600
+    assert changed(windows={"submit": 5000}).windows.submit == 5000
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ from fedpact.learning.flower.jobs import (
 from fedpact.learning.packages import package_of_app
 from fedpact.privacy.noise import rounding_sensitivity
 from fedpact.types.document import Document
-from fedpact.types.local_training import START_SECONDS, SUBMIT_SHARE, LocalApp
+from fedpact.types.local_training import START_SECONDS, LocalApp
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import ScoreKind, Specification
@@ -115,7 +115,6 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         given, local = self.parameters(spec), spec.local
         if not isinstance(local, LocalApp):
             raise SpecificationError("family flower: local needs groups and seconds")
-        most = SUBMIT_SHARE * spec.windows.submit
         refusals = {
             f"privacy mode {spec.privacy.mode}": spec.privacy.mode is PrivacyMode.PAPER,
             f"score {spec.score}: an app measures a whole slice, not its examples; use model": (
@@ -133,14 +132,16 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             "pictures: examples are (height, width) or (1 or 3, height, width)": (
                 bool(given.pictures) and not _is_picture(spec.features.shape)
             ),
-            f"local: {local.groups} groups in {local.turn:g} s each, and what comes before, may "
-            f"take {local.longest:g} s, over {SUBMIT_SHARE:g} of windows.submit, {most:g} s": (
-                local.longest > most
-            ),
         }
         for reason, broken in refusals.items():
             if broken:
                 raise SpecificationError(f"family flower takes no {reason}")
+        for name, least in local.windows(spec.max_providers).items():
+            if (window := getattr(spec.windows, name)) < least:
+                raise SpecificationError(
+                    f"family flower: {window} s of windows.{name} are too few for {local.groups} "
+                    f"groups of {local.seconds:g} s and {spec.max_providers} providers: {least}"
+                )
         check_aggregation(spec.aggregation, spec.min_providers)
         self._arrays(spec)
         _said(lambda: (config_of(given.run_config), config_of(given.train_config)))
