@@ -213,6 +213,11 @@ class ContentMissing(ContentUnavailable):
 class ContentSought(ContentUnavailable):
     """Content is being looked for beside the cycle; whether it is anywhere is not known yet."""
 
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        """`again`: it was not there when it was looked for before."""
+        super().__init__(message)
+        self.again = again
+
 
 class ContentMismatch(ContentUnavailable):
     """The store served bytes that do not hash to the CID; it may serve the right ones later."""

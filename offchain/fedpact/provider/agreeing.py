@@ -31,7 +31,7 @@ from fedpact.provider.talking import Talk, peers_of
 from fedpact.provider.training import publish_model, ready_model
 from fedpact.provider.turns import due_turn
 from fedpact.provider.view import RequestView
-from fedpact.provider.voting import anchored_of, own_vote, packed, salt_of
+from fedpact.provider.voting import anchored_of, look_ahead, own_vote, packed, salt_of
 from fedpact.types.requests import NOBODY, Member, MessageKind, Phase, mask_of, seats_of
 from fedpact.types.scores import SCORE_BITS
 
@@ -113,6 +113,7 @@ class _Round:
             self._take_slice(message)
         sealed = sealed_slice_key(view, view.round)
         if sealed is None:
+            look_ahead(view)
             patience = max(SLICE_SECONDS, view.terms.submit_window // SLICE_PART)
             return self._batch("waiting for the evaluation slice", after=patience)
         late = view.facts.phase is Phase.COMMIT and view.share_passed() > SLICE_AFTER
@@ -123,7 +124,7 @@ class _Round:
         except Retryable as error:
             return self._batch(str(error))
         if vote is None:
-            return idle("waiting for the others' models")
+            return self._batch("waiting for the others' models")
         word, salt = packed(vote), salt_of(view)
         at = (view.id, view.round, view.account)
         if not talk.say(Kind.VOTE, view.ctx.client.rounds.domain.commitment(*at, word, salt)):

@@ -12,7 +12,7 @@ from functools import partial
 
 from fedpact.consensus.replay import Replay
 from fedpact.consensus.scoring import ContributionRecord
-from fedpact.errors import ContentMissing, Retryable
+from fedpact.errors import ContentMismatch, ContentMissing, ContentSought, Retryable
 from fedpact.provider.history import DaemonHistory, replay_of
 from fedpact.provider.reading import look_for, specification_of
 from fedpact.provider.view import RequestView
@@ -20,7 +20,10 @@ from fedpact.provider.view import RequestView
 log = logging.getLogger(__name__)
 
 PATIENCE = 0.75
-"""Share of a window after which a model that cannot be reached counts as missing."""
+"""Share of a window after which content that was not found counts as missing."""
+LAST_PATIENCE = 0.9
+"""The same for content of which nobody knows: it is looked for the first time, or the store does
+not answer."""
 SEARCH = 0.25
 """Share of the submit window for which an earlier model that is nowhere is looked for."""
 
@@ -80,11 +83,19 @@ def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:
     return not waiting
 
 
+def counts_as_missing(view: RequestView, error: Retryable) -> bool:
+    """Whether a vote goes on without content that cannot be read for this reason."""
+    sought_again = isinstance(error, ContentSought) and error.again
+    not_found = sought_again or isinstance(error, ContentMissing | ContentMismatch)
+    return view.share_passed() > (PATIENCE if not_found else LAST_PATIENCE)
+
+
 def _is_given_up(view: RequestView, error: Retryable, *, voting: bool) -> bool:
-    passed = view.share_passed()
     # Of a secure sum's parts, some are missing while others are looked for.
     nowhere = isinstance(error, ContentMissing) and specification_of(view).privacy.sum is None
-    return (nowhere and (voting or passed > SEARCH)) or (voting and passed > PATIENCE)
+    if voting:
+        return nowhere or counts_as_missing(view, error)
+    return nowhere and view.share_passed() > SEARCH
 
 
 def _scoring(

@@ -15,7 +15,7 @@ from typing import Any
 
 from fedpact.content.kept import KeptStore
 from fedpact.content.store import ContentStore
-from fedpact.errors import FedpactError
+from fedpact.errors import ContentMissing, FedpactError
 from fedpact.types.cid import Cid
 
 PATIENCE = 0.1
@@ -38,7 +38,9 @@ class _Search:
     asked: float
     """When it was asked for last (`time.monotonic`)."""
     again: bool = False
-    """Whether it was not there when it was looked for last."""
+    """Whether it was looked for before in vain."""
+    missing: bool = False
+    """Whether the store said then that it was not there."""
     begun: float | None = None
     found: "Future[Any] | None" = None
     """None after a failure, until it is asked for again."""
@@ -74,6 +76,11 @@ class Fetching:
             if isinstance(self._store, KeptStore):
                 self._store.keep(data, pinned=False)
         return data
+
+    def was_missing(self, owner: Hashable, cid: Cid) -> bool:
+        """Whether content that is looked for was not there when it was looked for before."""
+        search = self._searches.get((owner, cid))
+        return search is not None and search.missing
 
     def begin(self, owner: Hashable, cid: Cid, max_bytes: int) -> None:
         """Start to look for content that will be taken, so that several are looked for at once."""
@@ -127,8 +134,9 @@ class Fetching:
             return None
         try:
             found = search.found.result()
-        except FedpactError:
+        except FedpactError as error:
             search.found, search.again = None, True
+            search.missing = isinstance(error, ContentMissing)
             raise
         except BaseException:
             search.found = None

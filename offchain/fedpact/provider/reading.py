@@ -56,7 +56,8 @@ def fetched(view: RequestView, cid: Cid, most: int, what: str) -> bytes:
     """
     data = view.ctx.fetching.take(view.id, cid, most)
     if data is None:
-        raise ContentSought(f"request {view.id}: looking for its {what} ({cid})")
+        said = f"request {view.id}: looking for its {what} ({cid})"
+        raise ContentSought(said, again=view.ctx.fetching.was_missing(view.id, cid))
     return data
 
 

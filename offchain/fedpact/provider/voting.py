@@ -2,36 +2,39 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from fedpact.chain.signed_messages import BLIND, Anchored
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.errors import (
     ContentError,
     ContentMissing,
-    ContentSought,
     ContentUnavailable,
     NotReady,
     Retryable,
 )
 from fedpact.learning.artefact import Model
-from fedpact.provider.catching_up import PATIENCE, caught_up
+from fedpact.provider.catching_up import caught_up, counts_as_missing
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.history import DaemonHistory, replay_of
 from fedpact.provider.reading import (
     counted_digests,
     evaluation_slice,
     look_for,
+    specification_of,
 )
 from fedpact.provider.state import CastVote
 from fedpact.provider.turns import my_turn
 from fedpact.provider.view import RequestView, digest_of
+from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, seats_of
 from fedpact.types.scores import pack_scores
 
 log = logging.getLogger(__name__)
 
-LAST_PATIENCE = 0.9
-"""Share of a window after which a model that is still looked for counts as invalid."""
+PUBLISHING = 0.1
+"""Share of the submit window that members have to publish their models once all have signed."""
 
 
 def commit_vote(view: RequestView) -> DutyResult:
@@ -42,6 +45,7 @@ def commit_vote(view: RequestView) -> DutyResult:
     if view.in_mask(view.facts.acted):
         return idle("committed; waiting for the others")
     if not view.facts.slice_opened:
+        look_ahead(view)
         return idle("waiting for the evaluation slice")
     vote = own_vote(view)
     if vote is None:
@@ -60,16 +64,28 @@ def own_vote(view: RequestView) -> CastVote | None:
     kept = view.ctx.state.vote(view.id, view.round)
     if kept is not None:
         return kept
+    look_ahead(view)
     try:
         if evaluation_slice(view, view.round) is None:
             return None
     except ContentUnavailable as error:
-        if view.share_passed() <= PATIENCE:
+        # What the submit window leaves open, the commit window may bring.
+        if view.facts.phase is Phase.SUBMIT or not counts_as_missing(view, error):
             raise
         return _save(view, _blind_vote(view, error))
     except ContentError as error:
         return _save(view, _blind_vote(view, error))
     return _scored(view)
+
+
+def look_ahead(view: RequestView) -> None:
+    """Begin to look for the round's slice, and read its models as they come, whatever the vote
+    waits for: content that is looked for late counts as missing."""
+    if (view.id, view.round) not in view.ctx.cache.slices:
+        cid = Cid.parse(specification_of(view).evaluation[view.round - 1].cid)
+        view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+    with suppress(Retryable, ContentError):  # the vote meets it too, if it stays
+        round_models(view)
 
 
 def packed(vote: CastVote) -> int:
@@ -110,25 +126,42 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     digests = counted_digests(view, view.round)
     if set(seats_of(view.judged)) - set(digests):
         raise ContentMissing("not all submissions' events have been read yet")
-    soon = view.facts.phase in (Phase.SUBMIT, Phase.COMMIT, Phase.ATTEST)
-    late = not soon or view.share_passed() > PATIENCE
-    missing = [seat for seat in sorted(digests) if view.cohort.indices[seat] not in models]
+    late = view.ctx.cache.late.setdefault((view.id, view.round), set())
+    # A vote for good leaves a model out that had not come. The aggregate may need it all the same.
+    voted = bool(late) and view.ctx.state.vote(view.id, view.round) is not None
+    indices = view.cohort.indices
+    missing = [
+        seat
+        for seat in sorted(digests)
+        if indices[seat] not in models or (voted and indices[seat] in late)
+    ]
     look_for(view, [digests[seat] for seat in missing])
-    waiting = False
+    waiting, publishing = False, _may_be_publishing(view)
     # Every seat is asked for each time: what was not found is then looked for anew.
     for seat in missing:
-        index = view.cohort.indices[seat]
+        index = indices[seat]
         try:
             models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
+            late.discard(index)
         except Retryable as error:
-            sought = isinstance(error, ContentSought) and view.share_passed() <= LAST_PATIENCE
-            if not late or sought:
+            if index in late:
+                continue
+            if publishing or not counts_as_missing(view, error):
                 waiting = True
                 continue
             log.warning("request %d: seat %d counts as invalid: %s", view.id, seat, error)
             models[index] = None
-            view.ctx.cache.late.setdefault((view.id, view.round), set()).add(index)
+            late.add(index)
     return None if waiting else models
+
+
+def _may_be_publishing(view: RequestView) -> bool:
+    """Whether members that have signed by messages may not have published their models yet."""
+    if view.facts.phase is not Phase.SUBMIT:
+        return False
+    key, now = (view.id, view.round, "all have signed"), view.frame.timestamp
+    since = view.ctx.cache.first_seen.setdefault(key, now)
+    return now - since < PUBLISHING * view.terms.submit_window
 
 
 def reveal_vote(view: RequestView) -> DutyResult:

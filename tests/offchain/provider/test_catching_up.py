@@ -37,7 +37,7 @@ from fedpact.provider.fetching import Fetching
 from fedpact.provider.history import DaemonHistory, replay_of
 from fedpact.provider.state import CastVote, ProviderState
 from fedpact.provider.view import RequestView
-from fedpact.provider.voting import own_vote
+from fedpact.provider.voting import commit_vote, own_vote, round_models
 from fedpact.provider.work import LocalWork
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
@@ -56,7 +56,8 @@ NEWCOMER, LAST = 5, 4
 
 
 class CountingStore:
-    """Counts what is read; what is withheld is nowhere, and `hangs` until it is let go."""
+    """Counts what is read; what is withheld `hangs` until it is let go, and is then nowhere if it
+    still is."""
 
     def __init__(self, store: EmbeddedStore) -> None:
         self._store = store
@@ -70,7 +71,8 @@ class CountingStore:
         if cid in self.withheld:
             if self.hangs is not None:
                 self.hangs.wait(20)
-            raise ContentMissing(f"{cid} is nowhere")
+            if cid in self.withheld:
+                raise ContentMissing(f"{cid} is nowhere")
         return self.instead.get(cid) or self._store.get(cid, max_bytes)
 
     def another(self) -> "CountingStore":
@@ -346,6 +348,75 @@ def test_models_that_have_come_are_kept_while_another_is_looked_for(play: Play) 
 
     wait_until(come, "it is not looked for again")
     assert [played.store.read[played.cids[1, index]] for index in (0, 2)] == [1, 1]
+
+
+def test_a_model_that_is_being_looked_for_is_not_given_up(play: Play) -> None:
+    """A daemon that was started anew late in the window left out every earlier model that did not
+    come within a tenth of a second, and voted otherwise than all others."""
+    played = play()
+    held = {played.cids[1, 0], played.cids[2, 1]}
+    played.store.withheld.update(held)
+    played.store.hangs = threading.Event()
+    for _ in range(3):
+        assert own_vote(played.view(passed=0.8)) is None
+    played.store.withheld.clear()
+    played.store.hangs.set()
+    vote = played.vote(passed=0.85)
+    assert vote is not None
+    assert vote.scores == seats(played.memory.scores(LAST))
+
+
+def test_models_are_read_before_the_slice_opens(play: Play) -> None:
+    """They were looked for only then, which took a part of the window of those who vote."""
+    played = play()
+    view = played.view()
+    view.facts.slice_opened = False
+    view.__dict__["own_seat"] = DRAWN[LAST].index(NEWCOMER)
+    view.facts.acted = 0
+
+    def read() -> bool:
+        assert not commit_vote(view).acted
+        return set(played.cache.models[REQUEST, LAST]) == set(DRAWN[LAST])
+
+    wait_until(read, "they are not read")
+
+
+def test_who_signs_late_in_the_window_may_still_publish(play: Play) -> None:
+    """Once three quarters of the submit window were over, a model counted as missing in the moment
+    in which the last member signed."""
+    played = play()
+    late = played.cids[LAST, 2]
+    played.store.withheld.add(late)
+    digests = {seat: played.cids[LAST, index].digest for seat, index in enumerate(DRAWN[LAST])}
+    played.cache.offered[REQUEST, LAST] = digests
+
+    def others_read() -> bool:
+        assert round_models(played.view(Phase.SUBMIT, 0.8)) is None
+        return set(played.cache.models[REQUEST, LAST]) == {3, NEWCOMER}
+
+    wait_until(others_read, "the others are not read")
+    assert round_models(played.view(Phase.SUBMIT, 0.85)) is None
+    models = round_models(played.view(Phase.SUBMIT, 0.92))
+    assert models is not None
+    assert [index for index, one in models.items() if one is None] == [2]
+
+
+def test_a_model_that_came_after_the_vote_is_in_the_aggregate(play: Play) -> None:
+    """Whoever had voted without it, and nobody else, could not attest."""
+    played = play()
+    late = played.cids[LAST, 2]
+    played.store.withheld.add(late)
+    vote = played.vote(passed=0.8)
+    assert vote is not None
+    assert vote.scores[DRAWN[LAST].index(2)] == INVALID
+    played.store.withheld.clear()
+
+    def come() -> bool:
+        models = round_models(played.view(Phase.ATTEST, 0.1))
+        assert models is not None  # one that is nowhere holds up no aggregate without it
+        return models[2] is not None
+
+    wait_until(come, "it is not looked for again")
 
 
 def test_where_a_score_is_of_its_round_alone_nothing_is_caught_up_with(play: Play) -> None:

@@ -5,8 +5,15 @@ from typing import Any
 
 import pytest
 
-from fedpact.errors import ContentMismatch, ContentTooLarge
+from fedpact.errors import (
+    ContentMismatch,
+    ContentMissing,
+    ContentSought,
+    ContentTooLarge,
+    StoreUnreachable,
+)
 from fedpact.provider import reading, voting
+from fedpact.types.requests import Phase
 
 
 def view(error: Exception) -> Any:
@@ -49,9 +56,10 @@ def test_a_slice_that_a_damaged_store_gives_wrongly_is_waited_for(
         raise ContentMismatch("served as cid")
 
     monkeypatch.setattr(voting, "evaluation_slice", damaged)
+    monkeypatch.setattr(voting, "look_ahead", lambda _: None)
     seen, saved = view(ContentMismatch("x")), []
     seen.ctx.state = SimpleNamespace(vote=lambda *_: None, save_vote=lambda *of: saved.append(of))
-    seen.share_passed = lambda: 0.1
+    seen.facts, seen.share_passed = SimpleNamespace(phase=Phase.COMMIT), lambda: 0.1
     with pytest.raises(ContentMismatch):
         voting.own_vote(seen)
     seen.share_passed = lambda: 0.9
@@ -59,3 +67,36 @@ def test_a_slice_that_a_damaged_store_gives_wrongly_is_waited_for(
     assert vote is not None
     assert vote.scores == {}  # blind
     assert len(saved) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "passed", "blind"),
+    [
+        (ContentSought("first"), Phase.COMMIT, 0.8, False),
+        (ContentSought("again", again=True), Phase.COMMIT, 0.8, True),
+        (StoreUnreachable("down"), Phase.COMMIT, 0.8, False),
+        (ContentSought("first"), Phase.COMMIT, 0.95, True),
+        (ContentMissing("nowhere"), Phase.COMMIT, 0.8, True),
+        (ContentMissing("nowhere"), Phase.SUBMIT, 0.95, False),
+    ],
+)
+def test_a_vote_is_blind_only_where_the_slice_is_nowhere_or_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, phase: Phase, passed: float, blind: bool
+) -> None:
+    """After three quarters of a window, a daemon that had just begun to look voted blind."""
+
+    def sought(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(voting, "evaluation_slice", sought)
+    monkeypatch.setattr(voting, "look_ahead", lambda _: None)
+    seen = view(error)
+    seen.ctx.state = SimpleNamespace(vote=lambda *_: None, save_vote=lambda *_: None)
+    seen.facts, seen.share_passed = SimpleNamespace(phase=phase), lambda: passed
+    if blind:
+        vote = voting.own_vote(seen)
+        assert vote is not None
+        assert vote.scores == {}
+    else:
+        with pytest.raises(type(error)):
+            voting.own_vote(seen)

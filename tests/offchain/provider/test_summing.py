@@ -11,10 +11,11 @@ from fedpact.consensus.sums import SumRecord, open_record
 from fedpact.errors import ContentSought, ContentTooLarge, PrivacyError
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
+from fedpact.provider.catching_up import PATIENCE
 from fedpact.provider.history import replay_of
 from fedpact.provider.reading import round_ref_of
 from fedpact.provider.sum_reading import member_sum, sum_round
-from fedpact.provider.voting import PATIENCE, round_models
+from fedpact.provider.voting import round_models
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase
 from fedpact.types.scores import INVALID
@@ -279,7 +280,9 @@ def test_a_record_is_read_once_and_its_vectors_are_looked_for_at_once(table_of: 
         taken[cid.digest] += 1
         return table.store.get(cid, most) if cid.digest in come else None
 
-    view.ctx.fetching = SimpleNamespace(take=take, begin=lambda _, cid, most: begun.add(cid.digest))
+    view.ctx.fetching = SimpleNamespace(
+        take=take, begin=lambda _, cid, most: begun.add(cid.digest), was_missing=lambda *_: False
+    )
     with pytest.raises(ContentSought):
         member_sum(view, 1, 1, digest)
     vectors = {message.content for message in held(table, 0, Kind.MASKED)}
