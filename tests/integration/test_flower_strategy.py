@@ -74,6 +74,11 @@ def draft(app: str, parameters: dict[str, Any], **fields: Any) -> fedpact.Draft:
     )
 
 
+def parameters_changed(draft: fedpact.Draft, **changed: Any) -> fedpact.Draft:
+    family = draft.fields["family"]
+    return draft.changed(family={**family, "parameters": {**family["parameters"], **changed}})
+
+
 @contextmanager
 def requester(world: World) -> Iterator[fedpact.Market]:
     config = world.network.folder / "requester.toml"
@@ -134,6 +139,11 @@ def test_a_flower_user_gets_a_model_that_the_market_made(
             strategy = Strategy(market, asked, examples, pay=PAY, request_id=request_id)
             options = {"num_rounds": 2, "evaluate_fn": evaluate_fn} | options
             return strategy, strategy.start(None, first, **options)
+
+        wrong = parameters_changed(asked, measure="acc")
+        with pytest.raises(fedpact.errors.DataError, match="the app measures no 'acc': accuracy"):
+            Strategy(market, wrong, examples, pay=PAY).start(None, first, num_rounds=2)
+        assert market.requests() == []
 
         told = Interrupting("[ROUND 1/2]")
         logging.getLogger("flwr").addHandler(told)

@@ -61,15 +61,18 @@ def prepare(
     `queries`: the file that the model is to answer; only its digest is published. `store`: where a
     first model that the draft names by its CID is.
     Raises what `Draft.specification` and `first_model` raise, and DataError where `cut` refuses the
-    evaluation set or the family cannot take an example.
+    evaluation set, or the family cannot take an example or judge by a slice.
     """
     from fedpact.learning import artefact, families
 
     blank = judged_fairly(draft.specification, evaluation)
     family = families.family_of(blank)
     family.check_examples(blank, evaluation.x)
-    initial = artefact.encode(first_model(draft, blank, store))
-    sealed = seal_slices(cut(blank, evaluation, keys), keys)
+    first = first_model(draft, blank, store)
+    initial = artefact.encode(first)
+    parts = cut(blank, evaluation, keys)
+    family.check_slice(blank, first, parts[0].x, parts[0].y)
+    sealed = seal_slices(parts, keys)
     listed = tuple(
         EvaluationSlice(cid=str(part.cid), sha256=part.sha256, examples=part.examples)
         for part in sealed

@@ -158,6 +158,10 @@ class ModelFamily(ABC, Generic[P]):
     def check_examples(self, spec: Specification, x: Inputs) -> None:
         """Raise DataError for examples that the family cannot use; by default it accepts any."""
 
+    def check_slice(self, spec: Specification, first: Model, x: Inputs, y: Targets) -> None:
+        """Raise DataError for an evaluation slice on which the first model cannot be judged, before
+        a request is paid; by default any can."""
+
     def usable(self, spec: Specification, x: Inputs, y: Targets) -> NDArray[np.bool_]:
         """Which examples, (n,), can take part in training under `sound`; the others count as zero.
         A function of each example alone."""

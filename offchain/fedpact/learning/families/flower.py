@@ -20,6 +20,7 @@ from pydantic import Field
 
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import (
+    DataError,
     InvalidInput,
     ModelError,
     SpecificationError,
@@ -182,6 +183,25 @@ class FlowerFamily(AppFamily[FlowerParameters]):
         """From the metric that the app's own evaluation gives on the slice, 1/10,000; the largest
         where it fails on this model, or gives no number from 0 to 1. Raises TrainingFailed where
         the app cannot be started."""
+        try:
+            return MAX_SCORE - round(MAX_SCORE * self._measured(spec, model, x, y))
+        except AppFailed as failure:
+            log.warning("the model counts as the worst, the app cannot measure it: %s", failure)
+            return MAX_SCORE
+
+    def check_slice(self, spec: Specification, first: Model, x: Inputs, y: Targets) -> None:
+        """See the base class: all models would count as the worst."""
+        try:
+            self._measured(spec, first, x, y)
+        except (AppFailed, TrainingFailed) as failure:
+            raise DataError(
+                f"evaluation set: the app cannot measure its first arrays on it: {failure}; see"
+                " measure, label and inputs in family.parameters"
+            ) from failure
+
+    def _measured(self, spec: Specification, model: Model, x: Inputs, y: Targets) -> float:
+        """The metric that the app's own evaluation gives, from 0 to 1. Raises AppFailed, and
+        TrainingFailed where the app cannot be started."""
         given = self.parameters(spec)
         job = Evaluate(
             self._arrays(spec),
@@ -192,11 +212,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             0,
             _local(spec).seconds,
         )
-        try:
-            return MAX_SCORE - round(MAX_SCORE * _share(host_of(_app(spec)).ask(job)))
-        except AppFailed as failure:
-            log.warning("the model counts as the worst, the app cannot measure it: %s", failure)
-            return MAX_SCORE
+        return _share(host_of(_app(spec)).ask(job))
 
     def example_errors(
         self, spec: Specification, model: Model, x: Inputs, y: Targets
