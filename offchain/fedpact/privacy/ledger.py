@@ -14,7 +14,7 @@ records by another machine are not seen.
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -237,7 +237,7 @@ class Ledger(LedgerReport):
         event: GaussianRelease | None,
         payload: bytes | Callable[[], bytes],
         limit: PrivacyLimit | None = None,
-        dataset: str = "",
+        datasets: Collection[str] = (),
     ) -> bytes:
         """The bytes of a release that the owner asks for, such as a profile: the same ones at
         every call.
@@ -245,8 +245,8 @@ class Ledger(LedgerReport):
         The first call charges `event` to `units` and stores `payload` (or what it returns) in one
         transaction; later calls, in any process, return the stored bytes and charge nothing. Only
         returned bytes may leave the process. An event of None is stored without a charge. Raises
-        BudgetExceeded, before `payload` is called, if a unit or the data set would pass `limit`.
-        `dataset`: the identifier of the data set that is charged too, so that it never counts less
+        BudgetExceeded, before `payload` is called, if a unit or a data set would pass `limit`.
+        `datasets`: the identifiers of the data sets that are charged too, so that none counts less
         than its units.
         """
         kept = self.stored(release_id)
@@ -260,7 +260,7 @@ class Ledger(LedgerReport):
             if cost is not None and limit is not None:
                 with self.file.transaction() as db:
                     self.spending.ask(db, keyed)
-                    self._demand_of_all(db, cost, limit, dataset)
+                    self._demand_of_all(db, cost, limit, datasets)
             payload = payload()  # outside any transaction: it may take long
         with self.file.transaction() as db:
             row = self.row(db, release_id)
@@ -269,9 +269,9 @@ class Ledger(LedgerReport):
             self.spending.ask(db, keyed)
             if cost is not None:
                 if limit is not None:
-                    self._demand_of_all(db, cost, limit, dataset)
+                    self._demand_of_all(db, cost, limit, datasets)
                 self.spending.charge(db, cost)
-                if dataset:
+                for dataset in datasets:
                     self.spending.add(db, "datasets", dataset, cost)
             charge = self.journal_charge(
                 db,
@@ -279,7 +279,7 @@ class Ledger(LedgerReport):
                 event,
                 cost or Spend.nothing(),
                 len(keyed),
-                [dataset] if dataset else [],
+                sorted(datasets),
                 "",
             )
             journal.append(db, "keep", **named(release_id), digest=Cid.of(payload).digest.hex())
@@ -294,7 +294,7 @@ class Ledger(LedgerReport):
                     int(time.time()),
                     Cid.of(payload).digest,
                     payload,
-                    dataset,
+                    next(iter(datasets)) if len(datasets) == 1 else "",
                     charge,
                 ),
             )
@@ -330,11 +330,11 @@ class Ledger(LedgerReport):
         return charge
 
     def _demand_of_all(
-        self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit, dataset: str
+        self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit, datasets: Collection[str]
     ) -> None:
-        """Raise BudgetExceeded if `cost` would take any unit in `asked`, or the data set that has
+        """Raise BudgetExceeded if `cost` would take any unit in `asked`, or a data set that has
         them, past `limit`. Data sets with one identifier may know one person by different units."""
-        if dataset:
+        for dataset in datasets:
             self.spending.demand(db, "datasets", dataset, cost, limit)
         for spent in (Spend.nothing(), *self.spending.of_units(db, asked=True)):
             check_limit(spent, spent + cost, limit, "records'")

@@ -125,7 +125,7 @@ def restore(ledger: Ledger, served: Sequence[OwnData], state: Path, address: str
                 [unit for one in found for unit in one.units],
                 GaussianRelease(local.release.noise_multiplier, 1.0, 1),
                 bytes.fromhex(local.signature),
-                dataset=found[0].schema.data_id,
+                datasets={one.schema.data_id for one in found},
             )
             log.warning("the ledger did not know the profile %s: it is charged now", path)
     reconcile(ledger, local.released)

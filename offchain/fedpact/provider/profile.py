@@ -144,7 +144,7 @@ def build(
             release,
             lambda: _noised(data, known, release, noise or SystemNoise()).encode(),
             limit,
-            data.dataset,
+            [data.dataset] if data.dataset else [],
         )
         part = Signature.decode(kept)
     view = context_view(data.texts) if data.texts else None

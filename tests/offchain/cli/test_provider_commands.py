@@ -70,7 +70,7 @@ def charged(alice: AccountKeys, deployment: Deployment, tmp_path: Path) -> Path:
     with open_ledger(path, alice) as ledger:
         first = ReleaseId(deployment.fingerprint, 1, 1)
         limit = PrivacyLimit(8.0, 1e-5)
-        ledger.release(first, UNITS, EVENT, lambda: PAYLOAD, limit, dataset="a" * 32)
+        ledger.release(first, UNITS, EVENT, lambda: PAYLOAD, limit, ["a" * 32])
     return path
 
 

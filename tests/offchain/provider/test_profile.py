@@ -3,6 +3,8 @@
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,11 +23,13 @@ from fedpact.errors import (
     StateError,
 )
 from fedpact.privacy.accounting import cost
+from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider import profile
-from fedpact.provider.local_profile import LocalProfile
+from fedpact.provider.files import profile_file
+from fedpact.provider.local_profile import LocalProfile, restore
 from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData
 from fedpact.retrieval.profiles.document import Profile, name32
@@ -286,3 +290,28 @@ def test_a_profile_publishes_the_declared_number_of_units(tmp_path: Path, ledger
         schema = propose(path, "any").model_copy(update={"units": 150})
         data = profile.profile_data(DeclaredData.read(path, schema))
         assert profile.build(data, ("a",), SOUND, ledger).size == 150
+
+
+def test_a_profile_of_records_that_are_not_served_is_charged_to_all_that_are(
+    tmp_path: Path, ledger: Ledger, keys: AccountKeys
+) -> None:
+    """All units were charged, but of the data sets the first alone: what a data set may still spend
+    counted less than its units had spent."""
+    built = profile.build(
+        read_data(posts(tmp_path / "posts", 400)), SOUND.categories, SOUND, ledger
+    )
+    built.write(profile_file(tmp_path / "state", keys.address))
+    served = []
+    for seed in (1, 2):
+        path = posts(tmp_path / f"posts-{seed}", 60, seed)
+        served.append(DeclaredData.read(path, propose(path, "any")))
+    assert len({one.schema.data_id for one in served}) == 2
+    records: list[Any] = [
+        SimpleNamespace(records=SimpleNamespace(load=lambda of=one: of)) for one in served
+    ]
+    limit = PrivacyLimit(8.0, SOUND.delta)
+    with Ledger(tmp_path / "older.sqlite", b"k" * 32) as older:
+        restore(older, records, tmp_path / "state", keys.address)
+        spent = [older.standing(limit, one.schema.data_id).spent.epsilon for one in served]
+        assert spent[0] == spent[1] > 0
+        assert spent[0] == pytest.approx(older.spent(SOUND.delta, served[1].units).epsilon)
