@@ -163,7 +163,6 @@ class Daemon:
             exchange,
         )
         self._context.metrics.watch(client.rpc.nodes)
-        """What the protocol asks for."""
         client.sender.paid = self._paid
         self._pace = Pace(settings.poll_seconds)
         self._backoffs = Backoffs(settings.poll_seconds)
