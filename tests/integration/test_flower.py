@@ -31,7 +31,6 @@ from fedpact.learning.packages import package_of_app
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft
-from fedpact.requester.model_file import card_paths
 from fedpact.types.requests import Status
 from tests.support.flower_apps import (
     IRISES,
@@ -47,6 +46,7 @@ from tests.support.flower_apps import (
     serve_app,
     torchvision_stand_in,
 )
+from tests.support.reports import shown_to_its_requester
 from tests.support.waiting import wait_until
 from tests.support.world import PAY, World, running_world
 
@@ -139,8 +139,11 @@ def test_a_numpy_client_is_served_under_privacy_judged_paid_and_audited(
         assert family_of(spec).error(spec, model, x[1600:] / np.float32(16), y[1600:]) < 5000
         with pytest.raises(ModelError, match="gives no predictions"):
             family_of(spec).predict(spec, model, x)
-        card = card_paths(fetched.path)[0].read_text()
-        assert "Load its arrays into the app's model" in card
+        shown = shown_to_its_requester(world, request)
+        assert shown.card_data["quality"] is None
+        assert "Not measured: a Flower app gives no predictions" in shown.report
+        assert shown.report_data["audit"]["fails"] == 0
+        assert "Load its arrays into the app's model" in shown.card
         assert "Traceback" not in world.log(0) + world.log(1)
 
 

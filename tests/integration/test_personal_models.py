@@ -13,6 +13,7 @@ from fedpact.chain import keystore
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.requests import Status
 from tests.support.processes import executed
+from tests.support.reports import shown_to_its_requester
 from tests.support.world import PAY, POLL, World, running_world
 
 SOUND = {"mode": "sound", "epsilon": 4.0, "delta": 1e-5, "clipping_norm": 1.0}
@@ -49,6 +50,12 @@ def test_providers_of_few_classes_train_models_of_their_own(tmp_path: Path) -> N
         password = world.network.password_file.read_text()
         member = keystore.unlock(world.network.folder / "keys", "provider-1", password)
         assert audit(world.client, world.network.store, request, member).failed == []
+        shown = shown_to_its_requester(world, request)
+        assert f"`fedpact provider personal {request}`" in shown.card
+        assert shown.card_data["strategy"]["name"] == "ditto"
+        task = {one["name"]: one["value"] for one in shown.report_data["request"]["task"]}
+        assert task["Strategy"] == "ditto"
+        assert shown.report_data["audit"]["fails"] == 0
         gains = []
         for number in range(3):
             with open_ledger(world.ledger_file(number), world.accounts[number]) as ledger:

@@ -11,6 +11,7 @@ from fedpact.privacy.ledger_check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.requests import Phase, RoundFacts
+from tests.support.reports import shown_to_its_requester
 from tests.support.summing import SECURE
 from tests.support.world import World, faults_of, points_of, running_world
 
@@ -62,6 +63,13 @@ def test_a_request_learns_from_sums_that_nobody_sees_into(tmp_path: Path) -> Non
         audited = world.audited(request, world.auditor)
         assert audited["sums"] == "1 sum in 1 round"
         charged_as_accounted(world, 0, rounds=1)
+        shown = shown_to_its_requester(world, request)
+        assert "the parts of 4 of them, which nobody saw but in sums of groups" in shown.card
+        assert shown.card_data["quality"]["examples"] == 100
+        assert "the model of a seat is the sum of its group" in shown.report
+        assert "of which nobody sees a part" in shown.report
+        assert shown.report_data["audit"]["fails"] == 0
+        assert shown.report_data["quality"]["error"] == shown.card_data["quality"]["error"]
 
 
 @pytest.mark.slow

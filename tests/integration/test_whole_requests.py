@@ -26,6 +26,7 @@ from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Join, Phase, RoundFacts, Start
+from tests.support.reports import shown_to_its_requester
 from tests.support.tokens import new_token
 from tests.support.world import PAY, World, faults_of, points_of, running_world
 
@@ -126,6 +127,15 @@ def test_members_are_paid_in_a_token_that_their_policy_lists(world: World) -> No
     assert all(paid)
     assert pay - PROVIDERS < sum(paid) <= pay
     world.wait_until_all_say("paid ")
+    shown = shown_to_its_requester(world, request)
+    told = shown.report_data["request"]["members"]
+    assert sorted(int(one["share"]) for one in told) == sorted(paid)
+    assert sorted(int(one["paid"]) for one in told) == sorted(paid)
+    assert all(one["share_transaction"] for one in told)
+    flows = shown.report_data["request"]["money"]["received"]
+    assert {one["token"]: int(one["amount"]) for one in flows}[bare.address] == pay
+    assert f"{max(paid)} of 0x" in shown.report
+    assert shown.card_data["quality"]["examples"] == 100 * ROUNDS
 
 
 @pytest.mark.slow

@@ -116,8 +116,8 @@ def test_charts_of_quality() -> None:
     found = judged(spec())
     calibration, roc = calibration_chart(found), roc_chart(found)
     assert len(calibration.labels) == len(found.calibration)
-    assert "`request answer`" not in calibration.summary
-    assert "`request answer`" in calibration_chart(judged(spec(), PLAIN)).summary
+    assert "request answer" not in calibration.summary
+    assert "request answer" in calibration_chart(judged(spec(), PLAIN)).summary
     assert roc is not None
     assert [one.name for one in roc.series][0::3] == ["mean of all labels", "chance"]
     assert all(one.values[-1] == pytest.approx(1) for one in roc.series)

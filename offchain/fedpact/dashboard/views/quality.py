@@ -67,7 +67,7 @@ def _calibration_summary(quality: Quality) -> str:
     """With the expected calibration errors (Guo et al. 2017, equation 3)."""
     said = f"Probabilities as the model gives them are off by {_off(quality.calibration):.3f}"
     if quality.calibrated:
-        said += f", as `request answer` gives them by {_off(quality.calibrated):.3f}"
+        said += f", as fedpact request answer gives them by {_off(quality.calibrated):.3f}"
     return f"{said} on average."
 
 

@@ -139,6 +139,7 @@ def _task(spec: Specification | None, cid: str) -> tuple[Fact, ...]:
         Fact(name="Predicts", value=predicts),
         Fact(name="From", value=inputs),
         Fact(name="Model family", value=spec.family.name),
+        Fact(name="Strategy", value=spec.strategy.name),
         Fact(name="Aggregation", value=spec.aggregation.name),
     ]
     first = Fact(name="First model", value="", cid=spec.initial_model)

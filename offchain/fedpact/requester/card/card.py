@@ -67,6 +67,7 @@ class ModelCard:
             "task": spec.task,
             "predicts": list(predicts(spec)),
             "family": spec.family.model_dump(mode="json"),
+            "strategy": spec.strategy.model_dump(mode="json"),
             "aggregation": spec.aggregation.model_dump(mode="json"),
             "data": {
                 "features": spec.features.model_dump(mode="json"),

@@ -15,6 +15,7 @@ from unicodedata import category
 import yaml
 
 from fedpact.learning.families import family_of, privacy_statement
+from fedpact.learning.strategies import strategy
 from fedpact.privacy.scope import ADJACENCY, UNIT, scope_of
 from fedpact.requester.card.card import ModelCard, predicts
 from fedpact.requester.card.quality import RESAMPLES, Interval, Quality
@@ -96,21 +97,31 @@ def _metadata(card: ModelCard) -> dict[str, Any]:
 def _about(card: ModelCard) -> str:
     spec = card.spec
     made = sum(one.in_model for one in card.provenance.providers)
+    combined = f"{made} of their models"
+    if spec.privacy.sum is not None:
+        combined = f"the parts of {made} of them, which nobody saw but in sums of groups,"
     return (
         f"A {spec.task} model of the family {plain(spec.family.name)} for {plain(spec.category)},"
         f" trained by {len(card.provenance.providers)} providers on data that never left them."
-        f" Rounds that became final: {len(card.provenance.rounds)}. The final model combines {made}"
-        f" of their models by {plain(spec.aggregation.name)}. It predicts {_names(predicts(spec))}."
+        f" Rounds that became final: {len(card.provenance.rounds)}. The final model combines"
+        f" {combined} by {plain(spec.aggregation.name)}, with the strategy"
+        f" {plain(spec.strategy.name)}. It predicts {_names(predicts(spec))}."
         f"\n\n{_use(card)}"
     )
 
 
 def _use(card: ModelCard) -> str:
-    name = card.model.path.name
-    if family_of(card.spec).predicts:
-        return f"Answer queries with `fedpact request answer {name} QUERIES`."
-    app = card.spec.family.parameters.get("app")
-    return f"Load its arrays into the app's model, {plain(str(app))}: `{name}` has its names."
+    name, spec = card.model.path.name, card.spec
+    if not family_of(spec).predicts:
+        app = plain(str(spec.family.parameters.get("app")))
+        return f"Load its arrays into the app's model, {app}: `{name}` has its names."
+    said = f"Answer queries with `fedpact request answer {name} QUERIES`."
+    if strategy(spec.strategy).personalises:
+        said += (
+            " Each provider can train a model of its own from it, which stays with the provider:"
+            f" `fedpact provider personal {card.model.request_id}`."
+        )
+    return said
 
 
 def _data(card: ModelCard) -> str:

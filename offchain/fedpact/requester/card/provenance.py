@@ -30,7 +30,7 @@ class ProviderShare:
     share: float
     """Of all points, by which the pay is shared."""
     in_model: bool
-    """Whether the final global model combines a model of its own."""
+    """Whether the final global model combines its model, or its part in a secure sum."""
 
 
 @dataclass(frozen=True)
