@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from fedpact.errors import SettingsError
 from fedpact.types.urls import without_credentials
+from fedpact.types.validation import said
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -222,6 +223,8 @@ def _one_line(error: ValidationError, flags: Mapping[str, Any], path: Path | Non
 
 def _wrong(one: "ErrorDetails", flags: Mapping[str, Any], path: Path | None) -> str:
     name = str(one["loc"][0])
+    if name in flags and one["type"] == "extra_forbidden":
+        return f"there is no setting {name}"
     if name in flags:
         source = f"--{name.replace('_', '-')}"
     elif f"FEDPACT_{name.upper()}" in os.environ:
@@ -230,4 +233,4 @@ def _wrong(one: "ErrorDetails", flags: Mapping[str, Any], path: Path | None) -> 
         return f"settings file {path}: unknown setting {name}"
     else:
         source = f"settings file {path}: {name}"
-    return f"{source}: {one['msg']}, not {without_credentials(repr(one['input']))}"
+    return f"{source}: {said(one)}, not {without_credentials(repr(one['input']))}"

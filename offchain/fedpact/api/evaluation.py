@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def evaluation_of(draft: "Draft", given: Any, label: str | None) -> "tuple[Draft, Dataset]":
     """The draft with the columns that it asks for, and the examples in the form that the training
     takes. `given`: a data frame, a file, or (x, y). Raises DataError, SpecificationError."""
+    if label is not None and not isinstance(label, str):
+        raise DataError(f"label: the name of a column is needed, not {label!r}")
     if is_frame(given):
         return read_evaluation(draft, frame_table(given), label)
     if isinstance(given, str | Path):

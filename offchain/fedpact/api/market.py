@@ -127,7 +127,7 @@ class Market(Closing):
     def request_by_id(self, request_id: int) -> Request:
         """A request by its number, to follow it or to fetch its model. Raises UnknownRequest,
         InvalidInput for what is no number."""
-        if not isinstance(request_id, Integral):
+        if not isinstance(request_id, Integral) or isinstance(request_id, bool):
             raise InvalidInput(f"{request_id!r} is no number of a request, such as 1")
         found = Request(self._session, int(request_id))
         _ = found.progress

@@ -27,7 +27,7 @@ from fedpact.errors import InvalidInput, Reverted
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.look import RequestLog
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
-from fedpact.requester.terms import MarketTerms
+from fedpact.requester.terms import LONGEST_WINDOW, MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import ETHER, Terms
@@ -200,6 +200,10 @@ class RequestCreator:
             if seconds < shortest:
                 raise InvalidInput(
                     f"draft: {name} is {seconds} s; this deployment asks for {shortest} s at least"
+                )
+            if seconds > LONGEST_WINDOW:
+                raise InvalidInput(
+                    f"draft: {name} is {seconds} s; the contracts take {LONGEST_WINDOW} s at most"
                 )
         return prepared, terms
 

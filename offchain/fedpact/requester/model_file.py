@@ -140,6 +140,8 @@ def decisions(path: Path, labels: int) -> Decisions | None:
 
 
 def _facts(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise ModelError(f"model {path} is a folder: name the .safetensors file in it")
     try:
         facts = json.loads(facts_path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

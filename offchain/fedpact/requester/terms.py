@@ -27,6 +27,8 @@ PRICE_STEP = 10**6
 LARGEST = 2**32 - 1
 """Of gas a round, in gwei, and of gas prices, in 1/1,000 gwei."""
 MAX_POOL = 65_535
+LONGEST_WINDOW = 30 * 24 * 3600
+"""Seconds (contracts/libraries/TermsCheck.sol)."""
 
 _RULES = {rule.name.lower(): rule for rule in WeightRule}
 
@@ -46,7 +48,7 @@ class MarketTerms(Document):
     """Most that the posters of one round are refunded. Held for every round, in ether."""
     max_gas_price: str = "50 gwei"
     """Highest gas price that is refunded."""
-    dispute_window: Annotated[int, Field(gt=0, le=30 * 24 * 3600)] = 600
+    dispute_window: Annotated[int, Field(gt=0, le=LONGEST_WINDOW)] = 600
     """Seconds in which the requester may show that the delivered key is wrong."""
     token: Account | None = None
     """ERC-20 token of the pay; None: ether. Gas is refunded in ether all the same."""

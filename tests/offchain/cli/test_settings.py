@@ -31,6 +31,12 @@ def test_flags_win_over_environment_over_file_over_defaults(
     assert chosen.poll_interval == 0.1
 
 
+def test_a_setting_that_there_is_not_is_said() -> None:
+    """It was told of as an option of the command line, to those who use Python."""
+    with pytest.raises(SettingsError, match=r"^there is no setting banana$"):
+        settings.load(None, {"banana": 3})
+
+
 def test_the_local_file_wins_over_the_users(tmp_path: Path) -> None:
     write(settings.home() / "config.toml", 'account = "user"')
     assert settings.load().account == "user"

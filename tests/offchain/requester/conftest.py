@@ -71,8 +71,9 @@ class Scene:
         self.daemon = RequesterDaemon(self.requester, 0.01)
 
     def draft(self, terms: dict[str, Any] | None = None, **changes: Any) -> Any:
-        fields = {"rounds": 1, "min_providers": 2, "max_providers": 3} | changes
-        return draft(windows=dict.fromkeys(WINDOWS, 600), terms=terms or {}, **fields)
+        fields = {"rounds": 1, "min_providers": 2, "max_providers": 3}
+        fields |= {"windows": dict.fromkeys(WINDOWS, 600), "terms": terms or {}} | changes
+        return draft(**fields)
 
     def create(self, terms: dict[str, Any] | None = None, **changes: Any) -> Played:
         asked = self.draft(terms, **changes)

@@ -154,6 +154,9 @@ def test_a_regression_predicts_in_the_unit_of_its_column(
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match="does not exist"):
         Model(tmp_path / "none.safetensors")
+    for folder in (tmp_path, "."):
+        with pytest.raises(ModelError, match="is a folder"):
+            Model(folder)
 
 
 # ---------------------------------------------------------------------- what it takes

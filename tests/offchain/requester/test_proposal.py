@@ -116,3 +116,5 @@ def test_evaluation_sets_come_as_arrays_and_texts() -> None:
     ):
         with pytest.raises(DataError, match=said):
             evaluation_of(asked, wrong, None)
+    with pytest.raises(DataError, match="label: the name of a column is needed, not 3"):
+        evaluation_of(digits, (x, [1, 0]), 3)  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ from fedpact.requester.serve import RequesterDaemon
 from fedpact.requester.slice_keys import read_slice_keys, write_slice_keys
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
-from tests.offchain.requester.conftest import PAY, Scene
+from tests.offchain.requester.conftest import PAY, WINDOWS, Scene
 from tests.offchain.requester.requests_of_digits import evaluation
 from tests.support.chain_request import REQUEST_KEY, People
 
@@ -95,6 +95,14 @@ def test_a_service_that_starts_anew_goes_on_where_it_was(scene: Scene) -> None:
     fresh.cycle()
     fresh.cycle()
     assert len(request.happened(Settled)) == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 30 * 24 * 3600 + 1, 2**40])
+def test_a_window_that_the_contracts_refuse_is_refused_before(scene: Scene, seconds: int) -> None:
+    """The contract refused it once all content was in the store, or eth_abi with a trace."""
+    asked = scene.draft(windows={**dict.fromkeys(WINDOWS, 600), "join": seconds})
+    with pytest.raises(InvalidInput, match=f"join_window is {seconds} s"):
+        scene.requester.create(asked, evaluation(), PAY)
 
 
 def test_a_key_that_does_not_open_is_disputed_and_all_money_back(scene: Scene) -> None:

@@ -1,7 +1,7 @@
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
-from fedpact.types.validation import first_error
+from fedpact.types.validation import every_error, first_error
 
 
 class Part(BaseModel):
@@ -32,6 +32,23 @@ def test_a_failure_of_the_whole_is_named_as_the_caller_calls_it():
 
     assert first_error(error).startswith("document: Invalid JSON")
     assert first_error(error, "body").startswith("body: Invalid JSON")
+
+
+def test_failures_are_said_in_words_for_people():
+    class Strict(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        size: int = 0
+
+        @field_validator("size")
+        @classmethod
+        def _even(cls, size: int) -> int:
+            if size % 2:
+                raise ValueError("must be even")
+            return size
+
+    with pytest.raises(ValidationError) as caught:
+        Strict.model_validate({"size": 1, "sise": 2})
+    assert every_error(caught.value) == "size: must be even; sise: there is no such field"
 
 
 def test_a_bare_value_has_no_path():
