@@ -149,7 +149,7 @@ def test_a_request_that_nobody_may_join_ends_and_says_so(page: Page) -> None:
         pytest.raises(fedpact.errors.NotReady, match="without a model"),
     ):
         list(again.request_by_id(request.id).follow(on_progress=told.append))
-    assert told[0].text.startswith("open: open; 0 providers")
+    assert told[0].text.startswith("open: before round 1; 0 providers")
     assert told[-1].status is Status.SETTLED
     assert request.progress.status is Status.SETTLED
     with pytest.raises(fedpact.errors.NotReady):

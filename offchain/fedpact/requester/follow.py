@@ -41,7 +41,7 @@ class RequestProgress:
     @property
     def text(self) -> str:
         """For people, in one line."""
-        where = f"round {self.round}, {self.stage.name.lower()}" if self.round else "open"
+        where = f"round {self.round}, {self.stage.name.lower()}" if self.round else "before round 1"
         line = (
             f"{self.status.name.lower()}: {where}; {_counted(self.joined, 'provider')}, "
             f"{_counted(self.submitted, 'model')} submitted, "
