@@ -7,7 +7,7 @@ training, one round at a time, and waits for no model: what is looked for costs 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from fedpact.consensus.replay import Replay
@@ -26,6 +26,8 @@ LAST_PATIENCE = 0.9
 not answer."""
 SEARCH = 0.25
 """Share of the submit window for which an earlier model that is nowhere is looked for."""
+AHEAD, AHEAD_BYTES = 3, 1 << 26
+"""Rounds whose content is looked for beside that of the round to score, and its bytes at most."""
 
 
 def caught_up(view: RequestView, *, voting: bool) -> bool:
@@ -38,9 +40,9 @@ def caught_up(view: RequestView, *, voting: bool) -> bool:
     """
     ctx, replay, began = view.ctx, replay_of(view), time.monotonic()
     while (number := replay.first_unscored(view.round)) < view.round:
-        for one in replay.wanted(number):
-            if not _at_hand(view, one, voting=voting):
-                return False
+        _look_ahead(view, number)
+        if not _all_at_hand(view, replay.wanted(number), voting=voting):
+            return False
         found = ctx.public_work.result(
             ("score", view.id, number),
             partial(_scoring, replay, number),
@@ -53,7 +55,22 @@ def caught_up(view: RequestView, *, voting: bool) -> bool:
         if time.monotonic() - began > ctx.public_work.patience:
             return False
     earlier = [one for one in replay.wanted(view.round) if one != view.round]
-    return all(_at_hand(view, one, voting=voting) for one in earlier)
+    return _all_at_hand(view, earlier, voting=voting)
+
+
+def _look_ahead(view: RequestView, number: int) -> None:
+    """Begin to look for what the rounds from `number` on are scored with."""
+    history, left = DaemonHistory(view), AHEAD_BYTES
+    for one in range(number, min(number + AHEAD + 1, view.round)):
+        left -= history.look_for(one)
+        if left <= 0:
+            return
+
+
+def _all_at_hand(view: RequestView, numbers: Iterable[int], *, voting: bool) -> bool:
+    """Whether `_at_hand` holds for all; they are looked for together."""
+    found = [_at_hand(view, one, voting=voting) for one in numbers]
+    return all(found)
 
 
 def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from fedpact.chain.signed_messages import Board
-from fedpact.consensus.artefacts import model_cid, open_global, sealed_bytes
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
 from fedpact.consensus.replay import Kept, Replay
 from fedpact.consensus.scoring import ContributionRecord
@@ -117,6 +117,24 @@ class DaemonHistory:
             return member_model(self._view, number, seat, digest)
         start = self.final_model(number - 1)
         return summed_model(self._view, number, seat, digest, start)
+
+    def look_for(self, number: int) -> int:
+        """Begin to look for what an earlier round is scored with and is not here: its models, its
+        slice, the global model after it. Returns the bytes of the models at most."""
+        view, cache, at = self._view, self._view.ctx.cache, (self._view.id, number)
+        models = cache.models.get(at, {})
+        missing = [one for seat, one in self.digests(number).items() if seat not in models]
+        look_for(view, missing)
+        if at not in cache.slices:
+            cid = Cid.parse(self.spec.evaluation[number - 1].cid)
+            view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+        template = template_of(self.spec)
+        size = sealed_bytes(template)
+        finalised = view.events("RoundFinalised", number)
+        if finalised and at not in cache.globals:
+            cid = model_cid(template, digest_of(finalised[-1]["digest"]))
+            view.ctx.fetching.begin(view.id, cid, size)
+        return len(missing) * size
 
     def summed(self, number: int, seat: int) -> Sequence[int]:
         """See `replay.Summed`."""

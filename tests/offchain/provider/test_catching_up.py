@@ -419,6 +419,20 @@ def test_a_model_that_came_after_the_vote_is_in_the_aggregate(play: Play) -> Non
     wait_until(come, "it is not looked for again")
 
 
+def test_later_rounds_are_looked_for_while_an_earlier_one_holds_up(play: Play) -> None:
+    """They were looked for one after the other, and each took as long as the store."""
+    played = play()
+    played.store.withheld.add(played.cids[1, 0])
+    played.store.hangs = threading.Event()
+    assert not caught_up(played.view(Phase.SUBMIT, 0.1), voting=False)
+    expected = {cid: 1 for (number, _), cid in played.cids.items() if number < LAST}
+    wait_until(lambda: played.store.read == expected, "they are not looked for")
+    played.store.withheld.clear()
+    played.store.hangs.set()
+    assert played.vote() is not None
+    assert played.store.read == dict.fromkeys(played.cids.values(), 1)
+
+
 def test_where_a_score_is_of_its_round_alone_nothing_is_caught_up_with(play: Play) -> None:
     played = play(score="model")
     assert replay_of(played.view()).first_unscored(LAST) == LAST
