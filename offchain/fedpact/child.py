@@ -156,10 +156,10 @@ def _starter(process_id: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, f"children of {process_id}")
 
 
-def end_with_parent() -> None:
-    """`preexec_fn` of a child: Linux sends it SIGTERM when its parent ends, even if that is killed.
+def end_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
+    """`preexec_fn` of a child: Linux sends it `by` when its parent ends, even if that is killed.
 
     The parent, for Linux, is the thread that starts the child: let one do so that ends last.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)

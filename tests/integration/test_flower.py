@@ -206,12 +206,18 @@ def test_the_quickstart_of_xgboost_is_refused_with_the_reason(
 
 
 HOSTILE = """
-import os, random, sys, time, urllib.request
+import os, random, signal, sys, time, urllib.request
 import numpy as np
 from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 app, seen = ClientApp(), []
+
+def is_pipe(number):
+    try:
+        return "pipe" in os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return False
 
 @app.train()
 def train(msg, context):
@@ -240,6 +246,20 @@ def train(msg, context):
                     "flwr_datasets" in sys.modules, 0]
     if what == 7 and os.fork() == 0:  # holds on to the pipe
         time.sleep(600)
+    if what == 9 and os.fork() == 0:  # a server for the next group
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+    if what == 10:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.kill(os.getppid(), 19)
+        time.sleep(600)
+    if what == 11:
+        pipe = max(int(one) for one in os.listdir("/proc/self/fd") if is_pipe(one))
+        said = b"\\0no\\n2026-11-30 ERROR all keys are lost \\x1b[31m" + b"x" * 10_000
+        os.write(pipe, len(said).to_bytes(8, "little") + said)
+        os._exit(0)
     record = ArrayRecord({"w": type(msg.content["arrays"]["w"])(value)})
     return Message(RecordDict({"arrays": record}), reply_to=msg)
 """
@@ -266,7 +286,13 @@ def test_nothing_passes_between_messages_and_no_app_hangs_or_kills(
         assert first[:2] == [0, 1]
         assert ask(0)["w"].tolist() == first
         assert ask(6)["w"].tolist() == [1, 0, 1, 0]
-        for what in (1, 2, 3, 4, 5):
+        ask(9)
+        assert len(app_processes(folder)) == 1
+        with pytest.raises(AppFailed) as failure:
+            ask(11)
+        assert str(failure.value).isprintable()
+        assert len(str(failure.value)) <= 500
+        for what in (1, 2, 3, 4, 5, 10):
             began = time.monotonic()
             with pytest.raises(AppFailed) as failure:
                 ask(what)

@@ -3,6 +3,7 @@
 Here a function takes the place of the app's process; tests/integration/test_flower.py runs apps.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,13 +17,14 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.declared import no_examples
 from fedpact.errors import (
     PolicyRefusal,
+    PrivacyError,
     SettingsError,
     SpecificationError,
     TrainingFailed,
     UnknownFamily,
 )
 from fedpact.learning import packages
-from fedpact.learning.artefact import Model, encode
+from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of, flower, privacy_statement
 from fedpact.learning.families.flower import FlowerFamily
@@ -343,9 +345,17 @@ def test_windows_are_by_default_long_enough_for_the_app() -> None:
         ({"arrays": '[["0","float32",[1]],["0","float32",[1]]]'}, "distinct names"),
         ({"arrays": "[" * 5000}, "arrays: not"),
         ({"arrays": '{"a": 1}'}, "arrays: not"),
+        ({"arrays": r'[["\ud800","float32",[1]]]'}, "arrays: not"),
+        ({"arrays": json.dumps([["a", "float32", [1] * 33]])}, "shape"),
+        ({"arrays": json.dumps([["a", "float32", [2**31]]])}, "shape"),
         ({"run_config": "penalty = l2"}, "settings 'penalty = l2'"),
         ({"train_config": "} [x"}, "settings"),
         ({"run_config": "when = 1979-05-27"}, "is no number"),
+        ({"run_config": 'rates = [[0.1], ["a"]]'}, "is no number"),
+        ({"run_config": 'rates = [0.1, "a"]'}, "is no number"),
+        ({"run_config": f"steps = {2**63}"}, "more than 64 bits"),
+        ({"run_config": "a = 1}\nb = {c = 2"}, "more than one table"),
+        ({"train_config": "a." * 20_000 + "b = 1"}, "settings"),
         ({"app": "numpyexample.client_app"}, "app"),
         ({"pictures": 1}, r"examples are \(height, width\)"),
     ],
@@ -353,6 +363,24 @@ def test_windows_are_by_default_long_enough_for_the_app() -> None:
 def test_parameters_that_name_no_app_are_refused(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises((SpecificationError, UnknownFamily), match=said):
         changed(family={"name": "flower", "parameters": {**PARAMETERS, **parameters}})
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"app": "no entry point"}, {"app": "numpyexample.client_app:app", "pictures": 7}],
+)
+def test_a_drafts_parameters_are_refused_as_such(parameters: dict[str, Any]) -> None:
+    with pytest.raises((SpecificationError, UnknownFamily)):
+        changed(family={"name": "flower", "parameters": parameters})
+
+
+def test_noise_too_coarse_for_the_clipping_norm_is_refused(spec: Specification) -> None:
+    """Beyond 10^9 values; the bound was negative, and turned updates around."""
+    privacy = spec.privacy.model_copy(update={"noise_multiplier": 1e5})
+    noisy = spec.model_copy(update={"privacy": privacy})
+    assert flower._bound(noisy, Template((("a", (10**6,)),), 1.0)) is not None
+    with pytest.raises(PrivacyError, match="too coarse"):
+        flower._bound(noisy, Template((("a", (10**10,)),), 1.0))
 
 
 def test_settings_in_tables_have_the_tables_name() -> None:

@@ -16,13 +16,14 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import (
     DataError,
     InvalidInput,
     ModelError,
+    PrivacyError,
     SpecificationError,
     TrainingFailed,
 )
@@ -51,6 +52,7 @@ from fedpact.learning.flower.jobs import (
     arrays_of,
     arrays_text,
     config_of,
+    share_of,
     template_of,
 )
 from fedpact.learning.packages import package_of_app
@@ -60,14 +62,13 @@ from fedpact.types.local_training import START_SECONDS, LocalApp
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import ScoreKind, Specification
+from fedpact.types.validation import every_error
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, for the rounding of the sum."""
-ROUNDING = 1e-6
-"""By which a measure may exceed 1: that of a mean of float32."""
 STRATEGIES = ("fedavg", "fedavgm")
 """Those that neither change nor repeat a local training."""
 EntryPoint = Annotated[
@@ -212,7 +213,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
             0,
             _local(spec).seconds,
         )
-        return _share(host_of(_app(spec)).ask(job))
+        return share_of(host_of(_app(spec)).ask(job))
 
     def example_errors(
         self, spec: Specification, model: Model, x: Inputs, y: Targets
@@ -302,7 +303,10 @@ def completed(parameters: dict[str, object], seed: int) -> dict[str, object]:
     """
     if "arrays" in parameters:
         return parameters
-    given = FlowerParameters.model_validate(parameters)
+    try:
+        given = FlowerParameters.model_validate(parameters)
+    except ValidationError as error:
+        raise SpecificationError(f"family flower: {every_error(error)}") from error
     app = App(given.app, given.run_config, package_of_app(given.app))
     found = described(given, app, seed)
     config = {} if "train_config" in parameters else {"train_config": found.train_config}
@@ -349,13 +353,19 @@ def _dealt(given: Construction, groups: int) -> tuple[NDArray[np.int64], list[in
 
 
 def _bound(spec: Specification, template: Template) -> float | None:
-    """To what a group's update is clipped, with room for rounding; None without privacy."""
+    """To what a group's update is clipped, with room for rounding; None without privacy. Raises
+    PrivacyError for noise too coarse for that."""
     norm = spec.privacy.clipping_norm
     if norm is None:
         return None
     # A unit moves the sum by twice the bound: its group's update with it may point the other way.
     room = rounding_sensitivity(template.parameters, _std(spec)) / 2
-    return norm * (1 - CLIPPING_MARGIN) - room
+    bound = norm * (1 - CLIPPING_MARGIN) - room
+    if bound <= 0:
+        raise PrivacyError(
+            f"noise for {template.parameters} values is too coarse for a norm of {norm:g}"
+        )
+    return bound
 
 
 def _std(spec: Specification) -> float:
@@ -381,18 +391,6 @@ def _local(spec: Specification) -> LocalApp:
     if not isinstance(spec.local, LocalApp):
         raise SpecificationError("family flower: local needs groups and seconds")
     return spec.local
-
-
-def _share(answer: bytes) -> float:
-    """The number from 0 to 1 that an app measured. Raises AppFailed for anything else, which its
-    process may send."""
-    try:
-        value = json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        raise AppFailed("its answer is no number") from error
-    if type(value) not in (int, float) or not 0 <= value <= 1 + ROUNDING:
-        raise AppFailed(f"it measures {str(value)[:40]}, not a number from 0 to 1")
-    return float(min(value, 1))
 
 
 def _is_picture(shape: tuple[int, ...]) -> bool:

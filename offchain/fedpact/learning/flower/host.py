@@ -28,6 +28,8 @@ from fedpact.types.local_training import SLACK_SECONDS, START_SECONDS
 
 IDLE_SECONDS = 60.0
 """After which an app's process is ended."""
+MAX_TOLD = 500
+"""Characters of what is said of a failure."""
 DONE, FAILED = b"\x01", b"\x00"
 """First byte of an answer."""
 
@@ -212,5 +214,7 @@ def _paths() -> list[str]:
 
 def _content(answer: bytes) -> bytes:
     if answer[:1] != DONE:
-        raise AppFailed(answer[1:].decode(errors="replace"))
+        said = answer[1:].decode(errors="replace")[:MAX_TOLD]
+        # An app can write there what it likes, such as lines of a log.
+        raise AppFailed("".join(one if one.isprintable() else " " for one in said))
     return answer[1:]

@@ -11,6 +11,10 @@ from fedpact.learning.artefact import Model, Template
 from fedpact.types.specification import FamilyPackage
 
 T = TypeVar("T")
+ROUNDING = 1e-6
+"""By which a measure may exceed 1: that of a mean of float32."""
+MAX_SIDES = 32
+"""Of an array, as numpy has it."""
 Config = dict[str, int | float | str | bool | list[int] | list[float] | list[str]]
 """A run's or a message's settings, as Flower has them."""
 
@@ -112,14 +116,21 @@ def config_of(text: str) -> Config:
     Raises InvalidInput.
     """
     try:
-        found = _flat(tomllib.loads("c = {" + text + "}")["c"])
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        read = tomllib.loads("c = {" + text + "}")
+        if len(read) > 1:
+            raise ValueError("more than one table")
+        found = _flat(read["c"])
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(
-            f"settings {text!r}: {error}; as in 'lr = 0.1, penalty = \"l2\"'"
+            f"settings {text[:200]!r}: {error}; as in 'lr = 0.1, penalty = \"l2\"'"
         ) from error
     for name, value in found.items():
-        if not isinstance(value, int | float | str | list):
-            raise InvalidInput(f"setting {name}: {value!r} is no number, text or list of them")
+        every = value if isinstance(value, list) else [value]
+        kinds = {type(one) for one in every}
+        if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
+            raise InvalidInput(f"setting {name}: {value!r} is no number, text or list of either")
+        if int in kinds and not all(-(2**63) <= one < 2**63 for one in every):
+            raise InvalidInput(f"setting {name}: a whole number of more than 64 bits")
     return found
 
 
@@ -145,7 +156,7 @@ def arrays_of(text: str) -> tuple[Array, ...]:
     """What `arrays_text` wrote; raises InvalidInput for anything else."""
     try:
         found = tuple(
-            Array(_is(name, str), _is(dtype, str), tuple(_is(side, int) for side in shape))
+            Array(_text(name), _text(dtype), tuple(_is(side, int) for side in shape))
             for name, dtype, shape in json.loads(text)
         )
     except (TypeError, ValueError, RecursionError) as error:
@@ -159,13 +170,30 @@ def arrays_of(text: str) -> tuple[Array, ...]:
                 f"array {one.name!r} is {one.dtype}: an update is a difference of floats, which "
                 "counts and encoded bytes (a tree ensemble) do not have"
             )
-        if any(side < 1 for side in one.shape):
-            raise InvalidInput(f"array {one.name!r}: shape {list(one.shape)}")
+        if len(one.shape) > MAX_SIDES or not all(1 <= side < 2**31 for side in one.shape):
+            raise InvalidInput(f"array {one.name!r}: shape {str(list(one.shape))[:100]}")
     return found
 
 
 def template_of(arrays: tuple[Array, ...], largest: float) -> Template:
     return Template(tuple(sorted((one.name, one.shape) for one in arrays)), largest)
+
+
+def share_of(answer: bytes) -> float:
+    """The number from 0 to 1 that an app measured. Raises AppFailed for anything else, which its
+    process may send."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise AppFailed("its answer is no number") from error
+    if type(value) not in (int, float) or not 0 <= value <= 1 + ROUNDING:
+        raise AppFailed(f"it measures {str(value)[:40]}, not a number from 0 to 1")
+    return float(min(value, 1))
+
+
+def _text(value: object) -> str:
+    _is(value, str).encode()  # JSON may hold halves of characters, which no file of a model can
+    return str(value)
 
 
 def _is(value: object, kind: type[T]) -> T:

@@ -1,5 +1,6 @@
 """The process in which an app runs, seen from inside: the app's code runs in forks of it."""
 
+import ctypes
 import json
 import os
 import random
@@ -27,6 +28,7 @@ from fedpact.learning.flower.messages import described, evaluated, trained
 from fedpact.learning.flower.serving import stand_in
 
 T = TypeVar("T")
+_PR_SET_CHILD_SUBREAPER = 36
 
 MEMORY_MB = 4096
 """Of an app that measures, and each of its forks, in 2^20 bytes: the same for all judges."""
@@ -61,15 +63,23 @@ def _serve(descriptor: int, folder: Path) -> None:
             return
         os.chdir(folder)
         keep_imported(folder)
+        kept = _children()
         line.send_bytes(DONE)
         while True:
             job: Job = line.recv()
-            line.send_bytes(_forked(app, client, job, line, folder))
+            try:
+                answer = _forked(app, client, job, line, folder)
+            finally:
+                _end_orphans(kept)
+                renew_home(folder)  # no record stays longer than it must
+            line.send_bytes(answer)
             del job
 
 
 def _restrain() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold records
+    if sys.platform == "linux":  # what an app has started and left becomes a child of this process
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most == resource.RLIM_INFINITY:  # a training's process has the policy's limit
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB * 2**20,) * 2)
@@ -95,15 +105,34 @@ def _forked(app: App, client: Any, job: Job, line: Connection, folder: Path) -> 
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        renew_home(folder)  # no record stays longer than it must
     return found or FAILED + b"it ended without an answer, or took too long"
+
+
+def _children() -> set[int]:
+    """Of this process, in all of its threads."""
+    found = set[int]()
+    for one in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found.update(map(int, one.read_text().split()))
+    return found
+
+
+def _end_orphans(kept: set[int]) -> None:
+    """A server that a message's training has started, in a session of its own, would be found by
+    the next one's. `kept`: what importing the app has started."""
+    while left := _children() - kept:
+        for one in left:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(one, 0)
 
 
 def _child(app: App, client: Any, job: Job, folder: Path, answers: int) -> None:
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
-        end_with_parent()
+        end_with_parent(signal.SIGKILL)  # an app may ignore SIGTERM
         os.chdir(home_in(folder))
         _seed(job.seed)
         found = DONE + _answer(app, client, job)
