@@ -67,29 +67,28 @@ class Ledger(LedgerReport):
         """Hold the budget of a whole request before joining it.
 
         Its releases draw on the hold; other requests cannot. Until the first does, another call
-        takes the place of the one before. Raises BudgetExceeded where the data set's or the
-        requester's limit would be passed, whatever the records are.
+        takes the place of the one before; the same call writes nothing. Raises BudgetExceeded where
+        the data set's or the requester's limit would be passed, whatever the records are.
         """
         cost = Spend.of(event)
         with self.file.transaction() as db:
             former = self._hold_of(db, deployment, request)
             if former is not None and former[1] != cost.encode():
                 return
-            self._drop_hold(db, deployment, request)
+            wanted = (encode_event(event), payers.dataset, payers.requester)
+            is_held = former is not None and former[2:] == wanted
+            if not is_held:
+                self._drop_hold(db, deployment, request)
+            more = Spend.nothing() if is_held else cost
             spending = self.spending
-            spending.demand(db, "datasets", payers.dataset, cost, payers.dataset_limit)
-            spending.demand(db, "requesters", payers.requester, cost, payers.requester_limit)
+            spending.demand(db, "datasets", payers.dataset, more, payers.dataset_limit)
+            spending.demand(db, "requesters", payers.requester, more, payers.requester_limit)
+            if is_held:
+                return
             db.execute(
                 "INSERT INTO holds (deployment, request, event, remaining, dataset, requester)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    deployment,
-                    request,
-                    encode_event(event),
-                    cost.encode(),
-                    payers.dataset,
-                    payers.requester,
-                ),
+                (deployment, request, wanted[0], cost.encode(), *wanted[1:]),
             )
 
     def drop_hold(self, deployment: bytes, request: int) -> None:
@@ -351,7 +350,10 @@ class Ledger(LedgerReport):
         db.execute("DELETE FROM holds WHERE deployment = ? AND request = ?", (deployment, request))
 
     def _hold_of(self, db: sqlite3.Connection, deployment: bytes, request: int) -> Any:
-        query = "SELECT id, remaining, event FROM holds WHERE deployment = ? AND request = ?"
+        query = (
+            "SELECT id, remaining, event, dataset, requester FROM holds"
+            " WHERE deployment = ? AND request = ?"
+        )
         return db.execute(query, (deployment, request)).fetchone()
 
     def _schedule(self, db: sqlite3.Connection, release_id: ReleaseId) -> Mechanism | None:

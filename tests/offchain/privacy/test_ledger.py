@@ -252,6 +252,30 @@ def test_a_hold_keeps_the_budget_of_a_request_from_the_others(ledger: Ledger) ->
     ledger.hold(DEPLOYMENT, 2, EVENT, payers(limit))
 
 
+def test_a_hold_that_is_there_is_not_written_again(ledger: Ledger) -> None:
+    """A daemon that waits to join asks for it in every cycle."""
+    limit = PrivacyLimit(epsilon_of(3) * 1.02, DELTA)
+
+    def changes() -> int:
+        with ledger.file.reading() as db:
+            return db.total_changes
+
+    ledger.hold(DEPLOYMENT, 1, EVENT.times(3), payers(limit, per=AMPLE))
+    before = changes()
+    ledger.hold(DEPLOYMENT, 1, EVENT.times(3), payers(limit, per=AMPLE))
+    assert changes() == before
+    with pytest.raises(BudgetExceeded):  # the limit is another by now
+        ledger.hold(
+            DEPLOYMENT, 1, EVENT.times(3), payers(PrivacyLimit(epsilon_of(2), DELTA), per=AMPLE)
+        )
+    ledger.hold(DEPLOYMENT, 1, EVENT.times(3), payers(limit, "another", per=AMPLE))
+    assert changes() > before
+    ledger.hold(
+        DEPLOYMENT, 2, EVENT.times(3), payers(limit, per=AMPLE)
+    )  # the first one's data set is free
+    assert ledger.holds() == [(DEPLOYMENT, 1), (DEPLOYMENT, 2)]
+
+
 def test_a_hold_of_a_mixed_schedule_lets_all_its_releases_pass(ledger: Ledger) -> None:
     centring = GaussianRelease(20.0, 1.0, 1)
     schedule = Schedule((centring, EVENT.times(2)))
