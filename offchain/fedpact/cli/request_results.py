@@ -67,11 +67,13 @@ def answer(
     Example: fedpact --account bob request answer digits.safetensors queries.csv --output answers.csv
     """  # noqa: E501
     from fedpact.requester import model_file
-    from fedpact.requester.answer import answer_file, as_csv, write_answers
+    from fedpact.requester.answer import answer_file, as_csv, check_output, write_answers
     from fedpact.requester.answer import as_json as json_of
     from fedpact.requester.queries import were_asked
 
     path = _model_path(context, model)
+    if output is not None:
+        check_output(output, path, queries)
     answers = answer_file(path, queries, ids)
     asked = were_asked(queries, model_file.specification(path))
     typer.echo(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import DataError, InvalidInput
 from fedpact.requester.model import Model
+from fedpact.requester.model_file import card_paths, facts_path
 from fedpact.requester.queries import Queries, read_queries
 
 FORMATS = (".csv", ".json", ".parquet")
@@ -111,11 +112,19 @@ def as_json(answers: Answers) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_answers(answers: Answers, path: Path) -> None:
-    """Write a file of the format that its name ends with (FORMATS). Raises InvalidInput for another
-    one, and for a file that cannot be written."""
+def check_output(path: Path, model: Path, queries: Path) -> None:
+    """Raises InvalidInput for a file that answers are not written to: of another format, the
+    queries' own, or one of the model's."""
     if path.suffix not in FORMATS:
         raise InvalidInput(f"{path}: answers are written as {', '.join(FORMATS)}")
+    kept = (queries, facts_path(model), *card_paths(model))
+    if path.exists() and any(one.exists() and path.samefile(one) for one in kept):
+        raise InvalidInput(f"{path} holds what is answered, or the model: choose another name")
+
+
+def write_answers(answers: Answers, path: Path) -> None:
+    """Write a file of the format that its name ends with (FORMATS). Raises InvalidInput for a file
+    that cannot be written."""
     try:
         if path.suffix == ".parquet":
             _write_parquet(answers, path)

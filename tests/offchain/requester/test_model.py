@@ -30,7 +30,7 @@ from fedpact.requester import model_file
 from fedpact.requester.decisions import Decisions
 from fedpact.requester.draft import Draft
 from fedpact.requester.model import Model
-from fedpact.requester.model_file import FetchedModel
+from fedpact.requester.model_file import FetchedModel, facts_path
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
 from tests.support.specifications import specification
@@ -355,8 +355,12 @@ def test_arrays_and_images_are_answered(tmp_path: Path) -> None:
 def test_answers_that_cannot_be_written_are_refused(
     model: Model, frame: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The queries were replaced by their answers, and a model's description by anything."""
     frame.to_csv(tmp_path / "q.csv", index=False)
+    files = {one: one.read_bytes() for one in (tmp_path / "q.csv", facts_path(model.path))}
     for output, more, said in (
+        ("q.csv", [], "holds what is answered, or the model: choose another name"),
+        (str(facts_path(model.path)), [], "choose another name"),
         ("a.xlsx", [], "answers are written as .csv, .json, .parquet"),
         ("no/a.csv", [], "No such file"),
         ("a.csv", ["--id", "serial"], "no column 'serial'"),
@@ -367,3 +371,4 @@ def test_answers_that_cannot_be_written_are_refused(
             run([*arguments, "--output", str(tmp_path / output), *more])
         assert ended.value.code in (2, 4)
         assert said in capsys.readouterr().err
+    assert files == {one: one.read_bytes() for one in files}
