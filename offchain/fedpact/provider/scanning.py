@@ -44,16 +44,14 @@ class Scanning:
             if chunk.first <= state.block:
                 ctx.cache.clear()
             events = [(one.block, one.log_index, one.name, _kept(one)) for one in chunk.events]
-
-            self._reconciliation.saw(chunk.events)
             block, block_hash = chunk.first - 1, ""
             if chunk.end is not None:
                 block, block_hash = chunk.end.block_number, chunk.end.block_hash
-            state.ingest(events, block, block_hash, chunk.first)
-            for one in chunk.events:
-                request = request_of(one.args)
-                if request is not None:
-                    self._backoffs.done(request)
+            fresh = state.ingest(events, block, block_hash, chunk.first)
+            # Those that were read again say nothing new.
+            self._reconciliation.saw(one for one in chunk.events if request_of(one.args) in fresh)
+            for request in fresh:
+                self._backoffs.done(request)
             if self._is_stopping():
                 return
 

@@ -25,6 +25,11 @@ from fedpact.types.deployment import Deployment
 
 log = logging.getLogger(__name__)
 
+_KNOWN = (
+    "SELECT 1 FROM events WHERE block = ? AND log_index = ? AND name = ? AND request IS ?"
+    " AND args = ?"
+)
+
 
 class Participation(StrEnum):
     """How this provider takes part in a request."""
@@ -107,23 +112,24 @@ class ProviderState(Closing):
         block: int,
         block_hash: str,
         first: int | None = None,
-    ) -> None:
-        """Replace what is known of blocks `first` (None: the next) to `block`, and all later ones.
+    ) -> set[int]:
+        """Replace what is known of blocks `first` (None: the next) to `block`, and all later ones;
+        the requests of which an event was not known.
 
-        `events`: (block, log index, name, arguments). The checkpoint moves in the same transaction:
-        all or nothing. What a reorganisation took away goes with it: events, requests, votes, and
-        that a request had ended.
+        `events`: (block, log index, name, arguments), also of earlier blocks. The checkpoint moves
+        in the same transaction: all or nothing. What a reorganisation took away goes with it:
+        events, requests, votes, and that a request had ended.
         """
         stored = set[int | str | None]()
         with self._file.transaction():
             forgotten = self._forget(self.block + 1 if first is None else first)
             for at, index, name, args in events:
                 request = request_of(args)
+                row = (at, index, name, request, json.dumps(args, default=_hex))
+                if self._file.rows(_KNOWN, row):
+                    continue
                 stored |= {name} if request is None else {name, request}
-                self._file.change(
-                    "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
-                    (at, index, name, request, json.dumps(args, default=_hex)),
-                )
+                self._file.change("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)", row)
                 if name == "RequestCreated":
                     self._file.change(
                         "INSERT OR IGNORE INTO requests (id, standing, reason) VALUES (?, ?, '')",
@@ -140,6 +146,7 @@ class ProviderState(Closing):
                     f" (SELECT block FROM ends ORDER BY block DESC LIMIT {CHECKPOINTS})"
                 )
         self._versions.update({None} if forgotten else stored)
+        return {one for one in stored if isinstance(one, int)}
 
     def _forget(self, first: int) -> bool:
         self._file.change("DELETE FROM ends WHERE block >= ?", (first,))

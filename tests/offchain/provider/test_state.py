@@ -51,6 +51,20 @@ def test_events_are_taken_all_or_none(state: ProviderState) -> None:
     assert state.open_requests() == []
 
 
+def test_events_that_are_read_again_are_nothing_new(state: ProviderState) -> None:
+    """Each block's events are read again with the next two: a request's history was decoded three
+    times for each event, and compared with the ledger as often."""
+    assert state.ingest([created(6, 1)], 6, "0xb6") == {1}
+    before = state.version(1)
+    late = (6, 1, "Joined", {"request": 2, "digest": b"\x01"})
+    assert state.ingest([created(6, 1), late, created(7, 3)], 7, "0xb7") == {2, 3}
+    assert state.version(1) == before
+    assert state.ingest([created(6, 1), late, created(7, 3)], 8, "0xb8") == set()
+    assert len(state.events_of(1)) == 1
+    changed = (7, 0, "RequestCreated", {"request": 4, "terms": {}})
+    assert state.ingest([changed], 7, "0xc7", first=7) == {4}
+
+
 def test_events_reverted_by_a_reorganisation_are_dropped(state: ProviderState) -> None:
     state.ingest([created(6, 1), created(9, 2)], 9, "0xb9")
     state.decide(1, Participation.JOINED, "joined")
