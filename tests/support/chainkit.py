@@ -7,8 +7,8 @@ time that it asked for.
 
 from __future__ import annotations
 
-import socket
-import subprocess
+import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,15 +26,17 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
-from fedpact.child import end_with_parent
+from fedpact.chain.devnet import find_anvil
+from fedpact.child import ChildProcess
 from scripts.compile import DEPLOYED, compile_contracts, current_contracts
 from tests.support.direct_contract import direct_contract
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
 GAS_LIMIT = 12_000_000
 FUNDS = 10**24
+LISTENING = re.compile(r"Listening on (\S+:\d+)")
 
 Address = str | LocalAccount
 
@@ -74,27 +76,17 @@ def local_accounts(number: int) -> list[LocalAccount]:
 @contextmanager
 def anvil_process() -> Iterator[str]:
     """A fresh Anvil on a free port without gas prices; gives its URL and ends it afterwards."""
-    binary = next((ROOT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(str(binary), "--port", str(port), "--accounts", "1", "--auto-impersonate"),
-        *("--gas-price", "0", "--block-base-fee-per-gas", "0", "--silent"),
-    ]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=end_with_parent,
-    ) as process:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(str(find_anvil()), "--port", "0", "--accounts", "1", "--auto-impersonate"),
+            *("--gas-price", "0", "--block-base-fee-per-gas", "0"),
+            *("--cache-path", str(Path(folder) / "states")),
+        ]
+        child = ChildProcess.start(command, Path(folder) / "anvil.log")
         try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(HTTPProvider(url).is_connected, "anvil does not answer")
-            yield url
+            yield f"http://{child.wait_for(LISTENING, PATIENCE)[1]}"
         finally:
-            process.terminate()
-            process.wait(PATIENCE)
+            child.stop()
 
 
 class Chain:
