@@ -1,5 +1,7 @@
 """Clipped sums in one backward pass: against one example at a time, and what is refused."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 import torch
 from torch import nn
@@ -71,23 +73,28 @@ def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
     y = torch.randint(0, 10, (BLOCK,), generator=generator)
     others = torch.randn(BLOCK, *shape, generator=generator)
 
-    def alone(block: torch.Tensor, targets: torch.Tensor, index: int) -> dict[str, torch.Tensor]:
+    def alone(
+        block: torch.Tensor, targets: torch.Tensor, indices: Iterable[int]
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        """What each of these examples contributes."""
         seen, terms, norms = _backward(module, block, targets, summed)
-        factors = torch.zeros(BLOCK)
-        factors[index] = float(1 / norms[index])
-        with torch.no_grad():
-            return {
-                f"{one.name}.{kind}": value
-                for one, (_, weighted, _) in zip(seen, terms, strict=True)
-                for kind, value in zip(("weight", "bias"), weighted(factors, None), strict=True)
-            }
+        for index in indices:
+            factors = torch.zeros(BLOCK)
+            factors[index] = float(1 / norms[index])
+            with torch.no_grad():
+                yield {
+                    f"{one.name}.{kind}": value
+                    for one, (_, weighted, _) in zip(seen, terms, strict=True)
+                    for kind, value in zip(("weight", "bias"), weighted(factors, None), strict=True)
+                }
 
-    expected = alone(x, y, 7)
-    for index in range(BLOCK):
+    [expected] = alone(x, y, [7])
+    for first in range(4):  # each index has the example in one of four blocks
+        indices = range(first, BLOCK, 4)
         block, targets = others.clone(), y.flip(0).clone()
-        block[index], targets[index] = x[7], y[7]
-        found = alone(block, targets, index)
-        assert all(torch.equal(found[name], one) for name, one in expected.items()), index
+        block[first::4], targets[first::4] = x[7], y[7]
+        for index, found in zip(indices, alone(block, targets, indices), strict=True):
+            assert all(torch.equal(found[name], one) for name, one in expected.items()), index
 
 
 def test_one_example_moves_the_sum_by_the_norm_at_most() -> None:

@@ -224,20 +224,26 @@ def test_class_weights_move_the_fit_and_not_the_calibration() -> None:
         assert found.mean() == pytest.approx(y.mean(), abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["oblivious-trees", "generalised-linear"])
-def test_regressions_learn_means_quantiles_and_counts(name: str) -> None:
-    generator, values = np.random.default_rng(0), rows(4000, 6)
+@pytest.mark.parametrize(
+    ("name", "parameters", "rate"),
+    [("oblivious-trees", {"trees": 20, "depth": 4}, 3.0), ("generalised-linear", {}, 0.1)],
+    ids=["oblivious-trees", "generalised-linear"],
+)
+def test_regressions_learn_means_quantiles_and_counts(
+    name: str, parameters: dict[str, int], rate: float
+) -> None:
+    generator, values = np.random.default_rng(0), rows(2500, 6)
     x = encoded(COLUMNS, values)
     mean = 1 + values[4] / 2
-    rate = 3.0 if name == "oblivious-trees" else 0.1
-    local = {"steps": 200, "learning_rate": rate, "momentum": 0.9}
+    local = {"steps": 100, "learning_rate": rate, "momentum": 0.9}
     counts = generator.poisson(2 * mean).astype(np.float32) / 2  # in units of the scale
     for loss in ("squared", "poisson"):
-        spec = spec_of(name, {"loss": loss}, local=local, **NUMBERS)
+        spec = spec_of(name, {"loss": loss, **parameters}, local=local, **NUMBERS)
         found = family_of(spec).predict(spec, trained(spec, x, counts), x)[:, 0]
         assert np.abs(found - mean).mean() < 0.3, loss
-    spread = (mean + generator.normal(size=4000)).astype(np.float32)
-    spec = spec_of(name, {"loss": "quantile", "quantile": 0.9}, local=local, **NUMBERS)
+    spread = (mean + generator.normal(size=2500)).astype(np.float32)
+    asked = {"loss": "quantile", "quantile": 0.9, **parameters}
+    spec = spec_of(name, asked, local=local, **NUMBERS)
     found = family_of(spec).predict(spec, trained(spec, x, spread), x)[:, 0]
     assert (spread <= found).mean() == pytest.approx(0.9, abs=0.03)
 

@@ -65,7 +65,7 @@ def test_sum_and_count_together_show_a_record_as_much_as_stated(name: str) -> No
 
 
 def test_the_least_secure_sum_shows_a_record_as_much_as_stated() -> None:
-    found = audit_draws(SOFTMAX, AuditedMode.SECURE, draws=400, noise=SeededNoise(9))
+    found = audit_draws(SOFTMAX, AuditedMode.SECURE, draws=200, noise=SeededNoise(9))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
     with pytest.raises(InvalidInput, match="not by canaries"):
@@ -80,7 +80,7 @@ def test_noise_of_one_member_less_is_detected(monkeypatch: pytest.MonkeyPatch) -
         return real(training) if training.dataset.x.size else 0 * real(training)
 
     monkeypatch.setattr(draws, "member_integers", quiet)
-    assert not audit_draws(SOFTMAX, AuditedMode.SECURE, draws=1_000, noise=SeededNoise(9)).holds
+    assert not audit_draws(SOFTMAX, AuditedMode.SECURE, draws=500, noise=SeededNoise(9)).holds
 
 
 def test_a_count_without_noise_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_a_count_without_noise_is_detected(monkeypatch: pytest.MonkeyPatch) -> N
         return float((norms <= clipping_norm).sum()) / expected_batch
 
     monkeypatch.setattr(QuantileClipping, "noised_share", raw)
-    assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9)).holds
+    assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=200, noise=SeededNoise(9)).holds
 
 
 def test_an_uncharged_count_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) ->
     found = audit_draws(name, draws=200, noise=SeededNoise(12))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
-    assert not audit_draws(name, draws=1_000, noise=Halved(13)).holds
+    assert not audit_draws(name, draws=600, noise=Halved(13)).holds
     with pytest.raises(InvalidInput, match="not by canaries"):
         audit(name, Check.CANARIES)
 
@@ -135,7 +135,7 @@ def test_without_noise_the_record_is_certain() -> None:
 
 
 def test_halved_noise_is_detected() -> None:
-    found = audit_draws(SOFTMAX, draws=1_000, noise=Halved(2))
+    found = audit_draws(SOFTMAX, draws=300, noise=Halved(2))
     assert not found.holds
     assert found.measured == pytest.approx(2 * found.stated, abs=0.3)
 
@@ -152,7 +152,7 @@ def test_missing_clipping_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_papers_claim_is_refuted() -> None:
-    found = audit_draws(SOFTMAX, AuditedMode.PAPER, draws=300, noise=SeededNoise(4))
+    found = audit_draws(SOFTMAX, AuditedMode.PAPER, draws=200, noise=SeededNoise(4))
     assert not found.holds
     assert found.measured is not None
     assert found.measured > 2 * found.stated
