@@ -21,7 +21,10 @@ COLOURS = 200
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, dashboard_world(Path(folder)) as world:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dashboard_world(Path(folder), asking=True) as world,
+    ):
         world.running.submit(0, 2)
         with chromium() as browser:
             for scheme, viewport, name, path in shots(world):
@@ -37,7 +40,9 @@ def shots(world: DashboardWorld) -> list[tuple[str, dict[str, int], str, str]]:
         ("light", DESKTOP, "request", running),
         ("light", DESKTOP, "votes", f"{running}#votes"),
         ("dark", DESKTOP, "request-dark", finished),
+        ("light", DESKTOP, "declines", f"/requests/{world.open.id}"),
         ("light", DESKTOP, "money", f"{finished}#money"),
+        ("light", DESKTOP, "member", f"{finished}/members/{member}"),
         ("light", DESKTOP, "audit", f"{finished}/audit"),
         ("light", DESKTOP, "privacy", f"{running}#task"),
         ("light", DESKTOP, "participant", f"/participants/{member}"),
@@ -61,6 +66,8 @@ def take(
     if path == "/provider":
         log_in(page, world.token)
     page.locator("#live.on").wait_for()
+    if name == "declines":
+        page.locator("#declines tbody tr").wait_for()
     file = FOLDER / f"{name}.png"
     page.screenshot(path=str(file))
     context.close()

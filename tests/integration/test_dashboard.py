@@ -101,6 +101,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, shown: DashboardWorld) 
 def questions(shown: DashboardWorld) -> list[tuple[str, str, str]]:
     """Those of docs/dashboard.md: address, and what answers, as a selector with a text in it."""
     running, finished = f"/requests/{shown.running.id}", f"/requests/{shown.finished}"
+    maker = shown.world.accounts[0].address
     return [
         ("/?which=open", ".card", "epsilon 4"),
         ("/?search=vibration", ".card h2", "Bearing faults"),
@@ -109,13 +110,14 @@ def questions(shown: DashboardWorld) -> list[tuple[str, str, str]]:
         (running, "#now", "0.1900 target 0.0700"),
         (f"{running}?round=2", "#round tbody tr:nth-child(3)", "outside the band"),
         (f"{running}?round=2#votes", ".outside", "0.27"),
-        (f"{finished}#money", "#money tbody:last-of-type", "held by the market"),
+        (f"{finished}#money", "#money tbody:last-of-type tr:last-child", "held by the market"),
+        (f"{finished}/members/{maker}", "#rounds tbody tr >> nth=0", "submitted"),
         (f"{finished}/audit", ".over", "nothing fails"),
         (f"{running}#task", "#task .foreign", "No resale"),
         (f"{running}#privacy", "#privacy ul >> nth=1", "lifetime budget"),
         (f"{finished}#card", "#card .facts", "Error, as voted"),
         (f"/requests/{shown.open.id}", "#declines", "request status"),
-        (f"/participants/{shown.world.accounts[0].address}", "#now", "Earned"),
+        (f"/participants/{maker}", "#now", "Earned"),
         ("/provider", "#now", "Budget forecast"),
         ("/provider", "#duties tbody tr >> nth=0", "is not among"),
         ("/network", "#nodes", "content store"),
@@ -172,6 +174,13 @@ def test_every_figure_links_to_what_proves_it(watched: Watched, shown: Dashboard
             assert client.get(address).status_code == expected, address
 
 
+UNCOVERED = """(one) => {
+  const box = one.getBoundingClientRect();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  return one.contains(document.elementFromPoint(x, y));
+}"""
+
+
 def test_answers_are_on_the_first_screen(browser: Browser, shown: DashboardWorld) -> None:
     width, height = 1280, 800
     context = context_of(browser, viewport={"width": width, "height": height})
@@ -185,6 +194,7 @@ def test_answers_are_on_the_first_screen(browser: Browser, shown: DashboardWorld
         assert box is not None
         assert box["y"] >= 0, address
         assert box["y"] + box["height"] <= height, address
+        assert found.evaluate(UNCOVERED), address  # nor cut off by a list that scrolls
     context.close()
     assert watched.problems == []
 

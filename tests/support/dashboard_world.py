@@ -117,9 +117,13 @@ class DashboardWorld:
 
 
 @contextmanager
-def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
-    """Everything, with the dashboard serving; daemons are stopped once their request is over."""
+def dashboard_world(folder: Path, *, asking: bool = False) -> Iterator[DashboardWorld]:
+    """Everything, with the dashboard serving; daemons are stopped once their request is over.
+
+    asking: the daemons go on, and the dashboard asks them why they stay out.
+    """
     with running_world(folder, providers=PROVIDERS, rounds=ROUNDS) as world:
+        world.exchanging = asking
         for number in range(PROVIDERS):
             world.serve(number)
         world.network.wait_until_serving()
@@ -127,8 +131,9 @@ def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
         world.follow(finished, world.settled(finished))
         shown = _with_requests(world, finished)
         world.wait_until_all_say(f"request {shown.open.id}")
-        world.network.stop_daemons()
-        dashboard = serve_dashboard(world)
+        if not asking:
+            world.network.stop_daemons()
+        dashboard = serve_dashboard(world, *(["--ask-providers", "all"] if asking else []))
         try:
             shown.url = dashboard.wait_for(SERVING, 60)[1]
             yield shown
@@ -150,12 +155,12 @@ def _with_requests(world: World, finished: int) -> DashboardWorld:
     return shown
 
 
-def serve_dashboard(world: World) -> ChildProcess:
+def serve_dashboard(world: World, *options: str) -> ChildProcess:
     """With the first provider's own page, behind a token."""
     folder = world.network.folder
     own = ["--own", "--policy", str(folder / "policy-1.toml")]
     own += ["--log", str(folder / "provider-1.log")]
-    command = [*dashboard_command(folder / "provider-1.toml"), *own]
+    command = [*dashboard_command(folder / "provider-1.toml"), *own, *options]
     return ChildProcess.start(command, folder / "dashboard.log")
 
 

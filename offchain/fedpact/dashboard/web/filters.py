@@ -36,7 +36,7 @@ def install(environment: Environment, links: Links) -> None:
         tx_url=links.transaction,
         cid_url=links.content,
         account_url=links.account,
-        contract_url=lambda at: f"{links.explorer}/address/{at}" if links.explorer else "",
+        explorer_url=lambda at: f"{links.explorer}/address/{at}" if links.explorer else "",
         standalone=not links.pages,
         ETHER=ETHER,
         INVALID=INVALID,
