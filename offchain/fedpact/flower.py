@@ -111,9 +111,9 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
         sees the request can read them. `timeout`: most seconds that a round's training takes,
         `windows.submit`; None: as in the draft. `train_config` (ConfigRecord): settings that each
         message of training has; they are published. `evaluate_config`: none may be given.
-        `evaluate_fn`: called with round 0 and the first arrays before anything is paid, unless
-        an earlier request is gone on with, and with the last round and the final ones: a requester
-        sees no model in between.
+        `evaluate_fn`: called with round 0 and the first arrays before anything is paid (not by a
+        start that goes on with an earlier request), and with the last round and the final arrays: a
+        requester sees no model in between.
 
         In the result: `arrays`, the delivered model; `evaluate_metrics_clientapp`, the global
         model's measure by round, the median of what the members' ClientApps measured on the

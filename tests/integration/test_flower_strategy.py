@@ -50,6 +50,9 @@ PAY = "0.5 ether"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     yield tmp_path
+    for name, one in list(sys.modules.items()):
+        if str(getattr(one, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]  # an app's, or what stands in for a library
     host_of.cache_clear()
     package_of_app.cache_clear()
 
@@ -293,13 +296,9 @@ class Unused:
 
 
 def imported(module: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A quickstart's ServerApp, in this process as Flower would run it; forgotten afterwards."""
+    """A quickstart's ServerApp, in this process as Flower would run it."""
     for name in ("flwr_datasets", "flwr_datasets.partitioner"):
         monkeypatch.setitem(sys.modules, name, None)
     stand_in()
-    package = module.partition(".")[0]
-    for name in (package, f"{package}.task", module):
-        monkeypatch.setitem(sys.modules, name, None)
-        del sys.modules[name]
     __import__(module)
     return sys.modules[module]
