@@ -359,6 +359,62 @@ def test_a_cache_on_disk_gives_no_group_the_records_of_another(
     assert list((folder / "tmp").iterdir()) == []
 
 
+SEARCHING = """
+import numpy as np
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+
+def count(wanted):
+    found = 0
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+        for line in maps:
+            span, rights = line.split()[:2]
+            if rights.startswith("rw"):
+                first, last = (int(one, 16) for one in span.split("-"))
+                try:
+                    memory.seek(first)
+                    found += memory.read(last - first).count(wanted)
+                except OSError:
+                    pass
+    return found
+
+@app.train()
+def train(msg, context):
+    with np.load(context.node_config["data-path"]) as file:
+        own = int(file["y"][0])
+    other = own ^ 1
+    value = msg.content["arrays"]["w"].numpy().copy()
+    value[:2] = [count(other.to_bytes(8, "little")), count(np.float32(other).tobytes() * 2)]
+    value[2:] = own  # which the other message looks for, twice in a row
+    record = ArrayRecord({"w": type(msg.content["arrays"]["w"])(value)})
+    return Message(RecordDict({"arrays": record}), reply_to=msg)
+"""
+
+
+def test_no_memory_holds_what_another_message_had(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An array that an app does not fill (`np.empty`) has what was in memory before: that held
+    thousands of the former group's records, and its update."""
+    pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
+    (folder / "searching_app.py").write_text(SEARCHING)
+    monkeypatch.syspath_prepend(folder)
+    host = Host(App("searching_app:app", ""))
+    start: Model = {"w": np.zeros(4, np.float32)}
+    try:
+        for number, examples in ((0, 3000), (1, 5), (0, 200), (1, 9000), (0, 7), (1, 7)):
+            x, y = np.zeros((examples, 2)), np.full(examples, 703_710 + number)
+            records = Records(x, y, (), "image", "label", False)
+            job = Train(ARRAYS, start, "", 1, records, seed=5, seconds=30)
+            found = decode(host.ask(job), template_of(ARRAYS, 1e6))["w"]
+            # What it looks for is itself there, in a few copies.
+            assert max(found[:2]) < 5
+    finally:
+        host.end()
+
+
 def test_nothing_is_left_of_processes_that_are_killed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,27 +2,30 @@
 
 An app is code of a third party, so it runs in none of fedpact's own processes: not with the
 daemon's keys, nor in a worker that holds the records of all groups. Its process imports the app,
-computes nothing, and forks for each message; so nothing that the app keeps in memory (caches, the
-state of random generators) passes from one message to the next. What it writes into its home, and
-where caches and temporary files belong, does not either: they are in a folder of the process's own,
-from before the import on, since libraries read there where that is; each fork finds it as the
-import left it.
+computes nothing, and forks for each message, which the fork alone reads; so nothing that the app
+keeps in memory (caches, the state of random generators) passes from one message to the next. What
+it writes into its home, and where caches and temporary files belong, does not either: they are in a
+folder of the process's own, from before the import on, since libraries read there where that is;
+each fork finds it as the import left it.
 """
 
 import math
 import os
+import pickle
+import socket
 import subprocess
 import sys
 import threading
 import time
 from functools import lru_cache
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
 from fedpact.child import start_with_parent
 from fedpact.errors import TrainingFailed, UnknownFamily
+from fedpact.learning.artefact import encode
 from fedpact.learning.flower.folder import Folder
-from fedpact.learning.flower.jobs import App, AppFailed, Job
+from fedpact.learning.flower.jobs import App, AppFailed, Evaluate, Job, Train
 from fedpact.learning.packages import installed_app, package_of_app
 from fedpact.types.local_training import SLACK_SECONDS, START_SECONDS
 
@@ -32,6 +35,13 @@ MAX_TOLD = 500
 """Characters of what is said of a failure."""
 DONE, FAILED = b"\x01", b"\x00"
 """First byte of an answer."""
+LENGTH_BYTES = 8
+"""Of an answer's length, before it."""
+READ_BYTES = 2**20
+FRAME_BYTES = 2**16
+"""Of an answer besides its values."""
+MAX_ANSWER = 2**31
+"""Bytes, of an answer whose size nobody knows beforehand."""
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 """Of the environment: nothing that may be a secret."""
@@ -89,10 +99,12 @@ class Host:
         """
         with self._lock:
             try:
-                line = self._sent(job, by)
-                if not line.poll(_left(by, job.seconds + SLACK_SECONDS)):
+                line, answers = self._sent(job, by)
+                until = time.monotonic() + _left(by, job.seconds + SLACK_SECONDS)
+                answer = _read(answers, until, _most(job))
+                if not line.poll(_left(until)):
                     raise AppFailed(f"no answer within {job.seconds:g} s")
-                answer = line.recv_bytes()
+                line.recv_bytes()  # that nothing of the message is left
             except (AppFailed, EOFError, OSError) as error:
                 self._end()
                 raise AppFailed(str(error) or "its process ended") from error
@@ -104,16 +116,15 @@ class Host:
         with self._lock:
             self._end()
 
-    def _sent(self, job: Job, by: float) -> Connection:
-        """The line on which the answer comes."""
+    def _sent(self, job: Job, by: float) -> tuple[Connection, int]:
+        """The line to the process that got the job, and the descriptor with the answer."""
         line = self._started(by)
         try:
-            line.send(job)
+            return line, _hand_over(job, line)
         except ConnectionError:  # it had ended, so it has seen nothing
             self._end()
             line = self._started(by)
-            line.send(job)
-        return line
+            return line, _hand_over(job, line)
 
     def _started(self, by: float) -> Connection:
         if self._process is not None and self._process.poll() is None:
@@ -204,7 +215,52 @@ class Host:
         self._line = self._process = self._folder = None
 
 
-def _left(by: float, most: float) -> float:
+def _hand_over(job: Job, line: Connection) -> int:
+    """Give a job to the app's process; the descriptor from which to read the answer. Raises
+    OSError."""
+    ours, theirs = os.pipe()
+    try:
+        # The process passes these on to its fork, and holds no records itself.
+        with open(os.memfd_create("job"), "w+b") as file:
+            pickle.dump(job, file)
+            file.flush()
+            line.send(job.seconds)
+            with socket.fromfd(line.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as taker:
+                socket.send_fds(taker, [b"j"], [file.fileno(), theirs])
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return ours
+
+
+def _most(job: Job) -> int:
+    """Bytes of the longest answer."""
+    if isinstance(job, Train):
+        return FRAME_BYTES + 2 * len(encode(job.model))
+    return FRAME_BYTES if isinstance(job, Evaluate) else MAX_ANSWER
+
+
+def _read(answers: int, until: float, most: int) -> bytes:
+    """What a fork answers, whatever else holds its pipe open. A failure if it does not in time, or
+    with more than `most` bytes."""
+    found = bytearray()
+    try:
+        while (left := _left(until)) > 0:
+            part = os.read(answers, READ_BYTES) if wait([answers], left) else b""
+            found += part
+            size = int.from_bytes(found[:LENGTH_BYTES], "little")
+            if not part or (len(found) >= LENGTH_BYTES and size > most):
+                break
+            if len(found) >= LENGTH_BYTES + size:
+                return bytes(found[LENGTH_BYTES : LENGTH_BYTES + size])
+    finally:
+        os.close(answers)
+    return FAILED + b"it ended without an answer, or took too long"
+
+
+def _left(by: float, most: float = math.inf) -> float:
     return max(0.0, min(most, by - time.monotonic()))
 
 

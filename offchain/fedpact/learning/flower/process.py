@@ -3,15 +3,15 @@
 import ctypes
 import json
 import os
+import pickle
 import random
 import resource
-import select
 import signal
+import socket
 import sys
-import time
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from flwr.serverapp import ServerApp
 from fedpact.child import end_with_parent
 from fedpact.learning.artefact import encode
 from fedpact.learning.flower.folder import home_in, keep_imported, remove, renew_home
-from fedpact.learning.flower.host import DONE, FAILED
+from fedpact.learning.flower.host import DONE, FAILED, LENGTH_BYTES
 from fedpact.learning.flower.jobs import App, AppFailed, Describe, Evaluate, Job, Train
 from fedpact.learning.flower.messages import described, evaluated, trained
 from fedpact.learning.flower.serving import stand_in
@@ -32,13 +32,6 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 MEMORY_MB = 4096
 """Of an app that measures, and each of its forks, in 2^20 bytes: the same for all judges."""
-READ_BYTES = 2**20
-LENGTH_BYTES = 8
-"""Of an answer's length, before it."""
-FRAME_BYTES = 2**16
-"""Of an answer besides its values."""
-MAX_ANSWER = 2**31
-"""Bytes, of an answer whose size nobody knows beforehand."""
 
 
 def main(descriptor: int, folder: str) -> None:
@@ -66,14 +59,25 @@ def _serve(descriptor: int, folder: Path) -> None:
         kept = _children()
         line.send_bytes(DONE)
         while True:
-            job: Job = line.recv()
-            try:
-                answer = _forked(app, client, job, line, folder)
-            finally:
-                _end_orphans(kept)
-                renew_home(folder)  # no record stays longer than it must
-            line.send_bytes(answer)
-            del job
+            seconds: float = line.recv()
+            job, answers = _received(line)
+            child = os.fork()
+            if child == 0:
+                line.close()
+                _child(app, client, folder, job, answers)
+            os.close(job)
+            os.close(answers)
+            _end(child, seconds)
+            _end_orphans(kept)
+            renew_home(folder)  # no record stays longer than it must
+            line.send_bytes(DONE)
+
+
+def _received(line: Connection) -> list[int]:
+    """Descriptors of a job, which only the fork reads, and of where it writes the answer: what this
+    process has held, all later forks could find in their memory."""
+    with socket.fromfd(line.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as taken:
+        return list(socket.recv_fds(taken, 1, 2)[1])
 
 
 def _restrain() -> None:
@@ -88,24 +92,18 @@ def _restrain() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _forked(app: App, client: Any, job: Job, line: Connection, folder: Path) -> bytes:
-    ours, theirs = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(ours)
-        line.close()
-        _child(app, client, job, folder, theirs)
-    os.close(theirs)
+def _end(child: int, seconds: float) -> None:
+    """End a fork, and what is in its group, once it has ended by itself or the time is over."""
+    ended = os.pidfd_open(child)
     try:
-        found = _read(ours, time.monotonic() + job.seconds, _most(job))
+        wait([ended], seconds)
     finally:
-        os.close(ours)
+        os.close(ended)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child, signal.SIGKILL)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    return found or FAILED + b"it ended without an answer, or took too long"
 
 
 def _children() -> set[int]:
@@ -128,12 +126,16 @@ def _end_orphans(kept: set[int]) -> None:
                 os.waitpid(one, 0)
 
 
-def _child(app: App, client: Any, job: Job, folder: Path, answers: int) -> None:
+def _child(app: App, client: Any, folder: Path, jobs: int, answers: int) -> None:
+    job: Job | None = None
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         end_with_parent(signal.SIGKILL)  # an app may ignore SIGTERM
         os.chdir(home_in(folder))
+        with open(jobs, "rb") as file:
+            file.seek(0)
+            job = pickle.load(file)
         _seed(job.seed)
         found = DONE + _answer(app, client, job)
     except BaseException as error:  # noqa: BLE001 - whatever a stranger's code raises
@@ -152,28 +154,6 @@ def _answer(app: App, client: Any, job: Job) -> bytes:
         return json.dumps(evaluated(app, client, job)).encode()
     header, model = described(app, _named(job.server, ServerApp))
     return json.dumps(header).encode() + b"\n" + encode(model)
-
-
-def _most(job: Job) -> int:
-    if isinstance(job, Train):
-        return FRAME_BYTES + 2 * len(encode(job.model))
-    return FRAME_BYTES if isinstance(job, Evaluate) else MAX_ANSWER
-
-
-def _read(descriptor: int, deadline: float, most: int) -> bytes:
-    """The answer that the child writes, whatever else holds its pipe open; empty if it does not in
-    time, or if it is longer than `most`."""
-    found = bytearray()
-    while (left := deadline - time.monotonic()) > 0:
-        ready, _, _ = select.select([descriptor], [], [], left)
-        part = os.read(descriptor, READ_BYTES) if ready else b""
-        found += part
-        size = int.from_bytes(found[:LENGTH_BYTES], "little")
-        if not part or (len(found) >= LENGTH_BYTES and size > most):
-            break
-        if len(found) >= LENGTH_BYTES + size:
-            return bytes(found[LENGTH_BYTES : LENGTH_BYTES + size])
-    return b""
 
 
 def _named(path: str, kind: type[T]) -> T:
