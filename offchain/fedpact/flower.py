@@ -48,9 +48,13 @@ SAID_BY_START = ("rounds", "initial_model", "seed")
 PARAMETERS_SAID_BY_START = ("server", "arrays")
 """Likewise, of `family.parameters`."""
 FIRST_ARRAYS = "initial_arrays.safetensors"
-OWN_TO_A_REQUEST = frozenset({"initial_model", "evaluation", "features", "metric"})
-"""Fields of a specification that differ between two requests for the same, or follow from the
-evaluation set."""
+OWN_TO_A_REQUEST: dict[str, Any] = {
+    "initial_model": True,
+    "evaluation": True,
+    "features": {"columns"},
+}
+"""Parts of a specification that two starts of one ServerApp need not have in common: random first
+arrays, and what is filled in from the evaluation set."""
 
 log = logging.getLogger("flwr")
 """Flower's own, so that progress is shown where that of its strategies is."""
@@ -84,7 +88,7 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
         family or with what `start` says.
         """
         self._market, self._evaluation, self._pay = market, evaluation, pay
-        self._draft = _checked(draft if isinstance(draft, Draft) else Draft.read(draft), run_config)
+        self._draft = _checked(draft, run_config)
         self._request_id = request_id
         self.request: Request | None = None
         """What `start` publishes or goes on with: rounds, votes, model card, audit."""
@@ -270,8 +274,12 @@ class _Arrays:
         )
 
 
-def _checked(draft: Draft, run_config: Mapping[str, Any] | None) -> Draft:
+def _checked(draft: Draft | Path | str, run_config: Mapping[str, Any] | None) -> Draft:
     """With the settings of the run. Raises InvalidInput."""
+    if isinstance(draft, Path | str):
+        draft = Draft.read(draft)
+    if not isinstance(draft, Draft):
+        raise InvalidInput(f"draft: a Draft or the path of a file is needed, not {draft!r}")
     family = draft.fields.get("family")
     parameters = family.get("parameters") if isinstance(family, Mapping) else None
     if not isinstance(family, Mapping) or family.get("name") != "flower":
@@ -310,9 +318,7 @@ def _config(name: str, given: Any) -> str:
 
 def _differing(one: "Specification", other: "Specification") -> list[str]:
     """Fields in which two requests ask for something else."""
-    found, asked = (
-        spec.model_dump(mode="json", exclude=set(OWN_TO_A_REQUEST)) for spec in (one, other)
-    )
+    found, asked = (spec.model_dump(mode="json", exclude=OWN_TO_A_REQUEST) for spec in (one, other))
     return [name for name in found if found[name] != asked[name]]
 
 

@@ -21,7 +21,7 @@ pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
 
 from flwr.app import Array, ArrayRecord, ConfigRecord
 
-from fedpact.flower import Strategy, _Arrays
+from fedpact.flower import Strategy, _Arrays, _differing
 
 FIELDS: dict[str, Any] = {
     "title": "Flower",
@@ -98,6 +98,23 @@ def asked(made: Strategy, **options: Any) -> Draft:
 def test_a_draft_that_says_what_start_says_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         strategy(**fields)
+
+
+def test_a_draft_that_is_none_is_refused() -> None:
+    for given in (FIELDS, None):
+        with pytest.raises(InvalidInput, match="draft: a Draft or the path of a file is needed"):
+            Strategy(Market(), given, None, pay="1 ether")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"draft none\.toml: No such file"):
+        Strategy(Market(), "none.toml", None, pay="1 ether")  # type: ignore[arg-type]
+
+
+def test_starts_for_the_same_differ_in_first_arrays_and_evaluation_set_alone() -> None:
+    spec = asked(strategy()).specification
+    features = spec.features.model_copy(update={"columns": ("a", "b", "c")})
+    again = spec.model_copy(update={"initial_model": "other", "features": features})
+    assert _differing(again, spec) == []
+    wider = asked(strategy(features={"shape": [4]}), num_rounds=3).specification
+    assert _differing(wider, spec) == ["features", "rounds"]
 
 
 @pytest.mark.parametrize(
