@@ -150,7 +150,7 @@ def test_nobody_joins_before_all_slices_are_there(serving: World) -> None:
     for content in held:
         if str(Cid.of(content)) not in slices:
             world.network.store.put(content)
-    world.wait_until_all_say("evaluation slice 1 is nowhere to be had")
+    world.wait_until_all_say("looking for evaluation slice 1: joining once it is here")
     assert world.client.pool.facts(request).members == 0
     for content in held:
         world.network.store.put(content)

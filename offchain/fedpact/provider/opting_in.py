@@ -3,10 +3,7 @@
 import time
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
-from fedpact.errors import (
-    ContentMissing,
-    PolicyRefusal,
-)
+from fedpact.errors import ContentMissing, ContentSought, PolicyRefusal
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.declining import say_declined
 from fedpact.provider.fetching import AT_ONCE
@@ -84,7 +81,10 @@ def _require_exchange(view: RequestView) -> None:
 
 def _pin_slices(view: RequestView) -> int | None:
     """Keep every sealed slice here, so that the requester cannot take one back; the number of the
-    first that is missing, or comes after LONGEST_PINNING."""
+    first that is missing, or comes after LONGEST_PINNING.
+
+    What has come is kept whatever is missing: until then it is in memory.
+    """
     ctx, parts = view.ctx, enumerate(specification_of(view).evaluation, 1)
     missing = {
         number: Cid.parse(part.cid)
@@ -93,13 +93,15 @@ def _pin_slices(view: RequestView) -> int | None:
     }
     for cid in [*missing.values()][:AT_ONCE]:
         ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
-    until = time.monotonic() + LONGEST_PINNING
+    until, lacking = time.monotonic() + LONGEST_PINNING, list[int]()
     for number, cid in missing.items():
-        if time.monotonic() > until:
-            return number
+        if time.monotonic() > until or len(lacking) == AT_ONCE:
+            lacking.append(number)
+            break
         try:
             ctx.store.put(fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {number}"))
-        except ContentMissing:
-            return number
-        ctx.cache.pinned.add((view.id, number))
-    return None
+        except (ContentMissing, ContentSought):
+            lacking.append(number)
+        else:
+            ctx.cache.pinned.add((view.id, number))
+    return min(lacking, default=None)

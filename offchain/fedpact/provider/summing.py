@@ -221,15 +221,20 @@ class _Sum:
         return announced
 
     def _read_announcements(self) -> None:
-        known = self._view.ctx.cache.announced.setdefault(self._place, {})
-        for seat, message in self._talk.held(Kind.ANNOUNCE).items():
-            if seat not in self._group.seats:
-                continue
+        view = self._view
+        known = view.ctx.cache.announced.setdefault(self._place, {})
+        said = {
+            seat: Cid.of_digest(message.content, ANNOUNCED_MAX_BYTES)
+            for seat, message in self._talk.held(Kind.ANNOUNCE).items()
+            if seat in self._group.seats
+        }
+        for seat in said.keys() - known.keys():
+            view.ctx.fetching.begin(view.id, said[seat], ANNOUNCED_MAX_BYTES)
+        for seat, cid in said.items():
             number = self._group.number(seat)
             try:
                 if seat not in known:
-                    cid = Cid.of_digest(message.content, ANNOUNCED_MAX_BYTES)
-                    known[seat] = part_of_sum(self._view, cid, ANNOUNCED_MAX_BYTES)
+                    known[seat] = part_of_sum(view, cid, ANNOUNCED_MAX_BYTES)
                 found = decode_announced(self._group, number, known[seat])
                 self._announced[number], self._dealt[number] = found
             except Retryable:

@@ -169,6 +169,29 @@ class Together(EmbeddedStore):
         return super().get(cid, max_bytes)
 
 
+def test_a_slice_that_is_nowhere_keeps_no_other_in_memory(
+    fetching: Fetching, tmp_path: Path
+) -> None:
+    """Those after the first that was missing were read, and read again when they were dropped."""
+    store, cache = Patient(tmp_path), Cache()
+    slices = [store.put(b"slice %d" % number) for number in range(3)]
+    slices[0] = NOWHERE
+    part = {"sha256": "", "examples": 1}
+    cache.specifications[1] = specification(
+        rounds=3, evaluation=[{"cid": str(cid), **part} for cid in slices]
+    )
+    view: Any = SimpleNamespace(
+        ctx=SimpleNamespace(cache=cache, fetching=fetching, store=store), id=1
+    )
+
+    def kept() -> bool:
+        assert opting_in._pin_slices(view) == 1
+        return cache.pinned == {(1, 2), (1, 3)}
+
+    wait_until(kept, "they are not kept")
+    assert set(fetching._searches) == {(1, NOWHERE)}
+
+
 def test_slices_are_looked_for_beside_each_other_and_kept_over_several_cycles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
