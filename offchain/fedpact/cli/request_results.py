@@ -73,7 +73,7 @@ def answer(
 
     path = _model_path(context, model)
     if output is not None:
-        check_output(output, path, queries)
+        check_output(output, queries)
     answers = answer_file(path, queries, ids)
     asked = were_asked(queries, model_file.specification(path))
     typer.echo(

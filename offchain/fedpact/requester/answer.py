@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import DataError, InvalidInput
 from fedpact.requester.model import Model
-from fedpact.requester.model_file import card_paths, facts_path
+from fedpact.requester.model_file import facts_path
 from fedpact.requester.queries import Queries, read_queries
 
 FORMATS = (".csv", ".json", ".parquet")
@@ -112,14 +112,16 @@ def as_json(answers: Answers) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
-def check_output(path: Path, model: Path, queries: Path) -> None:
+def check_output(path: Path, queries: Path) -> None:
     """Raises InvalidInput for a file that answers are not written to: of another format, the
-    queries' own, or one of the model's."""
+    queries' own, or a model's description."""
     if path.suffix not in FORMATS:
         raise InvalidInput(f"{path}: answers are written as {', '.join(FORMATS)}")
-    kept = (queries, facts_path(model), *card_paths(model))
-    if path.exists() and any(one.exists() and path.samefile(one) for one in kept):
-        raise InvalidInput(f"{path} holds what is answered, or the model: choose another name")
+    if path.exists() and queries.exists() and path.samefile(queries):
+        raise InvalidInput(f"{path} holds the queries: choose another name")
+    model = path.with_suffix(".safetensors")
+    if path == facts_path(model) and model.exists():
+        raise InvalidInput(f"{path} describes the model {model.name}: choose another name")
 
 
 def write_answers(answers: Answers, path: Path) -> None:

@@ -359,8 +359,8 @@ def test_answers_that_cannot_be_written_are_refused(
     frame.to_csv(tmp_path / "q.csv", index=False)
     files = {one: one.read_bytes() for one in (tmp_path / "q.csv", facts_path(model.path))}
     for output, more, said in (
-        ("q.csv", [], "holds what is answered, or the model: choose another name"),
-        (str(facts_path(model.path)), [], "choose another name"),
+        ("q.csv", [], "holds the queries: choose another name"),
+        (str(facts_path(model.path)), [], "describes the model"),
         ("a.xlsx", [], "answers are written as .csv, .json, .parquet"),
         ("no/a.csv", [], "No such file"),
         ("a.csv", ["--id", "serial"], "no column 'serial'"),
