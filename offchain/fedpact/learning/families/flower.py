@@ -74,6 +74,8 @@ STRATEGIES = ("fedavg", "fedavgm")
 EntryPoint = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,200}:[A-Za-z_][A-Za-z0-9_]*$")
 ]
+Settings = Annotated[str, Field(max_length=16_384)]
+"""To read TOML takes time with the square of a key's length: 240,000 characters take minutes."""
 Column = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -85,9 +87,9 @@ class FlowerParameters(Document):
     server: EntryPoint | None = None
     """Its ServerApp, of which the requester takes the first arrays and the settings of training;
     None: the draft has `arrays` and an `initial_model`."""
-    run_config: str = ""
+    run_config: Settings = ""
     """Its settings (`[tool.flwr.app.config]`), as in `lr = 0.1, penalty = "l2"`."""
-    train_config: str = ""
+    train_config: Settings = ""
     """Settings that a message of training has, likewise. By default what the ServerApp says."""
     arrays: str = ""
     """Names, types and shapes of its arrays, in the app's order, as JSON. By default what the
