@@ -23,7 +23,7 @@ from fedpact.exchange.messages import (
     decode,
     encode,
 )
-from fedpact.retrieval.http import is_private, may_ask
+from fedpact.retrieval.http import is_private, may_ask, may_reach_private
 from fedpact.retrieval.strangers import Strangers
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,9 @@ class Exchange(Closing):
         """Peers that have not answered yet."""
         self._news = threading.Event()
         self._stop = False
-        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS)
+        self._http = Strangers(
+            step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=may_reach_private(own)
+        )
         self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exchange")
         self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
 

@@ -2,7 +2,7 @@
 
 Addresses come from others' profiles, so requests to them are limited: one fixed path, no redirects,
 short timeouts, answers no longer than the longest message. A daemon with a public address contacts
-no private ones: nobody can use it to probe machines behind its firewall.
+no private ones, whatever their names: nobody can use it to probe machines behind its firewall.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ from fedpact.retrieval.messages import (
     decode_reply,
     encode,
 )
-from fedpact.retrieval.strangers import Strangers
+from fedpact.retrieval.strangers import Strangers, leads_to_private
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ class HttpTransport(Closing):
 
     def __init__(self, own: str = "") -> None:
         self._private = not own or is_private(own)
-        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS)
+        self._http = Strangers(
+            step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=may_reach_private(own)
+        )
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
 
     def close(self) -> None:
@@ -74,6 +76,12 @@ def may_ask(private: bool, endpoint: str) -> bool:
     if not endpoint.startswith(("http://", "https://")) or set(endpoint) & set("?#@"):
         return False
     return private or not is_private(endpoint)
+
+
+def may_reach_private(own: str) -> bool:
+    """Whether a daemon with this address may be led to private ones by a name: it has no address,
+    or one that is private itself, also by what its own name leads to on this machine."""
+    return not own or leads_to_private(own, TIMEOUT_SECONDS)
 
 
 def is_private(endpoint: str) -> bool:

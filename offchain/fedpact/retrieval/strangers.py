@@ -122,6 +122,17 @@ class Strangers(Closing):
         return found
 
 
+def leads_to_private(url: str, seconds: float) -> bool:
+    """Whether the host of an address is of this machine or of a private network, by number or by
+    one of its name's addresses; False where none is known within `seconds`."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = _addresses(host, 0, seconds)
+    except (httpcore.ConnectError, httpcore.ConnectTimeout):
+        return False
+    return any(not ipaddress.ip_address(one).is_global for one in found)
+
+
 def _parsed(url: str) -> httpcore.URL:
     """Raises ValueError. A host name beyond ASCII is taken in its IDNA form (RFC 3490)."""
     parts = urlsplit(url)

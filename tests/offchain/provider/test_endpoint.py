@@ -127,6 +127,25 @@ def test_a_daemon_at_a_public_address_contacts_no_private_one(url: str) -> None:
     assert not is_private("http://93.184.215.14")
 
 
+@pytest.mark.parametrize(("own", "reached"), [("93.184.215.14", False), ("10.1.2.3", True)])
+def test_a_name_that_leads_to_a_private_machine_is_followed_by_its_neighbours_alone(
+    url: str, monkeypatch: pytest.MonkeyPatch, own: str, reached: bool
+) -> None:
+    """Whoever publishes a profile chooses the name: a daemon at a public address asked machines
+    behind its own firewall."""
+    known = {"provider.example": own, "peer.example": "127.0.0.1"}
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **named: real(known.get(host, host), *more, **named),
+    )
+    contact = Contact(RECORD.node, 0, url.replace("127.0.0.1", "peer.example"))
+    with HttpTransport("https://provider.example:8600") as transport:
+        [found] = transport.ask([(contact, Announce(RECORD))])
+    assert (found is not None) is reached
+
+
 @pytest.mark.parametrize(
     ("asked", "wanted"),
     [
