@@ -10,6 +10,7 @@ from fedpact.requester.client import Requester
 from fedpact.types.requests import Status
 from tests.integration.test_requester_service import log_file, service
 from tests.support.held_provider import SLOW
+from tests.support.waiting import PATIENCE
 from tests.support.world import PAY, World, faults_of, running_world, serve_held
 
 MEMBERS, REQUESTS, BLOCK_SECONDS = 2, 20, 12
@@ -64,7 +65,7 @@ def test_nobody_misses_a_window_beside_a_long_training(world: World) -> None:
         assert time.monotonic() < deadline, log_file(world).read_text() + world.logs()
         time.sleep(1)
     running.terminate()
-    assert running.wait(30) == 0
+    assert running.wait(PATIENCE) == 0
     for request in requests:
         outcome = client.rounds.outcome(request)
         assert (outcome.final_rounds, outcome.paid_rounds) == (1, 1)

@@ -66,7 +66,7 @@ def test_a_request_that_nobody_attends_to(world: World) -> None:
         assert time.monotonic() < deadline, log_file(world).read_text() + world.logs()
         time.sleep(POLL)
     running.terminate()
-    assert running.wait(30) == 0
+    assert running.wait(PATIENCE) == 0
     assert killed
 
     # The slices went by message, so that every round was posted as a whole.

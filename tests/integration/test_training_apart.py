@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.published import submissions
 from fedpact.types.requests import Status
 from tests.support.held_provider import GREEDY, HELD, KILLED
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import (
     PAY,
     World,
@@ -110,10 +109,8 @@ def test_a_training_that_hangs_fails_or_is_killed_stops_nothing_else(world: Worl
     wait_until(held(world, 1), "a worker outlived its daemon")
     again = serve_held(world, 0, POLICY)
     wait_until(held(world, 2), lambda: world.log(0))
-    asked = time.monotonic()
     again.send_signal(signal.SIGTERM)
-    assert again.wait(60) == 0
-    assert time.monotonic() - asked < 10
+    assert again.wait(PATIENCE) == 0  # the training would last until the file `open` is there
     wait_until(held(world, 1), "a worker outlived its daemon")
     serve_held(world, 0, POLICY)
     wait_until(held(world, 2), lambda: world.log(0))

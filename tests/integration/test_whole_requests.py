@@ -84,13 +84,13 @@ def test_a_whole_request(serving: World) -> None:
 
 def test_a_slice_that_opens_for_nobody_is_paid_for(serving: World) -> None:
     """In the first protocol such a request took all models for nothing."""
-    world, request = serving, serving.create(SHORT)
-    sealed = {1: bytes(range(80)), 2: None}
+    world, request = serving, serving.create(LONG)
 
     def useless(number: int, facts: RoundFacts) -> None:
-        found = sealed[facts.round]
-        if found is not None:
-            world.send_slice(number, found)
+        if facts.round == 1:
+            world.send_slice(number, bytes(range(80)))
+        else:  # nobody has anything to do until the window ends
+            world.network.devnet.mine(2, LONG["commit"] + 1)
 
     world.follow(request, world.settled(request), useless)
     entries = [one for one in world.entries(request) if one.points]
