@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Compiling the imports again costs each of the hundred processes that tests start about 4 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One for each core. Three on two cores are faster, but a test's window was missed.
-WORKERS ?= auto
+# One more than cores: tests of daemons wait for blocks and processes half of the time.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 # Every target that has a help text is a command, not a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
