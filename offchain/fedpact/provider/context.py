@@ -72,6 +72,27 @@ class Cohort:
         return tuple(self.indices[seat] for seat in seats_of(mask))
 
 
+class Events:
+    """A request's events. Every duty asks for some, of pools of hundreds and rounds long over."""
+
+    def __init__(self, known: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """`known`: name and arguments, oldest first."""
+        self._by_name: dict[str, list[dict[str, Any]]] = {}
+        self._by_round: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for name, args in known:
+            if name == "Started":
+                self._by_round.clear()
+            self._by_name.setdefault(name, []).append(args)
+            if "round" in args:
+                self._by_round.setdefault((name, args["round"]), []).append(args)
+
+    def of(self, name: str, round_: int | None) -> list[dict[str, Any]]:
+        """Oldest first; with a round, those since the last start: a void one began round 1 too."""
+        if round_ is None:
+            return list(self._by_name.get(name, ()))
+        return list(self._by_round.get((name, round_), ()))
+
+
 _LASTING = {"lasting": True}
 """Of what outlives a request's duties."""
 
@@ -113,7 +134,7 @@ class Cache:
     """By request: the members of closed pools."""
     cohorts: dict[int, dict[bytes, Cohort]] = field(default_factory=dict)
     """By request and seed."""
-    histories: dict[int, tuple[int, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
+    histories: dict[int, tuple[int, "Events"]] = field(default_factory=dict)
     """By request: its events, and their version in the state when they were read."""
     peers: dict[int, dict[str, str]] = field(default_factory=dict)
     """By request and account: the address of a member's daemon."""

@@ -9,7 +9,7 @@ from fedpact.chain.bindings.structs import terms_of
 from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.errors import ContentMissing, NodeUnreachable
-from fedpact.provider.context import Cohort, Context
+from fedpact.provider.context import Cohort, Context, Events
 from fedpact.types.requests import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
 
 WINDOWS = {
@@ -182,19 +182,15 @@ class RequestView:
     def events(self, name: str, round_: int | None = None) -> list[dict[str, Any]]:
         """The request's events of a name, oldest first; with a round, those since the last start:
         a void one began round 1 as well."""
-        known = self._history
-        if round_ is None:
-            return [args for found, args in known if found == name]
-        since = max((at for at, (found, _) in enumerate(known) if found == "Started"), default=0)
-        return [args for found, args in known[since:] if found == name and args["round"] == round_]
+        return self._history.of(name, round_)
 
     @cached_property
-    def _history(self) -> list[tuple[str, dict[str, Any]]]:
+    def _history(self) -> Events:
         """All events of the request; read again when the state has new ones of it."""
         state, kept = self.ctx.state, self.ctx.cache.histories
         known, version = kept.get(self.id), state.version(self.id)
         if known is None or known[0] != version:
-            known = kept[self.id] = (version, state.events_of(self.id))
+            known = kept[self.id] = (version, Events(state.events_of(self.id)))
         return known[1]
 
     def event(self, name: str, round_: int) -> dict[str, Any]:

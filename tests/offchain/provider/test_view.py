@@ -7,8 +7,26 @@ import pytest
 
 from fedpact.chain.records import Frame
 from fedpact.errors import NodeUnreachable
-from fedpact.provider.context import Cache
+from fedpact.provider.context import Cache, Events
 from fedpact.provider.view import RequestView
+
+
+def test_a_rounds_events_are_those_since_the_last_start() -> None:
+    """A void start began round 1 as well."""
+    first, second = {"round": 1, "digest": "0x1"}, {"round": 1, "digest": "0x2"}
+    known = Events(
+        [
+            ("Started", {"index": 0}),
+            ("ModelsSubmitted", first),
+            ("Started", {"index": 1}),
+            ("ModelsSubmitted", second),
+            ("ModelsSubmitted", {"round": 2}),
+        ]
+    )
+    assert known.of("ModelsSubmitted", 1) == [second]
+    assert known.of("ModelsSubmitted", None) == [first, second, {"round": 2}]
+    assert [one["index"] for one in known.of("Started", None)] == [0, 1]
+    assert known.of("RoundFailed", 1) == known.of("RoundFailed", None) == []
 
 
 def test_a_pool_that_the_node_gives_by_halves_is_read_again() -> None:
