@@ -81,9 +81,10 @@ def own_vote(view: RequestView) -> CastVote | None:
 def look_ahead(view: RequestView) -> None:
     """Begin to look for the round's slice, and read its models as they come, whatever the vote
     waits for: content that is looked for late counts as missing."""
-    if (view.id, view.round) not in view.ctx.cache.slices:
-        cid = Cid.parse(specification_of(view).evaluation[view.round - 1].cid)
-        view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+    if (view.id, view.round) in view.ctx.cache.slices:
+        return  # the vote waits for nothing else than what it reads itself
+    cid = Cid.parse(specification_of(view).evaluation[view.round - 1].cid)
+    view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
     with suppress(Retryable, ContentError):  # the vote meets it too, if it stays
         round_models(view)
 

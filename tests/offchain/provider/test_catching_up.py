@@ -373,6 +373,10 @@ def test_models_are_read_before_the_slice_opens(play: Play) -> None:
     view.facts.slice_opened = False
     view.__dict__["own_seat"] = DRAWN[LAST].index(NEWCOMER)
     view.facts.acted = 0
+    spec, here = played.spec, str(played.cids[1, 0])
+    parts = tuple(one.model_copy(update={"cid": here}) for one in spec.evaluation)
+    played.cache.specifications[REQUEST] = spec.model_copy(update={"evaluation": parts})
+    del played.cache.slices[REQUEST, LAST]
 
     def read() -> bool:
         assert not commit_vote(view).acted
