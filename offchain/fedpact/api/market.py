@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from getpass import getpass
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from fedpact.api.evaluation import evaluation_of
 from fedpact.api.proposal import Proposal, propose
 from fedpact.api.provider import Provider
 from fedpact.api.registrar import Registrar
-from fedpact.api.request import Request
+from fedpact.api.request import Request, number_of
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput
 from fedpact.requester.amount import amount_in
@@ -127,9 +126,7 @@ class Market(Closing):
     def request_by_id(self, request_id: int) -> Request:
         """A request by its number, to follow it or to fetch its model. Raises UnknownRequest,
         InvalidInput for what is no number."""
-        if not isinstance(request_id, Integral) or isinstance(request_id, bool):
-            raise InvalidInput(f"{request_id!r} is no number of a request, such as 1")
-        found = Request(self._session, int(request_id))
+        found = Request(self._session, number_of(request_id))
         _ = found.progress
         return found
 
@@ -139,7 +136,7 @@ class Market(Closing):
         `sealed`: open the models too, with the keys of the account; it must be a member of the
         request or an auditor that the specification names. Raises UnknownRequest.
         """
-        return self._session.audit(request_id, sealed=sealed)
+        return self._session.audit(number_of(request_id), sealed=sealed)
 
     @property
     def provider(self) -> Provider:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedpact.api.request import number_of
+
 if TYPE_CHECKING:
     from fedpact.privacy.ledger_report import LimitStanding
     from fedpact.provider.checking import Finding
@@ -63,7 +65,7 @@ class Provider:
         is due."""
         from fedpact.provider.claiming import claim
 
-        return claim(self._session.client, self._session.keys, request_id)
+        return claim(self._session.client, self._session.keys, number_of(request_id))
 
     def privacy_spent(self, delta: float = 1e-5) -> "PrivacySpent":
         """What the most charged privacy unit has spent, and on how many releases. Raises NotReady

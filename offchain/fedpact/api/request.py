@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fedpact.errors import NotReady, Retryable
+from fedpact.errors import InvalidInput, NotReady, Retryable
 from fedpact.requester import client as requesters
 from fedpact.requester.declines import Declines
 from fedpact.requester.final_rounds import Round, final_rounds
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 PATIENCE = 300.0
 """Seconds for which nodes and stores may fail before `follow` raises."""
+
+
+def number_of(request_id: Any) -> int:
+    """A request's number as callers give it; InvalidInput for what is none."""
+    if not isinstance(request_id, Integral) or isinstance(request_id, bool):
+        raise InvalidInput(f"{request_id!r} is no number of a request, such as 1")
+    return int(request_id)
 
 
 class Request:
@@ -73,11 +81,14 @@ class Request:
 
         Ends by itself after the request's windows, also if nobody joins. `poll_interval`: seconds
         between two looks, by default that of the settings. `on_progress`: called with each change
-        of state, also before the first round. Raises InvalidInput for a request of another account,
-        what nodes and stores raise once they have failed for `patience` seconds, and NotReady if
-        the request ended without a model.
+        of state, also before the first round. Raises InvalidInput for a request of another account
+        or seconds that are not above 0, what nodes and stores raise once they have failed for
+        `patience` seconds, and NotReady if the request ended without a model.
         """
         interval = self._session.settings.poll_interval if poll_interval is None else poll_interval
+        for name, seconds in (("poll_interval", interval), ("patience", patience)):
+            if not isinstance(seconds, Real) or not seconds > 0:
+                raise InvalidInput(f"{name}: seconds above 0 are needed, not {seconds!r}")
         client, told = self._session.client, 0
         log = RequestLog(client, self.id)
         steps = self._session.requester.steps(self.id, poll_interval=interval, patience=patience)

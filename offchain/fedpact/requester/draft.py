@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +89,15 @@ class Draft:
 
         `epsilon` holds for each provider's privacy unit over all rounds, at delta 1e-5. `fields`
         replace those of the draft; `output`: the column whose number is to be predicted, in place
-        of the schema's labels. Raises SpecificationError for a schema that has neither.
+        of the schema's labels. Raises SpecificationError for a schema that has neither,
+        InvalidInput for what is no schema.
         """
         from fedpact.requester.proposal import proposal
 
-        return cls({**proposal(schema, epsilon, fields.pop("output", None)), **fields})
+        if not isinstance(schema, DataSchema):
+            raise InvalidInput(f"schema: DataSchema.read reads one from a file, not {schema!r}")
+        given = _plain(fields)
+        return cls({**proposal(schema, epsilon, given.pop("output", None)), **given})
 
     @cached_property
     def specification(self) -> Specification:
@@ -139,7 +144,7 @@ class Draft:
 
     def changed(self, **fields: Any) -> "Draft":
         """A copy with some fields replaced."""
-        return Draft({**self.fields, **fields}, self.on_chain)
+        return Draft({**self.fields, **_plain(fields)}, self.on_chain)
 
     def with_columns_of(self, evaluation: "Path | Table", label: str | None = None) -> "Draft":
         """A copy that names the columns of the evaluation set if that is a table and the draft
@@ -300,6 +305,17 @@ def _windows_of_app(given: Mapping[str, Any]) -> dict[str, int]:
     return {name: max(seconds, DEFAULT_WINDOWS[name]) for name, seconds in least.items()}
 
 
+def _plain(value: Any) -> Any:
+    """Numbers of other types, such as numpy's, as Python's own."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, bool | int | float) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 def _lacks_noise(privacy: Any) -> bool:
     return (
         isinstance(privacy, Mapping)
@@ -315,6 +331,8 @@ def _with_placeholder(privacy: Any) -> Any:
 def _parse(fields: Mapping[str, Any]) -> Specification:
     try:
         content = canonical_json(fields)
+    except UnicodeEncodeError as error:
+        raise SpecificationError("draft: a text in it is not valid Unicode") from error
     except ValueError as error:
         raise SpecificationError("draft: a number in it is NaN or infinite") from error
     except TypeError as error:

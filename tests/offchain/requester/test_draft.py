@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
@@ -192,3 +193,21 @@ def test_a_draft_names_the_columns_of_its_evaluation_set(
     (tmp_path / "own.csv").write_text(f"{header}\n1,red,2\n")
     completed = Draft({"features": features}).with_columns_of(tmp_path / "own.csv")
     assert completed.fields["features"].get("columns") == columns
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """A draft refused `rounds=np.int64(5)` once it was published: no JSON."""
+    asked = draft().changed(rounds=np.int64(5), max_error=np.int32(4000), seed=np.uint8(7))
+    local = {"steps": np.int16(3), "learning_rate": np.float32(0.5)}
+    spec = asked.changed(local=local).specification
+    assert (spec.rounds, spec.max_error, asked.seed) == (5, 4000, 7)
+    assert (spec.local.steps, spec.local.learning_rate) == (3, 0.5)
+
+
+def test_odd_texts_and_schemas_are_refused_in_words() -> None:
+    with pytest.raises(SpecificationError, match="a text in it is not valid Unicode"):
+        _ = draft(title="half a pair: \ud800").specification
+    with pytest.raises(
+        InvalidInput, match=r"DataSchema\.read reads one from a file, not 'a\.toml'"
+    ):
+        Draft.proposed("a.toml", 2.0)  # type: ignore[arg-type]
