@@ -160,7 +160,7 @@ def test_nobody_joins_before_all_slices_are_there(serving: World) -> None:
 @pytest.mark.slow
 def test_a_cancelled_round_is_paid(serving: World) -> None:
     """In the first protocol providers trained for a requester that cancelled, and got nothing."""
-    world, request = serving, serving.create(SHORT)
+    world, request = serving, serving.create()
 
     def cancel(facts: RoundFacts) -> None:
         if facts.submitted and not facts.halted:
