@@ -97,6 +97,8 @@ class DashboardWorld:
         with replaying(client, client.deployment.pool, 3):
             for first in range(0, joined, EVENTS_AT_ONCE):
                 emit(client, client.deployment.pool, entries[first : first + EVENTS_AT_ONCE])
+        # Whoever follows the chain reads the last blocks more than once.
+        client.rpc.call("anvil_mine", "0x3")
 
     def post_round(self, request: ChainRequest, error: int, strange: int | None = None) -> None:
         """A whole round; the seat `strange` votes far from the others."""

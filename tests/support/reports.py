@@ -31,8 +31,8 @@ def shown_to_its_requester(world: World, request: int) -> Shown:
     config = folder / "requester.toml"
     config.write_text(world.network.settings("requester", 0.2))
     model = folder / f"model-{request}.safetensors"
-    _said(config, "fetch", str(request), "--output", str(model))
-    _said(config, "report", str(request), "--output", str(folder))
+    said(config, "request", "fetch", str(request), "--output", str(model))
+    said(config, "request", "report", str(request), "--output", str(folder))
     report, (card, card_data) = folder / f"request-{request}.html", card_paths(model)
     return Shown(
         report.read_text(),
@@ -42,6 +42,7 @@ def shown_to_its_requester(world: World, request: int) -> Shown:
     )
 
 
-def _said(config: Path, *words: str) -> None:
-    outcome = CliRunner().invoke(app, ["--config", str(config), "request", *words])
+def said(config: Path, *words: str) -> None:
+    """Run a command of `fedpact` in this process; it succeeds."""
+    outcome = CliRunner().invoke(app, ["--config", str(config), *words])
     assert outcome.exit_code == 0, outcome.output

@@ -1,34 +1,39 @@
 """The provider's own page where its policy lists several data sets."""
 
+from dataclasses import replace
+from typing import Any
+
 from fedpact.dashboard.views.own import MONTH_SECONDS, DaemonRow, OwnSources, OwnView, own_view
 from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.observing import LedgerLook, Release
+from fedpact.provider.observing import Decision, LedgerLook, Release
 
 RELEASE = GaussianRelease(5.0, 1.0, 1)
 SPENT = Spend.of(RELEASE)
 PUMPS, VALVES, GONE = ("a" * 32, "b" * 32, "c" * 32)
 
 
-def view_of(limits: dict[str, PrivacyLimit], look: LedgerLook, now: int = 0) -> OwnView:
-    return own_view(
-        OwnSources(
-            account="0x0",
-            fingerprint=bytes(32),
-            delta=1e-5,
-            limit=None,
-            listed={PUMPS: ("pumps", limits[PUMPS]), VALVES: ("valves", limits[VALVES])},
-            look=look,
-            decisions=[],
-            acting={},
-            balance=None,
-            daemon=DaemonRow(known=False, serves=False, problems=()),
-            log=(),
-            payments=[],
-            transactions=[],
-            now=now,
-        )
+def view_of(
+    limits: dict[str, PrivacyLimit], look: LedgerLook, now: int = 0, **changes: Any
+) -> OwnView:
+    sources = OwnSources(
+        account="0x0",
+        fingerprint=bytes(32),
+        delta=1e-5,
+        limit=None,
+        listed={PUMPS: ("pumps", limits[PUMPS]), VALVES: ("valves", limits[VALVES])},
+        look=look,
+        decisions=[],
+        closed=frozenset(),
+        acting={},
+        balance=None,
+        daemon=DaemonRow(known=False, serves=False, problems=()),
+        log=(),
+        payments=[],
+        transactions=[],
+        now=now,
     )
+    return own_view(replace(sources, **changes))
 
 
 def test_each_data_set_has_its_own_limit_and_holds() -> None:
@@ -57,3 +62,12 @@ def test_a_forecast_is_of_one_data_set() -> None:
     assert [row.requests_left for row in view.data_sets] == [2, 4]
     assert [row.lasts_until for row in view.data_sets] == [None, now + 4 * MONTH_SECONDS]
     assert (view.requests_left, view.lasts_until) == (2, None)
+
+
+def test_a_request_that_closed_first_does_not_wait_to_be_judged() -> None:
+    """A pool that was full before the daemon looked stayed "not judged yet" for ever."""
+    limits = {PUMPS: PrivacyLimit(3.0, 1e-5), VALVES: PrivacyLimit(8.0, 1e-5)}
+    new = [Decision(number, "new", "", 0) for number in (4, 5)]
+    view = view_of(limits, LedgerLook({}, (), (), ()), decisions=new, closed=frozenset({4}))
+    told = {one.request: one.says for one in view.duties}
+    assert told == {4: "closed before it was judged", 5: "not judged yet"}

@@ -338,6 +338,7 @@ def test_a_budget_is_forecast_from_the_last_request(
             listed={},
             look=LedgerLook({"pumps": once}, (), (), releases),
             decisions=[],
+            closed=frozenset(),
             acting={},
             balance=None,
             daemon=DaemonRow(known=False, serves=False, problems=()),

@@ -115,6 +115,8 @@ class OwnSources:
     """By `data_id`: names and limit of the data sets that the policy lists."""
     look: LedgerLook | None
     decisions: list[Decision]
+    closed: frozenset[int]
+    """Requests that nobody can join any more."""
     acting: dict[int, str]
     """What each running request waits for, in words."""
     balance: int | None
@@ -155,7 +157,7 @@ def own_view(of: OwnSources) -> OwnView:
         daemon=of.daemon,
         data_sets=data_sets,
         by_request=by_request,
-        duties=tuple(_duty(one, of.acting) for one in reversed(of.decisions)),
+        duties=tuple(_duty(one, of) for one in reversed(of.decisions)),
         log=of.log,
         earned_month=sum(wei for time, wei in of.payments if time >= recent),
         gas_month=sum(one.gas for time, one in of.transactions if time >= recent),
@@ -260,12 +262,13 @@ def _by_request(of: OwnSources) -> tuple[SpentRow, ...]:
     )
 
 
-def _duty(one: Decision, acting: dict[int, str]) -> DutyRow:
+def _duty(one: Decision, of: OwnSources) -> DutyRow:
     says = one.reason
     if one.standing == "joined":
-        says = acting.get(one.request, one.reason)
+        says = of.acting.get(one.request, one.reason)
     elif one.standing == "new":
-        says = one.reason or "not judged yet"
+        closed = one.request in of.closed
+        says = one.reason or ("closed before it was judged" if closed else "not judged yet")
     return DutyRow(request=one.request, standing=one.standing, says=says, cost=one.cost)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from fedpact.dashboard.story import Stage
+from fedpact.dashboard.views.market import summaries
 from fedpact.dashboard.views.own import DaemonRow, LogLine, OwnSources, OwnView, own_view
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import FedpactError, Retryable
@@ -69,6 +71,12 @@ class OwnProvider:
             ]
             transactions = index.transactions_of(files.account)
             now = index.head()[1]
+            new = [one.request for one in decided if one.standing == "new"]
+            closed = frozenset(
+                one.request
+                for one in summaries(index.file, new)
+                if one.stage != Stage.OPEN or one.join_deadline < now or one.joined >= one.max_pool
+            )
         return own_view(
             OwnSources(
                 account=files.account,
@@ -78,6 +86,7 @@ class OwnProvider:
                 listed=self._listed,
                 look=ledger_look(files.state, files.account),
                 decisions=decided,
+                closed=closed,
                 acting={
                     one.request: self._acting(one.request)
                     for one in decided
