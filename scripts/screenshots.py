@@ -47,6 +47,8 @@ def shots(world: DashboardWorld) -> list[tuple[str, dict[str, int], str, str]]:
         ("light", DESKTOP, "privacy", f"{running}#task"),
         ("light", DESKTOP, "participant", f"/participants/{member}"),
         ("light", DESKTOP, "network", "/network"),
+        ("light", DESKTOP, "transaction", f"/transaction/{world.settlement}"),
+        ("light", DESKTOP, "api", "/api"),
         ("light", DESKTOP, "provider", "/provider"),
         ("dark", PHONE, "phone", running),
     ]
@@ -68,6 +70,8 @@ def take(
     page.locator("#live.on").wait_for()
     if name == "declines":
         page.locator("#declines tbody tr").wait_for()
+        page.reload()  # without the colour of what is new
+        page.locator("#live.on").wait_for()
     file = FOLDER / f"{name}.png"
     page.screenshot(path=str(file))
     context.close()

@@ -15,6 +15,7 @@ from eth_abi.abi import encode
 
 from benchmarks.replayed import emit, log_entry, replaying
 from fedpact.chain.abi import POOL, SECOND, contract_abi
+from fedpact.chain.bindings.events import Settled
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.child import ChildProcess
 from fedpact.content.delivery import public_key
@@ -55,6 +56,11 @@ class DashboardWorld:
     def token(self) -> str:
         folder = self.world.network.folder / "state" / "dashboard"
         return token_file(folder).read_text()
+
+    @property
+    def settlement(self) -> str:
+        """The transaction that settled the finished request."""
+        return self.world.events(self.finished, Settled)[0].at.tx_hash
 
     def publish(self, people: People | None = None, **changes: Any) -> ChainRequest:
         """A request of another specification than the daemons serve; they decline it."""
