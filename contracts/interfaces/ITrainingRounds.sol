@@ -52,7 +52,7 @@ interface ITrainingRounds {
     /// @param maxError Models with a higher median error are left out, unless no model is better.
     /// @param target The request ends once a quorum attests errors of at most this (0: never).
     /// @param maxRounds 1..1,000.
-    /// @param leaderRule 0: lowest weighted error first. 1: highest reputation first, the last leader last.
+    /// @param leaderRule 0: lowest weighted error first. 1: by reputation, taking turns.
     /// @param approvalRule 0: two thirds of those who attested. 1: all of them. More than half of all judged in both cases.
     /// @param voteBand Largest distance of a vote from the median that counts as inside the band; at most 1,000.
     /// @param gasPerRound Most gas refunded for a round, in gwei.

@@ -89,8 +89,8 @@ library Judgement {
     }
 
     /// @notice The leader among `candidates`, `NOBODY` if there are none.
-    /// @dev The first in the order of {LeaderOrderLib}: by rule 0 the lowest median * (S + d), by rule 1 the highest
-    /// reputation, the last leader last; ties by the lower keccak256(round, account).
+    /// @dev By rule 0 the lowest median * (S + d); ties by the lower keccak256(round, account). By rule 1 they take turns:
+    /// the next by reputation after the last leader, else the highest; ties by the lower keccak256(0, account).
     /// @param submitted Seats whose samples make the weights d and their sum S.
     function leader(
         uint256 candidates,
@@ -112,14 +112,21 @@ library Judgement {
             for (uint256 seat; seat < members.length; ++seat) {
                 sum += weights.get(seat);
             }
+            bool turns = rule == REPUTATION;
+            // Turns need one order for all rounds.
+            if (turns) round = 0;
+            uint256 lastRank =
+                turns && lastLeaderSeat != NOBODY ? _rank(Scores.MAX - members[lastLeaderSeat].reputation(), round, members[lastLeaderSeat]) : 0;
             uint256 best = type(uint256).max;
             for (uint256 seat; candidates >> seat != 0; ++seat) {
                 if (!_has(candidates, seat)) continue;
-                uint256 key = rule == REPUTATION
-                    ? Scores.MAX - members[seat].reputation() + (seat == lastLeaderSeat ? Scores.MAX + 1 : 0)
-                    : medians.lane(seat) * (sum + weights.get(seat));
-                if (key > best || (key == best && !_before(members, round, seat, first))) continue;
-                best = key;
+                uint256 value =
+                    turns ? Scores.MAX - members[seat].reputation() : medians.lane(seat) * (sum + weights.get(seat));
+                uint256 rank = _rank(value, round, members[seat]);
+                // Up to the last leader all have had their turn.
+                if (rank <= lastRank) rank |= 1 << 255;
+                if (rank >= best) continue;
+                best = rank;
                 first = seat;
             }
         }
@@ -176,8 +183,9 @@ library Judgement {
         }
     }
 
-    function _before(PoolMember[] memory members, uint256 round, uint256 a, uint256 b) private pure returns (bool) {
-        return keccak256(abi.encode(round, members[a].account())) < keccak256(abi.encode(round, members[b].account()));
+    /// @dev `value`, made unequal by the account's lot.
+    function _rank(uint256 value, uint256 round, PoolMember member) private pure returns (uint256) {
+        return (value << 192) | (uint256(keccak256(abi.encode(round, member.account()))) >> 64);
     }
 
     function _has(uint256 mask, uint256 seat) private pure returns (bool) {

@@ -74,7 +74,7 @@ LEADER_CASES = [
         "order": [3, 1],
     },
     {
-        "name": "highest reputation first, the last leader at the end",
+        "name": "by reputation, the highest has just led",
         "round": 2,
         "rule": 1,
         "eligible": 0b111,
@@ -86,7 +86,7 @@ LEADER_CASES = [
         "order": [2, 0, 1],
     },
     {
-        "name": "the last leader is behind a reputation of zero",
+        "name": "after the highest comes a reputation of zero",
         "round": 2,
         "rule": 1,
         "eligible": 0b11,
@@ -96,6 +96,18 @@ LEADER_CASES = [
         "reputations": [10_000, 0],
         "last_leader": 0,
         "order": [1, 0],
+    },
+    {
+        "name": "the next by reputation after the last leader, which did not attest",
+        "round": 3,
+        "rule": 1,
+        "eligible": 0b1011,
+        "medians": [1, 2, 3, 4],
+        "weights": [100, 100, 100, 100],
+        "accounts": ADDRESSES[:4],
+        "reputations": [5000, 10_000, 6000, 7000],
+        "last_leader": 2,
+        "order": [0, 1, 3],
     },
 ]
 

@@ -70,15 +70,25 @@ def lot(round_number: int, account: str) -> int:
 
 def leaders(case: dict) -> list[int]:
     eligible = seats(case["eligible"])
+    if case["rule"] == 1:
+        return turns(case)
 
     def key(seat: int) -> tuple[Fraction, int]:
         tie = lot(case["round"], case["accounts"][seat])
-        if case["rule"] == 0:
-            return weighted_error(seat, eligible, case["medians"], case["weights"]), tie
-        last = 20_000 if seat == case["last_leader"] else 0
-        return Fraction(last - case["reputations"][seat]), tie
+        return weighted_error(seat, eligible, case["medians"], case["weights"]), tie
 
     return sorted(eligible, key=key)
+
+
+def turns(case: dict) -> list[int]:
+    """All seats in a ring by reputation, read from the one after the last leader."""
+    reputations, accounts = case["reputations"], case["accounts"]
+    everybody = range(len(accounts))
+    ring = sorted(everybody, key=lambda seat: (-reputations[seat], lot(0, accounts[seat])))
+    if case["last_leader"] in ring:
+        start = ring.index(case["last_leader"]) + 1
+        ring = ring[start:] + ring[:start]
+    return [seat for seat in ring if seat in seats(case["eligible"])]
 
 
 def tree_root(leaves: list[bytes]) -> bytes:

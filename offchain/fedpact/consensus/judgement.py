@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedpact.chain.signed_messages import BLIND, Board
-from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
+from fedpact.consensus.leader import (
+    Candidate,
+    approvals_needed,
+    by_turns,
+    by_weighted_error,
+    capped_weights,
+)
 from fedpact.types.requests import NOBODY, ApprovalRule, LeaderRule, Member, mask_of, seats_of
 from fedpact.types.scores import (
     INVALID,
@@ -124,7 +130,7 @@ def leader(
     rule: LeaderRule,
     last_leader: int | None,
 ) -> int:
-    """The seat that leads: the first of the candidates in `leader_order`; NOBODY without one.
+    """The seat that leads: the first of the candidates in the rule's order; NOBODY without one.
 
     Args:
         candidates: seats that are included, eligible and attested the final model.
@@ -133,18 +139,17 @@ def leader(
         members: of the cohort, by seat.
         last_leader: seat of the last leader; None if it has none in this cohort.
     """
-    weights = capped_weights({seat: members[seat].samples for seat in seats_of(submitted)})
-    found = [
-        Candidate(
-            seat,
-            members[seat].account,
-            lane(medians, seat),
-            weights.get(seat, 0),
-            members[seat].reputation,
-        )
-        for seat in seats_of(candidates)
-    ]
-    order = leader_order(found, round_, rule, sum(weights.values()), last_leader)
+    seats = seats_of(candidates)
+    if rule is LeaderRule.REPUTATION:
+        last = None if last_leader is None else members[last_leader]
+        order = by_turns([members[seat] for seat in seats], last)
+    else:
+        weights = capped_weights({seat: members[seat].samples for seat in seats_of(submitted)})
+        found = [
+            Candidate(seat, members[seat].account, lane(medians, seat), weights.get(seat, 0))
+            for seat in seats
+        ]
+        order = by_weighted_error(found, round_, sum(weights.values()))
     return order[0] if order else NOBODY
 
 

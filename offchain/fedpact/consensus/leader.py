@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.types.requests import ApprovalRule, LeaderRule
+from fedpact.types.requests import ApprovalRule, Member
 
 MIN_APPROVALS = 2
 
@@ -25,8 +25,6 @@ class Candidate:
     median: int
     weight: int
     """Capped number of samples."""
-    reputation: int
-    """When the provider joined."""
 
 
 def capped_weights(samples: Mapping[int, int]) -> dict[int, int]:
@@ -41,31 +39,48 @@ def capped_weights(samples: Mapping[int, int]) -> dict[int, int]:
     return {seat: min(count, cap) for seat, count in samples.items()}
 
 
-def leader_order(
-    candidates: Sequence[Candidate],
-    round_number: int,
-    rule: LeaderRule,
-    weight_sum: int,
-    last_leader: int | None,
+def by_weighted_error(
+    candidates: Sequence[Candidate], round_number: int, weight_sum: int
 ) -> list[int]:
-    """Seats of the candidates; the first of them leads.
+    """Seats of the candidates by rule POQ; the first of them leads.
 
-    Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), compared as MAE_j * (S + d_j) without the
-    terms that all share. Rule REPUTATION: descending, the last leader at the end. The hash of round
-    and account breaks ties.
+    Ascending MAE^u (Lu et al. 2020, eq. 7), compared as MAE_j * (S + d_j) without the terms that
+    all share. The hash of round and account breaks ties.
 
     Args:
         weight_sum: S, the sum of the weights of all submitted seats.
-        last_leader: seat that led last; None if there is none.
     """
 
-    def key(candidate: Candidate) -> tuple[int, int, bytes]:
-        lot = keccak(encode(["uint256", "address"], [round_number, candidate.account]))
-        if rule is LeaderRule.POQ:
-            return candidate.median * (weight_sum + candidate.weight), 0, lot
-        return int(candidate.seat == last_leader), -candidate.reputation, lot
+    def key(candidate: Candidate) -> tuple[int, bytes]:
+        return (
+            candidate.median * (weight_sum + candidate.weight),
+            lot(round_number, candidate.account),
+        )
 
     return [candidate.seat for candidate in sorted(candidates, key=key)]
+
+
+def by_turns(candidates: Sequence[Member], last: Member | None) -> list[int]:
+    """Seats of the candidates by rule REPUTATION; the first of them leads.
+
+    They take turns: by descending reputation, beginning after the last leader. The hash of 0 and
+    the account breaks ties, so that the order is the same in all rounds.
+
+    Args:
+        last: who led last, if it is in this cohort.
+    """
+
+    def rank(member: Member) -> tuple[int, bytes]:
+        return -member.reputation, lot(0, member.account)
+
+    turns = sorted(candidates, key=rank)
+    waiting = [one for one in turns if last is not None and rank(one) > rank(last)]
+    return [one.seat for one in (*waiting, *(one for one in turns if one not in waiting))]
+
+
+def lot(number: int, account: str) -> bytes:
+    """What breaks ties between accounts: keccak256 of a number and the account, 32 bytes."""
+    return keccak(encode(["uint256", "address"], [number, account]))
 
 
 def approvals_needed(attested: int, judged: int, rule: ApprovalRule) -> int:

@@ -53,7 +53,7 @@ class WeightRule(IntEnum):
 
 
 class LeaderRule(IntEnum):
-    """Who leads: lowest MAE^u (Lu eq. 7) or highest reputation (Wang section 3.2)."""
+    """Who leads: lowest MAE^u (Lu eq. 7), or turns by reputation (Wang section 3.2)."""
 
     POQ = 0
     REPUTATION = 1

@@ -50,16 +50,18 @@ def test_the_leader(judge, case):
 
 
 @pytest.mark.parametrize("rule", LeaderRule)
-def test_a_tie_goes_to_the_lower_hash_of_round_and_account(judge, rule):
-    """Sixteen alike: another leads in other rounds, the first seat or the last one in few."""
+def test_sixteen_that_are_alike_all_lead(judge, rule):
+    """By the weighted error at random, by reputation in turns."""
     members = [Member(seat, f"0x{seat + 1:040x}", 100, 5_000) for seat in range(16)]
     packed = [int(m.account, 16) << 72 | m.samples << 48 | m.reputation << 32 for m in members]
     medians, all_ = sum(900 << (14 * seat) for seat in range(16)), 2**16 - 1
-    leads = []
-    for round_ in range(1, 9):
-        leads.append(judge.leader(all_, all_, medians, packed, round_, int(rule), NOBODY).call())
-        assert leads[-1] == leader(all_, all_, medians, members, round_, rule, None)
-    assert len(set(leads)) > 3
+    leads, last = [], NOBODY
+    for round_ in range(1, 17 if rule is LeaderRule.REPUTATION else 9):
+        last = judge.leader(all_, all_, medians, packed, round_, int(rule), last).call()
+        known = leads[-1] if leads else None
+        assert last == leader(all_, all_, medians, members, round_, rule, known)
+        leads.append(last)
+    assert len(set(leads)) == 16 if rule is LeaderRule.REPUTATION else len(set(leads)) > 3
 
 
 @pytest.mark.parametrize("case", named("payouts"))

@@ -12,12 +12,13 @@ from fedpact.consensus.judgement import judge, pack_points, points_of, rewards
 from fedpact.consensus.leader import (
     Candidate,
     approvals_needed,
+    by_turns,
+    by_weighted_error,
     capped_weights,
-    leader_order,
 )
 from fedpact.errors import InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
-from fedpact.types.requests import ApprovalRule, Earned, LeaderRule
+from fedpact.types.requests import ApprovalRule, Earned, Member
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, median_score, pack_scores
 
 scores = st.one_of(st.integers(0, 10_000), st.just(INVALID))
@@ -120,42 +121,60 @@ def elections(draw):
             account,
             median=draw(st.sampled_from([0, 100, 10_000])),
             weight=draw(st.sampled_from([1, 50, 10_000_000])),
-            reputation=draw(st.sampled_from([0, 4000, 10_000])),
         )
         for seat, account in enumerate(accounts)
     ]
-    last = draw(st.one_of(st.none(), st.integers(0, len(accounts) - 1)))
-    return candidates, draw(st.integers(1, 1000)), draw(st.sampled_from(LeaderRule)), last
+    return candidates, draw(st.integers(1, 1000))
+
+
+@st.composite
+def committees(draw):
+    accounts = draw(st.lists(addresses, min_size=1, max_size=16, unique=True))
+    reputations = st.sampled_from([0, 4000, 10_000])
+    return [Member(seat, account, 100, draw(reputations)) for seat, account in enumerate(accounts)]
 
 
 @given(elections(), st.randoms())
-def test_the_leader_order_is_total_and_does_not_depend_on_the_listing(election, shuffler):
-    candidates, number, rule, last = election
+def test_the_order_by_weighted_error_does_not_depend_on_the_listing(election, shuffler):
+    candidates, number = election
     total = sum(candidate.weight for candidate in candidates)
-    order = leader_order(candidates, number, rule, total, last)
+    order = by_weighted_error(candidates, number, total)
     shuffled = candidates.copy()
     shuffler.shuffle(shuffled)
 
     assert sorted(order) == [candidate.seat for candidate in candidates]
-    assert leader_order(shuffled, number, rule, total, last) == order
+    assert by_weighted_error(shuffled, number, total) == order
 
 
-@given(elections())
-def test_the_last_leader_is_last_by_reputation(election):
-    candidates, number, _, last = election
+@given(committees())
+def test_each_member_leads_once_before_one_leads_again(members):
+    leaders, last = [], None
+    for _ in range(2 * len(members)):
+        last = members[by_turns(members, last)[0]]
+        leaders.append(last.seat)
 
-    order = leader_order(candidates, number, LeaderRule.REPUTATION, 1, last)
+    assert sorted(leaders[: len(members)]) == list(range(len(members)))
+    assert leaders[len(members) :] == leaders[: len(members)]
 
-    assert last is None or order[-1] == last
+
+@given(committees(), st.data())
+def test_turns_pass_over_a_member_that_may_not_lead(members, data):
+    absent = data.draw(st.sampled_from(members))
+    last = data.draw(st.sampled_from([None, *members]))
+    present = [one for one in members if one is not absent]
+
+    assert by_turns(present, last) == [
+        seat for seat in by_turns(members, last) if seat != absent.seat
+    ]
 
 
 @given(elections())
 def test_the_poq_order_is_that_of_the_weighted_errors(election):
-    candidates, number, _, last = election
+    candidates, number = election
     total = sum(candidate.weight for candidate in candidates)
     medians = [candidate.median for candidate in candidates]
 
-    order = leader_order(candidates, number, LeaderRule.POQ, total, last)
+    order = by_weighted_error(candidates, number, total)
 
     # Lu et al. 2020, eq. 7, as printed.
     mean = Fraction(sum(medians), len(medians))

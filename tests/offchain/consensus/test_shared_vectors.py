@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fedpact.consensus import reputation
-from fedpact.consensus.leader import Candidate, capped_weights, leader_order
+from fedpact.consensus.leader import Candidate, by_turns, by_weighted_error, capped_weights
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
-from fedpact.types.requests import LeaderRule, seats_of
+from fedpact.types.requests import LeaderRule, Member, seats_of
 from fedpact.types.scores import lane, pack_scores
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -53,21 +53,20 @@ def test_no_provider_weighs_more_than_two_medians(case):
 
 @pytest.mark.parametrize("case", named(load("leader")["orders"]))
 def test_leaders_come_in_order(case):
-    candidates = [
-        Candidate(
-            seat,
-            case["accounts"][seat],
-            case["medians"][seat],
-            case["weights"][seat],
-            case["reputations"][seat],
-        )
-        for seat in seats_of(case["eligible"])
-    ]
-    last = None if case["last_leader"] == 255 else case["last_leader"]
-    total = sum(case["weights"])
-
-    order = leader_order(candidates, case["round"], LeaderRule(case["rule"]), total, last)
-
+    seats = seats_of(case["eligible"])
+    facts = list(zip(case["accounts"], case["medians"], case["weights"], strict=True))
+    if case["rule"] == LeaderRule.POQ:
+        candidates = [Candidate(seat, *facts[seat]) for seat in seats]
+        order = by_weighted_error(candidates, case["round"], sum(case["weights"]))
+    else:
+        members = [
+            Member(seat, account, 100, reputation)
+            for seat, (account, reputation) in enumerate(
+                zip(case["accounts"], case["reputations"], strict=True)
+            )
+        ]
+        last = None if case["last_leader"] == 255 else members[case["last_leader"]]
+        order = by_turns([members[seat] for seat in seats], last)
     assert order == case["order"]
 
 

@@ -8,13 +8,12 @@ import pytest
 from rich.console import Console
 
 from fedpact.audit.report import AuditItem, AuditReport, Verdict
-from fedpact.consensus.leader import Candidate, leader_order
+from fedpact.consensus.leader import Candidate, by_weighted_error
 from fedpact.demo.options import Paper, PaperOptions
 from fedpact.demo.papers import logs
 from fedpact.demo.papers.quality import weighted_error
 from fedpact.demo.papers.story import Story
 from fedpact.errors import InvalidInput
-from fedpact.types.requests import LeaderRule
 
 
 def test_equation_7_by_hand() -> None:
@@ -27,10 +26,10 @@ def test_the_chain_elects_by_equation_7() -> None:
     """The order of the contracts leaves out what all members share."""
     errors, samples = [0.30, 0.26, 0.40], [100, 200, 100]
     candidates = [
-        Candidate(seat, f"0x{seat:040x}", round(error * 10_000), count, 0)
+        Candidate(seat, f"0x{seat:040x}", round(error * 10_000), count)
         for seat, (error, count) in enumerate(zip(errors, samples, strict=True))
     ]
-    order = leader_order(candidates, 1, LeaderRule.POQ, sum(samples), None)
+    order = by_weighted_error(candidates, 1, sum(samples))
     totals = [weighted_error(errors, samples, index) for index in range(3)]
     assert order == sorted(range(3), key=totals.__getitem__)
     assert order == [0, 1, 2], "gamma turns the first two around"

@@ -17,9 +17,15 @@ from fedpact.audit.first.tally import (
 from fedpact.audit.first.votes import Ballot, approves, vote_commitment
 from fedpact.audit.report import Unavailable, require
 from fedpact.chain.bindings.first.structs import RequestStatus, RoundState
-from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
+from fedpact.consensus.leader import (
+    Candidate,
+    approvals_needed,
+    by_weighted_error,
+    capped_weights,
+    lot,
+)
 from fedpact.errors import InvalidInput
-from fedpact.types.requests import mask_of, seats_of
+from fedpact.types.requests import LeaderRule, mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
 
 if TYPE_CHECKING:
@@ -275,12 +281,18 @@ class ProtocolChecks:
                 one.accounts[seat],
                 computed.medians[seat],
                 weights[seat],
-                self._facts.members[seat].reputation,
             )
             for seat in seats_of(computed.leaders)
         ]
-        rule = self._e.terms.leader_rule
-        return leader_order(candidates, one.number, rule, sum(weights.values()), last)
+        if self._e.terms.leader_rule is LeaderRule.POQ:
+            return by_weighted_error(candidates, one.number, sum(weights.values()))
+
+        def by_reputation(candidate: Candidate) -> tuple[bool, int, bytes]:
+            """Descending, the last leader at the end."""
+            reputation = self._facts.members[candidate.seat].reputation
+            return candidate.seat == last, -reputation, lot(one.number, candidate.account)
+
+        return [candidate.seat for candidate in sorted(candidates, key=by_reputation)]
 
     def _same_faults(self, one: RoundEvidence, chain: int, computed: int) -> None:
         require(
