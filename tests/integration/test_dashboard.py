@@ -110,11 +110,14 @@ def test_every_page_is_sound_and_every_figure_links_to_its_proof(
     log_in(watched, shown.token)
     found: list[str] = []
     leads: set[str] = set()
-    for path in [*paths(shown), f"/requests/{shown.finished}/audit"]:
+    others = [f"/requests/{shown.finished}/audit", f"/transaction/{shown.settlement}"]
+    for path in [*paths(shown), *others]:
         page = watched.open(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         found += [f"{path}: {one}" for one in serious(page)]
         found += page.evaluate(UNPROVEN, UNPROVABLE)
+        if path != "/api":  # whose table is the OpenAPI document
+            found += [f"{path}: {one} cannot be downloaded" for one in page.evaluate(UNSAVED)]
         leads |= set(page.eval_on_selector_all("main a[href^='/']", "all => all.map(a => a.href)"))
     assert found == []
     spec = shown.world.specification
@@ -171,6 +174,10 @@ def questions(shown: DashboardWorld) -> list[tuple[str, str, str]]:
     ]
 
 
+UNSAVED = """() => Array.from(document.querySelectorAll("main table"))
+  .filter((one) => !one.closest("details, section:has(.downloads)"))
+  .map((one) => one.closest("section")?.id)"""
+"""Tables without a download; those of charts are in the table beside them."""
 UNCOVERED = """(one) => {
   const box = one.getBoundingClientRect();
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
@@ -462,7 +469,13 @@ def test_policy_and_errors(watched: Watched, shown: DashboardWorld) -> None:
     document = watched.page.request.get(f"{shown.url}/api/openapi.json").json()
     assert "/api/requests/{request}" in document["paths"]
     assert watched.page.request.get(f"{shown.url}/api/requests/0").status == 422
-    assert watched.page.request.get(f"{shown.url}/participants/nobody").status == 400
+    strangers = [
+        "participants/nobody",
+        "requests/1/members/%3Cb%3E",
+        "requests/1/members/0x" + "1" * 40,
+    ]
+    for path in strangers:
+        assert watched.page.request.get(f"{shown.url}/{path}").status == 400
 
 
 def test_following_is_live_on_a_terminal(shown: DashboardWorld, tmp_path: Path) -> None:
