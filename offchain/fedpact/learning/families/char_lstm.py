@@ -78,7 +78,9 @@ class CharacterNetwork(nn.Module):
 
     def __init__(self, alphabet: int, embedding: int, hidden: int, layers: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(alphabet, embedding)
+        # Drawing normal values on the device "meta" imports torch's compiler: a second a process.
+        values = torch.empty(alphabet, embedding)
+        self.embedding = nn.Embedding(alphabet, embedding, _weight=values)
         self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True)
         self.output = nn.Linear(hidden, alphabet)
 
