@@ -149,6 +149,7 @@ def test_a_refund_leaves_what_was_there_before() -> None:
 
 
 @given(st.lists(releases, max_size=3))
+@settings(max_examples=30)
 def test_a_spend_is_stored_to_the_last_bit(history: list[GaussianRelease]) -> None:
     spend = sum((Spend.of(release) for release in history), start=Spend.nothing())
     again = Spend.decode(spend.encode())
