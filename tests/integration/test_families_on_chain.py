@@ -6,7 +6,7 @@ requests are open at the same time.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from fedpact.errors import FedpactError
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
+from fedpact.privacy.ledger_report import LedgerEntry
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.personal import train_personal
@@ -221,7 +222,8 @@ def test_a_provider_trains_its_personal_model_from_chain_store_and_its_records(
 
     passes: list[tuple[int, int]] = []
     ledger = market.folder / "daemon-0" / "ledger.sqlite"
-    before = ledger_entries(ledger, market.providers[0])
+    before = charges(ledger, market.providers[0], request)
+    assert before
     found = train_personal(
         market.client,
         market.providers[0],
@@ -240,7 +242,7 @@ def test_a_provider_trains_its_personal_model_from_chain_store_and_its_records(
     assert family.error(spec, delivered, judging.x, judging.y) == found.global_error
     errors = [family.error(spec, one, whole.x, whole.y) for one in (found.model, delivered)]
     assert errors[0] < errors[1]
-    assert ledger_entries(ledger, market.providers[0]) == before
+    assert charges(ledger, market.providers[0], request) == before
     for asks, wanted, said in (
         (market.auditor, request, "is not in the pool"),
         (market.providers[0], world.requests["softmax-regression, steps"], "no personal models"),
@@ -270,9 +272,12 @@ def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, n
     assert audit(market.client, market.store, request, market.auditor).failed == []
 
 
-def ledger_entries(path: Path, keys: AccountKeys) -> list[object]:
+def charges(path: Path, keys: AccountKeys, request: int) -> list[LedgerEntry]:
+    """What the ledger holds of this request; its daemon serves others meanwhile, and may let go of
+    what it no longer needs to keep."""
     with open_ledger(path, keys) as ledger:
-        return list(ledger.entries())
+        entries = [one for one in ledger.entries() if one.id.request == request]
+    return [replace(one, kept=False) for one in entries]
 
 
 def simulated(world: World, spec: Specification, request: int, case: dict[str, object]):
