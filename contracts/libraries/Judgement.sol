@@ -185,7 +185,15 @@ library Judgement {
 
     /// @dev `value`, made unequal by the account's lot.
     function _rank(uint256 value, uint256 round, PoolMember member) private pure returns (uint256) {
-        return (value << 192) | (uint256(keccak256(abi.encode(round, member.account()))) >> 64);
+        uint256 account = uint160(member.account());
+        bytes32 lot;
+        // abi.encode would take new memory for each seat.
+        assembly ("memory-safe") {
+            mstore(0x00, round)
+            mstore(0x20, account)
+            lot := keccak256(0x00, 0x40)
+        }
+        return (value << 192) | (uint256(lot) >> 64);
     }
 
     function _has(uint256 mask, uint256 seat) private pure returns (bool) {
