@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.groups import groups
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs
+from fedpact.consensus.scoring import RoundInputs
 from fedpact.demo.drafts import EPSILON
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of

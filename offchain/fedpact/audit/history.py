@@ -26,7 +26,7 @@ from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
-    from fedpact.consensus.scoring import ContributionRecord
+    from fedpact.consensus.contribution_record import ContributionRecord
     from fedpact.data.dataset import Dataset
 
 

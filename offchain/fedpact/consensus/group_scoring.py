@@ -15,14 +15,9 @@ from itertools import combinations
 
 import numpy as np
 
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.groups import GroupScore, worths
-from fedpact.consensus.scoring import (
-    EVEN_SHARE,
-    NEUTRAL,
-    UNJUDGED,
-    ContributionRecord,
-    RoundInputs,
-)
+from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs
 from fedpact.consensus.shapley import ERROR_BITS, rounded_errors
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fedpact.consensus.scoring import ContributionRecord
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.types.requests import seats_of

@@ -13,10 +13,11 @@ from functools import partial
 import numpy as np
 
 from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.history import History
 from fedpact.consensus.novelty import KnownVector, PublicUpdates, most_vectors
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.scoring import RoundInputs, score_round
 from fedpact.errors import ContentError, ContentMissing, InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model

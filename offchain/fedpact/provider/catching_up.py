@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.scoring import ContributionRecord
 from fedpact.errors import ContentMismatch, ContentMissing, ContentSought, Retryable
 from fedpact.provider.history import DaemonHistory, replay_of
 from fedpact.provider.reading import look_for, specification_of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import Board, RoundRecord
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.replay import Kept
-from fedpact.consensus.scoring import ContributionRecord
 from fedpact.consensus.sums import GroupSum
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset

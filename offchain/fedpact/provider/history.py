@@ -10,9 +10,9 @@ from functools import cached_property
 
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, open_global, sealed_bytes
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.judgement import judge
 from fedpact.consensus.replay import Kept, Replay
-from fedpact.consensus.scoring import ContributionRecord
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, ContentMissing, ContentSought, ContentUnavailable

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from fedpact.chain.signed_messages import BLIND, Anchored
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
-from fedpact.consensus.scoring import ContributionRecord
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.errors import (
     ContentError,
     ContentMissing,

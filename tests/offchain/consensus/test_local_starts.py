@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.scoring import RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 from fedpact.learning.local import train_local

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fedpact.consensus import novelty
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.novelty import (
     MAX_VALUES,
     MAX_VECTORS,
@@ -12,7 +13,7 @@ from fedpact.consensus.novelty import (
     Span,
     most_vectors,
 )
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.scoring import RoundInputs, score_round
 from fedpact.consensus.shapley import Game, NewGame
 from fedpact.data.dataset import Dataset
 from fedpact.learning.aggregation.base import flatten, restore

@@ -13,15 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedpact.consensus.scoring import (
-    EVEN_SHARE,
-    NEUTRAL,
-    UNJUDGED,
-    ContributionRecord,
-    RoundInputs,
-    Standing,
-    score_round,
-)
+from fedpact.consensus.contribution_record import ContributionRecord, Standing
+from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs, score_round
 from fedpact.consensus.shapley import Contribution, Game, fixed_orders
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
@@ -404,7 +397,8 @@ PROGRAM = """
 import json
 import numpy as np
 from tests.support.specifications import specification
-from fedpact.consensus.scoring import RoundInputs, ContributionRecord, score_round
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.scoring import RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.scoring import UNJUDGED, ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.scoring import UNJUDGED, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.scattering import features, mirrored

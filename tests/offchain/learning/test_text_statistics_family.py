@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.scoring import NEUTRAL, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, SpecificationError

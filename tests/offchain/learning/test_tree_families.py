@@ -5,7 +5,8 @@ import pytest
 from sklearn.datasets import load_diabetes, load_digits
 
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.scoring import NEUTRAL, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, ModelError, PrivacyError, SpecificationError

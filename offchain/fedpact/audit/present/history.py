@@ -28,7 +28,7 @@ from fedpact.types.scores import MAX_SCORE, lane
 
 if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
-    from fedpact.consensus.scoring import ContributionRecord
+    from fedpact.consensus.contribution_record import ContributionRecord
     from fedpact.data.dataset import Dataset
 
 
