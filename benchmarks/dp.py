@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from fedpact.data.dataset import Dataset
 from fedpact.demo.drafts import WINDOWS
 from fedpact.learning.families.cnn import FORMS, ConvolutionalNetwork
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft
 

@@ -24,8 +24,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.demo.drafts import WINDOWS
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.learning.local import batch_order, train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import batch_order, train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.types.local_training import LocalEpochs
 from fedpact.types.specification import Specification

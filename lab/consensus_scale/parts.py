@@ -30,9 +30,9 @@ from fedpact.data.slices import cut_stratified, encode_slice
 from fedpact.demo.drafts import draft, split
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.cid import Cid

@@ -23,10 +23,10 @@ from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model
 from fedpact.learning.checks import check_dataset, check_specification
 from fedpact.learning.families import family_of, gradient_family_of, represented
-from fedpact.learning.local import reach, train_local
-from fedpact.learning.server import next_global
+from fedpact.learning.local_training import reach, train_local
+from fedpact.learning.server_step import next_global
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.units import samples_of
 from fedpact.simulation.request import NoiseOf
 from fedpact.types.specification import Specification

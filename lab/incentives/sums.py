@@ -18,7 +18,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals
 from fedpact.learning.summed import group_model, member_integers
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.simulation.request import noise
 from fedpact.types.scores import MAX_SCORE
 from lab.committees.data import CommitteeData, CommitteeSize, committee_data

@@ -18,8 +18,8 @@ from fedpact.features.networks.sentences import sentence_features
 from fedpact.learning.families import family_of
 from fedpact.learning.families.base import LocalModels
 from fedpact.learning.families.network_statistics import with_rows
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.requester.draft import Draft
 from fedpact.types.specification import Specification

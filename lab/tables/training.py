@@ -10,10 +10,10 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, cut_stratified
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
-from fedpact.learning.server import next_global
+from fedpact.learning.local_training import train_local
+from fedpact.learning.server_step import next_global
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.requester.proposal import shares
 from fedpact.simulation.adversaries import Provider

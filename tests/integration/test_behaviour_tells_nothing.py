@@ -27,7 +27,7 @@ from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.requests import Status

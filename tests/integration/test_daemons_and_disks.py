@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from fedpact.provider.state_file import BUSY_SECONDS
+from fedpact.provider.state.file import BUSY_SECONDS
 from fedpact.requester import RequestProgress
 from fedpact.types.requests import Phase, Status
 from tests.support.disks import damage, full_disk, locked

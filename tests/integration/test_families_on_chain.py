@@ -27,7 +27,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
 from fedpact.privacy.ledger_report import LedgerEntry
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.personal import train_personal
 from fedpact.requester import RequestProgress
 from fedpact.requester.slices import cut

@@ -21,11 +21,11 @@ from fedpact.provider import housekeeping
 from fedpact.provider.context import idle
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import OwnData
+from fedpact.provider.dispatch import Requests
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.requests import Requests
-from fedpact.provider.trainer import InProcess
-from fedpact.provider.work import LocalWork
+from fedpact.provider.training.trainer import InProcess
+from fedpact.provider.training.work import LocalWork
 from fedpact.types.requests import Join
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market

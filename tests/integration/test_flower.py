@@ -25,9 +25,9 @@ from fedpact.learning.families import family_of
 from fedpact.learning.flower import host as host_module
 from fedpact.learning.flower.host import Host, host_of
 from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.packages import package_of_app
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft
 from fedpact.types.requests import Status

@@ -19,7 +19,7 @@ from fedpact.chain import keystore
 from fedpact.child import start_with_parent
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAY, POLICY, POLL, World, running_world

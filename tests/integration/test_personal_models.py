@@ -10,7 +10,7 @@ import pytest
 
 from fedpact.audit import audit
 from fedpact.chain import keystore
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.requests import Status
 from tests.support.processes import executed
 from tests.support.reports import shown_to_its_requester

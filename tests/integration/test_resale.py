@@ -17,8 +17,8 @@ from fedpact.chain.bindings.events import (
     Settled,
 )
 from fedpact.chain.keystore import AccountKeys
-from fedpact.provider.privacy_report import privacy_verify
-from fedpact.provider.published import submissions
+from fedpact.provider.ledger.report import privacy_verify
+from fedpact.provider.ledger.submissions import submissions
 from fedpact.requester.client import Requester
 from fedpact.types.resale import SaleStatus
 from tests.support.chain_request import admit

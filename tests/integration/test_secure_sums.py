@@ -9,7 +9,7 @@ import pytest
 
 from fedpact.privacy.ledger_check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.requests import Phase, RoundFacts
 from tests.support.reports import shown_to_its_requester
 from tests.support.summing import SECURE

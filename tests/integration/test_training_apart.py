@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fedpact.privacy.ledger_check import verify
-from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.published import submissions
+from fedpact.provider.ledger.opening import open_ledger
+from fedpact.provider.ledger.submissions import submissions
 from fedpact.types.requests import Status
 from tests.support.held_provider import GREEDY, HELD, KILLED
 from tests.support.waiting import PATIENCE, wait_until

@@ -23,8 +23,8 @@ from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest
 from fedpact.errors import FedpactError
 from fedpact.privacy.accounting import cost
 from fedpact.provider.files import ledger_file
-from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.published import submissions
+from fedpact.provider.ledger.opening import open_ledger
+from fedpact.provider.ledger.submissions import submissions
 from fedpact.requester import RequestProgress
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status

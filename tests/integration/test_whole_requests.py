@@ -23,7 +23,7 @@ from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger_check import verify
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Join, Phase, RoundFacts, Start
 from tests.support.reports import shown_to_its_requester

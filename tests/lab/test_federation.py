@@ -9,9 +9,9 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, InvalidInput, SpecificationError
 from fedpact.learning.artefact import encode
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import STRATEGIES
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from lab.federation.training import (
     Federation,
     State,

@@ -22,7 +22,7 @@ from fedpact.chain.records import Call, Receipt
 from fedpact.chain.scanner import EventScanner
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.delivery import Deliveries, Point, public_key
-from fedpact.provider.state import ProviderState
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.deployment import PresentDeployment
 from fedpact.types.requests import (
     ETHER,

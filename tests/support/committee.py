@@ -33,8 +33,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.learning.artefact import Model, decode, encode
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft

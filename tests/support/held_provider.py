@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from fedpact.logs import log_to_stderr
-from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.provider.training.work import LocalWork, TrainingTask
 
 HELD, SLOW, HANGS, GREEDY, KILLED, RAISES = "held", "slow", "hangs", "greedy", "killed", "raises"
 SLOW_SECONDS = 90

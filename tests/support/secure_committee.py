@@ -20,7 +20,7 @@ from fedpact.consensus.sums import (
 )
 from fedpact.exchange.messages import Ballot, Board, Kind, Message
 from fedpact.learning.summed import Integers, group_model, member_integers
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.privacy.secure_sum.collecting import open_sum
 from fedpact.privacy.secure_sum.member import SumMember

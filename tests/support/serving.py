@@ -10,16 +10,16 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.proposal import as_toml, propose
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.artefact import encode
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.state import ProviderState
-from fedpact.provider.trainer import InProcess
-from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.provider.state.checkpoint import ProviderState
+from fedpact.provider.training.trainer import InProcess
+from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import DigitsMarket
 from tests.support.waiting import PATIENCE

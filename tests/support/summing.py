@@ -27,9 +27,9 @@ from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.context import Cache, Cohort
-from fedpact.provider.state import ProviderState
-from fedpact.provider.sum_reading import member_sum, sum_round
-from fedpact.provider.summing import ready_sum, seal_values
+from fedpact.provider.duties.secure_sums import ready_sum, seal_values
+from fedpact.provider.request.secure_sums import member_sum, sum_round
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from fedpact.types.requests import PoolMember

@@ -7,11 +7,11 @@ from fedpact.api.request import number_of
 
 if TYPE_CHECKING:
     from fedpact.privacy.ledger_report import LimitStanding
-    from fedpact.provider.checking import Finding
     from fedpact.provider.claiming import Payment
+    from fedpact.provider.ledger.report import PrivacySpent
     from fedpact.provider.overview import RequestStanding
-    from fedpact.provider.privacy_report import PrivacySpent
     from fedpact.provider.serve import Offer
+    from fedpact.provider.startup_checks import Finding
     from fedpact.session import Session
 
 
@@ -70,7 +70,7 @@ class Provider:
     def privacy_spent(self, delta: float = 1e-5) -> "PrivacySpent":
         """What the most charged privacy unit has spent, and on how many releases. Raises NotReady
         if nothing was released from here, LedgerError for a ledger that cannot be read."""
-        from fedpact.provider.privacy_report import privacy_spent
+        from fedpact.provider.ledger.report import privacy_spent
 
         return privacy_spent(self._session.settings.state, self._session.keys, delta)
 
@@ -80,8 +80,8 @@ class Provider:
         name that it does not list."""
         from fedpact.privacy.budget import PrivacyLimit
         from fedpact.provider.data_sets import listed, one_of
+        from fedpact.provider.ledger.report import privacy_standing
         from fedpact.provider.policy import Policy
-        from fedpact.provider.privacy_report import privacy_standing
 
         allowed, at = Policy.read(Path(policy)), self._session
         if allowed.data:

@@ -8,7 +8,7 @@ import typer
 
 from fedpact.cli.output import write_text
 from fedpact.errors import AuditFailed
-from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.attacks import AuditedMode, Check
 
 app = typer.Typer(help="Test the stated privacy bounds.", no_args_is_help=True)
 

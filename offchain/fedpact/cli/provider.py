@@ -111,9 +111,9 @@ def check(
     Example: fedpact --account alice provider check --data own.csv --policy policy.toml
     """
     from fedpact.errors import SettingsError
-    from fedpact.provider.checking import Level
     from fedpact.provider.preflight import Preflight
     from fedpact.provider.serve import Offer
+    from fedpact.provider.startup_checks import Level
 
     at = session.of(context)
     findings = Preflight(at.settings, lambda: at.keys, Offer(policy, data, schema, new_data)).run()
@@ -256,7 +256,7 @@ def backup(
 
     Example: fedpact --account alice provider backup /mnt/backup/alice-2026-11-29
     """
-    from fedpact.provider.copying import back_up
+    from fedpact.provider.copies import back_up
 
     at = session.of(context)
     written = back_up(at.settings, at.settings.chosen_account(), at.address(), folder)

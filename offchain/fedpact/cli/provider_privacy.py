@@ -26,7 +26,7 @@ def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """
-    from fedpact.provider.privacy_report import privacy_spent
+    from fedpact.provider.ledger.report import privacy_spent
 
     at = session.of(context)
     found = privacy_spent(at.settings.state, at.keys, delta)
@@ -61,8 +61,8 @@ def limit(
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
     from fedpact.privacy.budget import PrivacyLimit
+    from fedpact.provider.ledger.report import privacy_standing
     from fedpact.provider.policy import Policy
-    from fedpact.provider.privacy_report import privacy_standing
 
     at = session.of(context)
     allowed = Policy.read(policy)
@@ -87,7 +87,7 @@ def limit(
 
 def _print_limits_of(at: "Session", allowed: "Policy", *, as_json: bool) -> None:
     from fedpact.provider.data_sets import listed
-    from fedpact.provider.privacy_report import privacy_standing
+    from fedpact.provider.ledger.report import privacy_standing
 
     rows = []
     for one in listed(allowed, None, None):
@@ -119,7 +119,7 @@ def export(
 
     Example: fedpact --account alice provider privacy export alice.passport.json
     """
-    from fedpact.provider.passports import export_passport, write_passport
+    from fedpact.provider.ledger.passports import export_passport, write_passport
 
     at = session.of(context)
     made = export_passport(at.settings.state, at.keys)
@@ -139,7 +139,7 @@ def import_(
 
     Example: fedpact --account alice provider privacy import alice.passport.json
     """
-    from fedpact.provider.passports import import_passport
+    from fedpact.provider.ledger.passports import import_passport
 
     at = session.of(context)
     merged = import_passport(at.settings.state, at.keys, passport)
@@ -155,7 +155,7 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
     Example: fedpact --account alice provider privacy verify
     """
-    from fedpact.provider.privacy_report import privacy_verify
+    from fedpact.provider.ledger.report import privacy_verify
 
     at = session.of(context)
     found = privacy_verify(at.settings.state, at.keys, lambda: _submissions(at))
@@ -174,6 +174,6 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _submissions(at: "Session") -> "list[tuple[ReleaseId, bytes]]":
-    from fedpact.provider.published import submissions
+    from fedpact.provider.ledger.submissions import submissions
 
     return submissions(at.client, at.keys.address)

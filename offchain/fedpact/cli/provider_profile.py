@@ -60,7 +60,7 @@ def build(
     from fedpact.provider import profile
     from fedpact.provider.data_sets import categories_of, listed, one_of
     from fedpact.provider.files import ledger_file, profile_file
-    from fedpact.provider.ledgers import introduce, open_ledger
+    from fedpact.provider.ledger.opening import introduce, open_ledger
     from fedpact.provider.policy import Policy
 
     at = session.of(context)

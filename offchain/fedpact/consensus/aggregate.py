@@ -6,7 +6,7 @@ from fedpact.consensus.leader import capped_weights
 from fedpact.learning.aggregation import RULES
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import LocalModels, family_of
-from fedpact.learning.server import next_global
+from fedpact.learning.server_step import next_global
 from fedpact.learning.strategies import Globals, strategy
 from fedpact.types.specification import Specification
 

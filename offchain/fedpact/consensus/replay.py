@@ -22,7 +22,7 @@ from fedpact.errors import ContentError, ContentMissing, InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.learning.local import reach
+from fedpact.learning.local_training import reach
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import ScoreKind

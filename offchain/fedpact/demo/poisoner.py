@@ -12,7 +12,7 @@ import typer
 from fedpact.demo.options import PoisonKind
 from fedpact.logs import log_to_stderr
 from fedpact.privacy.noise import SeededNoise, SystemNoise
-from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.simulation.adversaries import POISONS, Provider, RoundTask
 
 

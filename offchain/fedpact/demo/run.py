@@ -24,7 +24,7 @@ from fedpact.demo.workspace import workspace
 from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
-from fedpact.learning.training import without_privacy
+from fedpact.learning.training_inputs import without_privacy
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
 from fedpact.requester import FetchedModel, Model, RequestProgress

@@ -14,7 +14,7 @@ from fedpact.demo.network import DemoNetwork, free_port
 from fedpact.errors import FedpactError
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file, profile_file
-from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.local_profile import LocalProfile
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.profiles.document import Profile

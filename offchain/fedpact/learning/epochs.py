@@ -16,7 +16,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import gradient_family_of
 from fedpact.learning.families.base import loss
 from fedpact.learning.strategies import Correction
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.types.local_training import LocalEpochs
 from fedpact.types.specification import Specification
 

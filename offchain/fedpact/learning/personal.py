@@ -13,10 +13,10 @@ import numpy as np
 from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.artefact import Model
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.learning.strategies.base import combine
-from fedpact.learning.training import LocalTraining, without_privacy
+from fedpact.learning.training_inputs import LocalTraining, without_privacy
 from fedpact.types.specification import Specification
 
 PASSES = 10

@@ -17,7 +17,7 @@ from fedpact.learning.artefact import Model, bounded, clipped
 from fedpact.learning.families import family_of, gradient_family_of
 from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.learning.tails import chi_upper
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.units import Batch, clipped_unit_sum, clipping_bound, samples_of
 from fedpact.privacy.noise import from_half_steps
 from fedpact.types.local_training import LocalSteps

@@ -22,8 +22,8 @@ from fedpact.learning.artefact import Model, Template
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
 from fedpact.learning.families.base import GradientFamily, Weights, loss
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.local_training import LocalSteps
 from fedpact.types.privacy import PrivacyMode

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset, Targets
 from fedpact.features.scattering import MAPS, STRIDE, width
 from fedpact.learning.families import family
-from fedpact.privacy.audit import AuditedMode, Check, canaries
+from fedpact.privacy.attacks import AuditedMode, Check, canaries
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy_audit.release import (
     CANARIES,

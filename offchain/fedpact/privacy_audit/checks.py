@@ -11,7 +11,7 @@ DDP-SGD (Wang et al. 2024), against the paper's claim.
 
 from fedpact.errors import InvalidInput
 from fedpact.learning.families import ConstructedFamily, family
-from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy_audit.canary import audit_canaries
 from fedpact.privacy_audit.draws import audit_draws
 from fedpact.privacy_audit.members import audit_membership

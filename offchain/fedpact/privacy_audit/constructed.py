@@ -14,9 +14,9 @@ from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import constructed_family_of
 from fedpact.learning.families.text_statistics import TextStatisticsParameters
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.text_statistics import Statistics
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
 from fedpact.requester.draft import Draft

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset, Targets
 from fedpact.errors import InvalidInput
 from fedpact.learning.families import ConstructedFamily, family, family_of
-from fedpact.learning.local import noised_step, train_local
+from fedpact.learning.local_training import noised_step, train_local
 from fedpact.learning.summed import Integers, member_integers
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.units import Batch
 from fedpact.privacy import ddp_sgd
-from fedpact.privacy.audit import AuditedMode, Check, distinguishability
+from fedpact.privacy.attacks import AuditedMode, Check, distinguishability
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise, from_half_steps
 from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
-from fedpact.privacy.audit import AuditedMode, Check, distinguishability, membership
+from fedpact.privacy.attacks import AuditedMode, Check, distinguishability, membership
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy_audit.release import (
     DDP_SGD,

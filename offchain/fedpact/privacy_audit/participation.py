@@ -29,7 +29,7 @@ from fedpact.errors import BudgetExceeded, FedpactError
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
-from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, of_request
@@ -44,13 +44,13 @@ from fedpact.privacy_audit.hostile import (
 )
 from fedpact.privacy_audit.release import DELTA, Finding
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.joining import match_to_join, opt_in_record
+from fedpact.provider.duties.joining import match_to_join, opt_in_record
+from fedpact.provider.duties.releasing import PlannedRelease, make_release, submission_time
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
-from fedpact.provider.trainer import InProcess
-from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.provider.training.trainer import InProcess
+from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
 

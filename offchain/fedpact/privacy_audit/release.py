@@ -12,10 +12,10 @@ from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family, family_of, gradient_family_of
 from fedpact.learning.families.base import Weights
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
 from fedpact.requester.draft import Draft

@@ -10,7 +10,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Receipt
 from fedpact.consensus.settling import settle
 from fedpact.errors import InvalidInput, NotReady
-from fedpact.provider.sharing import resale_share
+from fedpact.provider.resale_share import resale_share
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Status, StoredRequest, Terms
 

@@ -23,7 +23,7 @@ from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.records import Source, request_name
 from fedpact.provider.sales import Sales
-from fedpact.provider.state import ProviderState
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from fedpact.types.requests import PoolMember, seats_of

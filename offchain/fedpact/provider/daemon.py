@@ -29,11 +29,26 @@ from fedpact.errors import (
 from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
-from fedpact.provider import elsewhere, fetching, local_profile
+from fedpact.provider import fetching, local_profile
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
-from fedpact.provider.bell import Bell
-from fedpact.provider.checking import (
+from fedpact.provider.context import Cache, Context
+from fedpact.provider.data_sets import OwnData, served_on
+from fedpact.provider.dispatch import Requests
+from fedpact.provider.duties.declining import say_again
+from fedpact.provider.duties.selling import resold
+from fedpact.provider.fetching import Fetching
+from fedpact.provider.housekeeping import Housekeeping
+from fedpact.provider.ledger import other_deployments
+from fedpact.provider.ledger.opening import introduce, open_ledger
+from fedpact.provider.ledger.reconciling import Reconciliation
+from fedpact.provider.monitor.metrics import Metrics
+from fedpact.provider.monitor.pulse import Pulse
+from fedpact.provider.pace import Pace
+from fedpact.provider.policy import Policy
+from fedpact.provider.records import deployment_name, request_name
+from fedpact.provider.scanning import Scanning
+from fedpact.provider.startup_checks import (
     Check,
     Finding,
     Level,
@@ -41,24 +56,10 @@ from fedpact.provider.checking import (
     check_records,
     found,
 )
-from fedpact.provider.context import Cache, Context
-from fedpact.provider.data_sets import OwnData, served_on
-from fedpact.provider.declining import say_again
-from fedpact.provider.fetching import Fetching
-from fedpact.provider.housekeeping import Housekeeping
-from fedpact.provider.ledgers import introduce, open_ledger
-from fedpact.provider.monitor.metrics import Metrics
-from fedpact.provider.monitor.pulse import Pulse
-from fedpact.provider.pace import Pace
-from fedpact.provider.policy import Policy
-from fedpact.provider.reconciling import Reconciliation
-from fedpact.provider.records import deployment_name, request_name
-from fedpact.provider.requests import Requests
-from fedpact.provider.scanning import Scanning
-from fedpact.provider.selling import resold
-from fedpact.provider.state import ProviderState
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.storage import Storage
-from fedpact.provider.trainer import Trainer
+from fedpact.provider.training.trainer import Trainer
+from fedpact.provider.wakeup import Bell
 from fedpact.types.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class Daemon:
         frame = self._context.client.frame(self._settings.confirmations)
         self._scanning.scan(frame)
         ctx, settings = self._context, self._settings
-        elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
+        other_deployments.remember(self._ledger, settings.state.parent, ctx.deployment)
         local_profile.restore(self._ledger, ctx.data, settings.state, self._keys.address)
         self._reconciliation.begin_again()
         self._reconciliation.compare(ctx, frame)

@@ -5,9 +5,9 @@ import logging
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import FedpactError, StateDamaged
-from fedpact.provider.asked import submissions
 from fedpact.provider.context import Context
-from fedpact.provider.selling import on_offer
+from fedpact.provider.duties.selling import on_offer
+from fedpact.provider.request.facts import submissions
 
 log = logging.getLogger(__name__)
 

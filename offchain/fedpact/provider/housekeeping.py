@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
-from fedpact.provider.contents import look_after_content
+from fedpact.provider.content_upkeep import look_after_content
 from fedpact.provider.context import Context
 from fedpact.provider.forgetting import forget_ended
-from fedpact.provider.measuring import watch_holdings
+from fedpact.provider.resources import watch_holdings
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from fedpact.chain.bindings.events import Paid
 from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.provider.files import state_file
-from fedpact.provider.sharing import resale_share
-from fedpact.provider.state import ProviderState
-from fedpact.provider.view import terms_in
+from fedpact.provider.request.view import terms_in
+from fedpact.provider.resale_share import resale_share
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.currency import Currency
 from fedpact.types.requests import Phase, Status, StoredRequest, Terms
 

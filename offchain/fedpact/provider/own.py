@@ -7,7 +7,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.privacy.ledger import Ledger
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
-from fedpact.provider.trainer import Trainer
+from fedpact.provider.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import kept_apart
 from fedpact.learning.personal import PASSES, personal_model, personalising
-from fedpact.provider.reading import agreed_specification, sealed_to, template_of
+from fedpact.provider.request.reading import agreed_specification, sealed_to, template_of
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 

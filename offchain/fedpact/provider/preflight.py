@@ -17,11 +17,11 @@ from fedpact.chain.records import Frame
 from fedpact.content.opening import open_store
 from fedpact.data.declared import DeclaredData
 from fedpact.errors import FedpactError
-from fedpact.provider.checking import Finding, Level, found, problem, warning
-from fedpact.provider.measuring import free_bytes
+from fedpact.provider.dry_run import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.policy import Policy
-from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
+from fedpact.provider.resources import free_bytes
 from fedpact.provider.serve import Offer, connect, parts
+from fedpact.provider.startup_checks import Finding, Level, found, problem, warning
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment
 from fedpact.types.urls import without_credentials

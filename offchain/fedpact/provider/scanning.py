@@ -7,8 +7,8 @@ from fedpact.chain.records import Event, Frame
 from fedpact.chain.scanner import EventScanner
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Context
-from fedpact.provider.reconciling import Reconciliation
-from fedpact.provider.state import request_of
+from fedpact.provider.ledger.reconciling import Reconciliation
+from fedpact.provider.state.checkpoint import request_of
 
 LATE_BLOCKS = 2
 """Blocks whose events are read again with the next block, because nodes index them late."""

@@ -12,8 +12,10 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
+from fedpact.provider.content_store import kept_store
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import ListedData, OwnData, listed
+from fedpact.provider.dry_run import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.files import (
     features_folder,
     ledger_file,
@@ -21,16 +23,14 @@ from fedpact.provider.files import (
     snapshots_folder,
     state_file,
 )
-from fedpact.provider.keeping import kept_store
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.monitor.server import MonitorServer
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
-from fedpact.provider.trainer import Trainer
-from fedpact.provider.work import LocalWork
-from fedpact.provider.workers import WorkerPool
+from fedpact.provider.training.trainer import Trainer
+from fedpact.provider.training.work import LocalWork
+from fedpact.provider.training.workers import WorkerPool
 from fedpact.settings import Settings
 from fedpact.types.deployment import PresentDeployment
 from fedpact.waiting import when_there

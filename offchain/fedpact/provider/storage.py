@@ -7,8 +7,8 @@ from contextlib import suppress
 from fedpact.errors import FedpactError, LedgerError, StorageUnavailable
 from fedpact.privacy import passport
 from fedpact.privacy.ledger import Ledger
-from fedpact.provider.reconciling import Reconciliation
-from fedpact.provider.state import ProviderState
+from fedpact.provider.ledger.reconciling import Reconciliation
+from fedpact.provider.state.checkpoint import ProviderState
 
 log = logging.getLogger(__name__)
 

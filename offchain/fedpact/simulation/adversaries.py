@@ -7,9 +7,9 @@ import numpy as np
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model, encode
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import LocalTask
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification

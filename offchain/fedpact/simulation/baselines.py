@@ -7,10 +7,10 @@ import numpy as np
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of, represented
-from fedpact.learning.local import train_local
-from fedpact.learning.server import next_global
+from fedpact.learning.local_training import train_local
+from fedpact.learning.server_step import next_global
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining, without_privacy
+from fedpact.learning.training_inputs import LocalTraining, without_privacy
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.specification import Specification
 

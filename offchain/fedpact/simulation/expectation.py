@@ -20,7 +20,7 @@ from fedpact.data.slices import cut_at_random, cut_stratified
 from fedpact.errors import DataError
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.learning.training import without_privacy
+from fedpact.learning.training_inputs import without_privacy
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.scores import MAX_SCORE

@@ -21,10 +21,10 @@ from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider import published
 from fedpact.provider.files import ledger_file
-from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.passports import export_passport, write_passport
+from fedpact.provider.ledger import submissions
+from fedpact.provider.ledger.opening import open_ledger
+from fedpact.provider.ledger.passports import export_passport, write_passport
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli
@@ -214,7 +214,7 @@ def test_a_ledger_is_verified_with_the_chain(
 ) -> None:
     nothing_yet = json.loads(cli("provider", "privacy", "verify", "--json").out)
     submitted = [(ReleaseId(deployment.fingerprint, 1, 1), Cid.of(PAYLOAD).digest)]
-    monkeypatch.setattr(published, "submissions", lambda *_: submitted)
+    monkeypatch.setattr(submissions, "submissions", lambda *_: submitted)
     found = json.loads(cli("provider", "privacy", "verify", "--json").out)
 
     assert (nothing_yet["file"], nothing_yet["submissions_on_chain"]) == ("intact", 0)
@@ -225,7 +225,7 @@ def test_a_ledger_older_than_the_chain_fails(
     cli: Cli, charged: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submitted = [(ReleaseId(deployment.fingerprint, 1, 2), bytes(32))]
-    monkeypatch.setattr(published, "submissions", lambda *_: submitted)
+    monkeypatch.setattr(submissions, "submissions", lambda *_: submitted)
     result = cli("provider", "privacy", "verify")
 
     assert result.code == 13
@@ -284,7 +284,7 @@ def test_a_damaged_ledger_is_refused(
 def test_a_locked_ledger_is_reported(
     cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedpact.provider.privacy_report.LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr("fedpact.provider.ledger.report.LOCK_TIMEOUT", 0.1)
     with closing(sqlite3.connect(charged, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         result = cli("provider", "privacy", "show")

@@ -7,8 +7,8 @@ from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.scoring import RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
 from tests.support.specifications import SOUND, specification

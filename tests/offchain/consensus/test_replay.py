@@ -28,10 +28,10 @@ from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.noise import SeededNoise
-from fedpact.provider import history
 from fedpact.provider.context import Cache, Cohort
-from fedpact.provider.history import replay_of
-from fedpact.provider.state import CastVote
+from fedpact.provider.request import history
+from fedpact.provider.request.history import replay_of
+from fedpact.provider.state.checkpoint import CastVote
 from fedpact.requester.draft import Draft
 from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key

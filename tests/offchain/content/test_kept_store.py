@@ -11,8 +11,8 @@ from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pruning import kept_by_all, prune
 from fedpact.content.register import PinRegister
 from fedpact.errors import ContentMissing, PolicyRefusal, StateError
+from fedpact.provider.content_store import kept_store
 from fedpact.provider.files import copies_folder, pins_file
-from fedpact.provider.keeping import kept_store
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment

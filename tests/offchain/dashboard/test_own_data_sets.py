@@ -6,7 +6,7 @@ from typing import Any
 from fedpact.dashboard.views.own import MONTH_SECONDS, DaemonRow, OwnSources, OwnView, own_view
 from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.observing import Decision, LedgerLook, Release
+from fedpact.provider.read_only import Decision, LedgerLook, Release
 
 RELEASE = GaussianRelease(5.0, 1.0, 1)
 SPENT = Spend.of(RELEASE)

@@ -12,7 +12,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.terminal import provider
 from fedpact.dashboard.terminal.provider import ProviderPicture
-from fedpact.provider.observing import Decision
+from fedpact.provider.read_only import Decision
 from fedpact.settings import Settings
 from tests.support.chain_request import ChainRequest, People
 

@@ -39,7 +39,7 @@ from fedpact.dashboard.views.rounds import round_views
 from fedpact.errors import InvalidInput
 from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.observing import LedgerLook, Release
+from fedpact.provider.read_only import LedgerLook, Release
 from fedpact.types.participants import Participant, ParticipantStatus
 from fedpact.types.requests import ETHER, Phase, RoundFacts
 from fedpact.types.scores import INVALID

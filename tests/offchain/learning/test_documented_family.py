@@ -10,8 +10,8 @@ import pytest
 from fedpact.data.dataset import Dataset
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import FAMILIES, family
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from tests.support.specifications import SOUND, specification
 

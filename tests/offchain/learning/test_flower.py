@@ -29,8 +29,8 @@ from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of, flower, privacy_statement
 from fedpact.learning.families.flower import FlowerFamily
 from fedpact.learning.flower.jobs import AppFailed, Job, Train, config_of, config_text
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft

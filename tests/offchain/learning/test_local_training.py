@@ -12,9 +12,9 @@ from fedpact.errors import DataError, InvalidInput, PrivacyError
 from fedpact.learning.artefact import encode
 from fedpact.learning.bounds import UNBOUNDED, update_norm, update_norm_bounds
 from fedpact.learning.families import family, family_of
-from fedpact.learning.local import reach, train_local
+from fedpact.learning.local_training import reach, train_local
 from fedpact.learning.strategies import Correction
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
 from tests.support.specifications import SOUND, specification

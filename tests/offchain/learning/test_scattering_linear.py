@@ -14,9 +14,9 @@ from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, represented
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise

@@ -13,9 +13,9 @@ from fedpact.learning.bounds import update_norm
 from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.summed import group_model, largest_move, member_integers, summed_values
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise

@@ -12,9 +12,9 @@ from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning import metrics
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.families import family, family_of, oblivious_trees
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.splits import Split, random_splits
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.metric import Metric, MetricName
 from tests.support.specifications import SOUND, specification

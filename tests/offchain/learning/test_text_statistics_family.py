@@ -14,9 +14,9 @@ from fedpact.features.networks.sentences import sentence_features
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.checks import check_specification
 from fedpact.learning.families import family, gradient_family_of, represented
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise

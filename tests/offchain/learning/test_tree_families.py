@@ -14,9 +14,9 @@ from fedpact.learning.algorithm_one import BoostingParticipant, algorithm_one
 from fedpact.learning.artefact import Template, encode
 from fedpact.learning.checks import check_specification
 from fedpact.learning.families import LocalModels, family, family_of
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.trees.ensemble import Ensemble, empty
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import calibrate

@@ -27,11 +27,11 @@ from fedpact.consensus.artefacts import RoundRef, seal_local
 from fedpact.content import embedded, envelope
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
-from fedpact.learning import artefact, local, units
+from fedpact.learning import artefact, local_training, units
 from fedpact.learning.artefact import encode
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy import ledger as ledger_module
 from fedpact.privacy import ledger_file, ledger_report
 from fedpact.privacy import noise as noise_module
@@ -55,7 +55,7 @@ DELTA = 1e-5
 PAYERS = Payers("data", "0xA", PrivacyLimit(1000.0, DELTA), PrivacyLimit(1000.0, DELTA))
 ROUNDS = 2
 LEDGER = (ledger_module, ledger_report, ledger_file)
-MODULES = (*LEDGER, noise_module, local, units, artefact, artefacts, envelope)
+MODULES = (*LEDGER, noise_module, local_training, units, artefact, artefacts, envelope)
 TRACED = {__file__, embedded.__file__, *(module.__file__ for module in MODULES)}
 ATTEMPTS = 4
 """With one ledger, one after the other."""

@@ -11,7 +11,7 @@ from fedpact.data import declared
 from fedpact.data.readers import table
 from fedpact.errors import DataError, InvalidInput
 from fedpact.learning import units
-from fedpact.privacy.audit import AuditedMode
+from fedpact.privacy.attacks import AuditedMode
 from fedpact.privacy_audit import hostile
 from fedpact.privacy_audit.hostile import hostile_request
 from fedpact.privacy_audit.participation import audit_participation, compare
@@ -111,9 +111,9 @@ def test_a_missing_clipping_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def unclipped(batch, bound, sums, norms=None):
         return units.UnitSum(sums(*batch.examples, None), np.empty(0))
 
-    from fedpact.learning import local
+    from fedpact.learning import local_training
 
-    monkeypatch.setattr(local, "clipped_unit_sum", unclipped)
+    monkeypatch.setattr(local_training, "clipped_unit_sum", unclipped)
     assert any("moves the first step" in one for one in found_with(seed=1))
 
 

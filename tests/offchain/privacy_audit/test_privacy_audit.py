@@ -5,7 +5,7 @@ import pytest
 from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.families import family
 from fedpact.privacy.accounting import gaussian_epsilon
-from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.privacy_audit import draws

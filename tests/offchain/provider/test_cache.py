@@ -14,8 +14,8 @@ from fedpact.chain.records import Frame
 from fedpact.errors import DataError
 from fedpact.provider.background import Background
 from fedpact.provider.context import Cache, Context
-from fedpact.provider.state import ProviderState
-from fedpact.provider.view import RequestView
+from fedpact.provider.request.view import RequestView
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.deployment import Deployment
 
 HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})

@@ -14,7 +14,7 @@ from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.ledgers import introduce
+from fedpact.provider.ledger.opening import introduce
 from fedpact.provider.records import OwnRecords
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema

@@ -13,7 +13,7 @@ from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.claiming import claim
 from fedpact.provider.files import state_file
 from fedpact.provider.overview import standing
-from fedpact.provider.state import Participation, ProviderState
+from fedpact.provider.state.checkpoint import Participation, ProviderState
 from fedpact.types.currency import ETHER_CURRENCY
 from fedpact.types.requests import Status
 from tests.support.chain_request import ChainRequest, People, read_events

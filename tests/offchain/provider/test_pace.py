@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.chain.records import Frame
 from fedpact.provider.pace import LONGEST_REST, Pace
-from fedpact.provider.view import RequestView
+from fedpact.provider.request.view import RequestView
 from fedpact.types.requests import Phase
 
 

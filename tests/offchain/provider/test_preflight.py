@@ -5,9 +5,9 @@ from pathlib import Path
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.provider.checking import Level
 from fedpact.provider.preflight import Preflight
 from fedpact.provider.serve import Offer
+from fedpact.provider.startup_checks import Level
 from fedpact.settings import Settings
 from tests.support.node_proxy import Message, node_in_front
 

@@ -11,10 +11,10 @@ import pytest
 from fedpact.data.declared import DeclaredData
 from fedpact.errors import DataError
 from fedpact.privacy.ledger import Ledger
-from fedpact.provider.checking import Level, check_records
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
+from fedpact.provider.startup_checks import Level, check_records
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
 from tests.support.specifications import specification

@@ -19,13 +19,14 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import key_hash
 from fedpact.learning.families import family_of
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.provider import reading, requests
+from fedpact.provider import dispatch
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Cache, DutyResult, did, idle
-from fedpact.provider.elsewhere import Elsewhere
+from fedpact.provider.duties.messages import peers_of
 from fedpact.provider.fetching import Fetching
-from fedpact.provider.history import DaemonHistory
-from fedpact.provider.talking import peers_of
+from fedpact.provider.ledger.other_deployments import Elsewhere
+from fedpact.provider.request import reading
+from fedpact.provider.request.history import DaemonHistory
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.support.specifications import specification
@@ -166,9 +167,9 @@ def test_content_that_never_comes_delays_no_other_request(
         return did("its duty")
 
     frame, storage = Frame(9, "0xb9", 900), SimpleNamespace()
-    monkeypatch.setattr(requests, "look", view_of)
-    monkeypatch.setattr(requests, "next_duty", next_duty)
-    served_here: Any = requests.Requests
+    monkeypatch.setattr(dispatch, "look", view_of)
+    monkeypatch.setattr(dispatch, "next_duty", next_duty)
+    served_here: Any = dispatch.Requests
     duties = served_here(ctx, storage, Backoffs(0.1))
     began = time.monotonic()
     for _ in range(5):

@@ -13,8 +13,8 @@ from fedpact.data.documents import documents, pack
 from fedpact.errors import DataError, ModelError, NotReady
 from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.artefact import encode
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester import model_file
 from fedpact.requester.answer import answer, answer_file, as_csv, as_json
 from fedpact.requester.model import Model

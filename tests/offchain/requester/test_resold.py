@@ -23,13 +23,13 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.delivery import Deliveries
 from fedpact.errors import InvalidInput, NotReady
-from fedpact.provider.asked import look
 from fedpact.provider.claiming import claim
 from fedpact.provider.context import Cache, DutyResult
+from fedpact.provider.duties.selling import resold, sell_result
 from fedpact.provider.files import state_file
 from fedpact.provider.overview import standing
-from fedpact.provider.selling import resold, sell_result
-from fedpact.provider.state import ProviderState
+from fedpact.provider.request.facts import look
+from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.requester.client import Requester, requests
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.resale import SaleStatus

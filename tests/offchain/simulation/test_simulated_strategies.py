@@ -7,10 +7,10 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import encode
 from fedpact.learning.families import family
-from fedpact.learning.local import train_local
+from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.strategies.dlmu import DLMU
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate

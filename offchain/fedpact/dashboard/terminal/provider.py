@@ -18,7 +18,7 @@ from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.terminal.live import Picture, shown_live
 from fedpact.dashboard.views.charts import short
 from fedpact.errors import FedpactError
-from fedpact.provider.observing import Decision, decisions
+from fedpact.provider.read_only import Decision, decisions
 from fedpact.requester.look import RequestLog, look
 from fedpact.settings import Settings
 from fedpact.types.deployment import PresentDeployment

@@ -9,7 +9,7 @@ from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.units import Wei
 from fedpact.dashboard.views.blocks import Chart, Series, View
 from fedpact.privacy.budget import PrivacyLimit, Spend
-from fedpact.provider.observing import Decision, LedgerLook, Release
+from fedpact.provider.read_only import Decision, LedgerLook, Release
 
 MONTH_SECONDS = 30 * 86_400
 MOST_FORECAST = 1_000

@@ -16,8 +16,8 @@ from fedpact.dashboard.web.site import Site
 from fedpact.errors import FedpactError, Retryable
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.provider.data_sets import ListedData, listed
-from fedpact.provider.observing import decisions, ledger_look
 from fedpact.provider.policy import Policy
+from fedpact.provider.read_only import decisions, ledger_look
 from fedpact.types.requests import ETHER
 
 DEFAULT_DELTA = 1e-5

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fedpact.chain.bindings.events import RoundFinalised, RoundOpened, RoundPosted, VotesRevealed
 from fedpact.consensus.leader import capped_weights
 from fedpact.demo.papers.story import Story, short, table
-from fedpact.provider.published import submissions
+from fedpact.provider.ledger.submissions import submissions
 from fedpact.requester.fetching import round_of
 from fedpact.requester.final_rounds import final_rounds
 from fedpact.requester.look import RequestLook

@@ -16,7 +16,7 @@ from torch import nn
 from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
-from fedpact.learning.dp_training import (
+from fedpact.learning.clipped_gradients import (
     Loss,
     clipped_gradient_sum,
     gradient_norms,

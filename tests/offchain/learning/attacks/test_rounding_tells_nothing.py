@@ -10,8 +10,8 @@ import pytest
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family_of
 from fedpact.learning.families.oblivious_trees import LEAVES
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.units import _Total
 from fedpact.privacy.linear_sums import BLOCK
 from fedpact.privacy.noise import NoiseSource

@@ -8,8 +8,8 @@ from fedpact.errors import ModelError, SpecificationError
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
 from fedpact.learning.artefact import MAX_WEIGHT, decode, encode
 from fedpact.learning.families import family_of
-from fedpact.learning.local import train_local
-from fedpact.learning.training import LocalTraining
+from fedpact.learning.local_training import train_local
+from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from tests.support.specifications import SOUND, specification
 

@@ -1,0 +1,194 @@
+"""Whether a request is joined, with which data, and what is said in public (stages 2 and 3)."""
+
+from dataclasses import dataclass
+
+from fedpact.data.description import attributes
+from fedpact.errors import (
+    BudgetExceeded,
+    ContentError,
+    DataError,
+    FedpactError,
+    InvalidInput,
+    ModelError,
+    PolicyRefusal,
+    PrivacyError,
+    UnknownFamily,
+)
+from fedpact.learning.checks import check_dataset
+from fedpact.learning.families import family_of
+from fedpact.learning.held_out import judged_on, trained_on
+from fedpact.learning.units import samples_of
+from fedpact.privacy.mechanisms import of_request
+from fedpact.provider.context import Context, DutyResult, idle
+from fedpact.provider.data_sets import OwnData
+from fedpact.provider.own import Own
+from fedpact.provider.records import request_name
+from fedpact.provider.state.checkpoint import Participation
+from fedpact.types.declining import Reason
+from fedpact.types.document import canonical_json
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.requests import ETHER
+from fedpact.types.specification import JudgedOn, Specification
+
+REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
+"""For which a request is declined for good."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """With what a request is joined."""
+
+    data: OwnData
+    samples: int
+
+
+def ready_to_join(
+    ctx: Context,
+    spec: Specification,
+    payment: int,
+    requester: str,
+    request: int,
+    token: str = ETHER,
+) -> Match | None:
+    """With what to join, once what the family trains on besides is here, and tried; None before.
+    Raises one of REFUSALS. `payment` in the smallest unit of `token`."""
+    name = (ctx.deployment.fingerprint, request)
+    match = match_to_join(ctx, spec, payment, requester, name, token)
+    family = family_of(spec)
+    obtained = ctx.fetching.is_done(request, "obtain", lambda store: family.obtain(spec, store))
+    return match if obtained else None
+
+
+def decline(ctx: Context, request: int, refusal: Exception) -> DutyResult:
+    """Stay out of a request for good, and free what was set aside for it."""
+    ctx.ledger.drop_hold(ctx.deployment.fingerprint, request)
+    ctx.drop_records(request)
+    ctx.state.decide(request, Participation.DECLINED, str(refusal))
+    return idle(f"declined: {refusal}")
+
+
+def public_reason(refusal: Exception) -> Reason | None:
+    """What may be said in public of a refusal; None: nothing, since it may follow from records
+    (docs/adr/0054)."""
+    if isinstance(refusal, PolicyRefusal):
+        return None if refusal.reason is None else Reason(refusal.reason)
+    if isinstance(refusal, BudgetExceeded):
+        return Reason.BUDGET
+    if isinstance(refusal, UnknownFamily):
+        return Reason.FAMILY
+    return None if isinstance(refusal, DataError) else Reason.REQUEST
+
+
+def match_to_join(
+    own: Own,
+    spec: Specification,
+    payment: int,
+    requester: str,
+    request: tuple[bytes, int],
+    token: str = ETHER,
+) -> Match:
+    """The first data set whose schema, terms and budget fit, and the number of samples to join
+    with; raises the reason to decline.
+
+    Under mode `sound` both follow from request, policy, schemas and what was spent alone: whether
+    a provider joins, and with which data, must not depend on its records. The ledger sets aside the
+    privacy that the whole request would cost, so that two requests cannot both count on the same
+    remaining budget.
+
+    Args:
+        payment: in the smallest unit of `token`.
+        requester: the account that asks.
+        request: deployment fingerprint and number.
+    """
+    refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]] = []
+    for data in own.data:
+        try:
+            samples = _samples_to_join(own, data, spec, payment, requester, request, token)
+        except (PolicyRefusal, BudgetExceeded) as refusal:
+            if isinstance(refusal, PolicyRefusal) and refusal.reason is None:
+                raise  # It follows from records, and decides nothing further.
+            data.records.drop(request_name(*request))
+            refusals.append((data, refusal))
+        else:
+            return Match(data, samples)
+    raise _refused(refusals)
+
+
+def _refused(refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]]) -> FedpactError:
+    """What all data sets said; the public reason is of the first one whose schema fits."""
+    every = [refusal for _, refusal in refusals]
+    fitting = [one for one in every if public_reason(one) is not Reason.SCHEMA]
+    [first, *_] = fitting or every
+    if len(every) == 1:
+        return first
+    said = "; ".join(f"{data.name}: {refusal}" for data, refusal in refusals)
+    if isinstance(first, PolicyRefusal):
+        return PolicyRefusal(said, first.reason)
+    return BudgetExceeded(said)
+
+
+def _samples_to_join(
+    own: Own,
+    data: OwnData,
+    spec: Specification,
+    payment: int,
+    requester: str,
+    request: tuple[bytes, int],
+    token: str,
+) -> int:
+    from fedpact.privacy.accounting import cost
+
+    schema, policy = data.records.schema, data.policy
+    try:
+        schema.check(spec)
+    except PolicyRefusal as refusal:
+        raise PolicyRefusal(str(refusal), Reason.SCHEMA) from refusal
+    samples = schema.units
+    release = of_request(spec)
+    price = None if release is None else cost(release, policy.delta)
+    parameters = family_of(spec).template(spec).parameters
+    epsilon = 0.0 if price is None else price.epsilon
+    policy.check(spec, payment, parameters, samples, epsilon, token)
+    if spec.privacy.mode is not PrivacyMode.SOUND:
+        dataset = data.records.dataset(request_name(*request), spec)
+        if spec.judged_on is JudgedOn.OWN_RECORDS:
+            judged_on(dataset)  # One that has too few declines.
+        dataset = trained_on(spec, dataset)
+        check_dataset(spec, dataset)
+        samples = samples_of(spec, dataset)
+        try:
+            policy.check(spec, payment, parameters, samples, epsilon, token)
+        except PolicyRefusal as refusal:  # It follows from records, which nobody is told.
+            raise PolicyRefusal(str(refusal)) from refusal
+    if release is not None and price is not None:
+        if price.epsilon > policy.epsilon_per_request:
+            raise PolicyRefusal(
+                f"the request costs epsilon {price.epsilon:.3f} a unit at delta "
+                f"{policy.delta:g}, over the policy's {policy.epsilon_per_request:g}",
+                Reason.PRIVACY,
+            )
+        own.ledger.hold(*request, release, data.payers(requester))
+    return samples
+
+
+def opt_in_record(own: Own, spec: Specification, match: Match, endpoint: str = "") -> bytes:
+    """What `fedpact data describe` shows, the requested labels, and the provider's declaration
+    with its signature (EIP-191, over the declaration's canonical JSON).
+
+    `endpoint`: where its daemon exchanges messages of rounds, if it does.
+    """
+    asked = spec.features
+    described = attributes(
+        spec.task, spec.category, match.samples, asked.shape, asked.names, asked.kind
+    )
+    declared = match.data.records.schema.published
+    signature = own.keys.sign_text(canonical_json(declared))
+    return canonical_json(
+        {
+            **described,
+            "labels": list(spec.labels),
+            "declaration": declared,
+            "declaration_signature": signature.hex(),
+            **({"endpoint": endpoint} if endpoint else {}),
+        }
+    )

@@ -1,0 +1,97 @@
+"""The messages of the present round, as duties see them: what is held, and what to say."""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fedpact.errors import ContentSought, Retryable
+from fedpact.exchange.messages import Board, Kind, Message, decode
+from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
+from fedpact.provider.request.reading import ballot_of, fetched
+from fedpact.provider.request.view import RequestView, digest_of
+from fedpact.types.cid import Cid
+
+if TYPE_CHECKING:
+    from fedpact.exchange.boards import Exchange
+
+log = logging.getLogger(__name__)
+
+
+class Talk:
+    """One round's exchange, opened or gone on with."""
+
+    def __init__(self, view: RequestView, exchange: "Exchange") -> None:
+        self._view, self._exchange = view, exchange
+        self._place = (view.id, view.round)
+        said = view.ctx.state.said
+        exchange.open(
+            ballot_of(view, view.round, view.facts.history, view.cohort),
+            peers_of(view) or (),
+            lambda: [decode(body.encode())[0] for body in said.heard(*self._place)],
+        )
+        exchange.forget(view.id, view.round)
+        self.board: Board = exchange.board(self._place)
+        fresh = exchange.fresh(self._place)
+        if fresh:
+            said.hear(*self._place, [(one.kind, one.seat, _body(one)) for one in fresh])
+
+    def held(self, kind: Kind) -> Mapping[int, Message]:
+        """The messages of a kind, by seat."""
+        return self.board.held(kind)
+
+    def say(self, kind: Kind, value: bytes, extra: bytes = b"") -> bool:
+        """Say something once; False where this account has said something else before.
+
+        The state's row comes first, then the signature, then the message.
+        """
+        view = self._view
+        own = Message(kind=kind, seat=view.seat, value=value.hex(), extra=extra.hex())
+        known = self.board.messages.get(own.at)
+        if known is not None:
+            return (known.value, known.extra) == (own.value, own.extra)
+        if not view.ctx.state.said.may_say(*self._place, kind, _body(own)):
+            log.error("request %d, round %d: not signing another %s", view.id, view.round, kind)
+            return False
+        if kind is not Kind.REVEAL:
+            signature = view.ctx.keys.sign_typed(*self.board.ballot.typed(own))
+            own = own.model_copy(update={"signature": signature.hex()})
+        self._exchange.say(self._place, own)
+        self.board.take(own)
+        view.ctx.state.said.hear(*self._place, [(kind, view.seat, _body(own))])
+        return True
+
+
+def peers_of(view: RequestView) -> list[str] | None:
+    """Addresses of the other members' daemons, from the records with which they joined; None while
+    none is known and a record is looked for."""
+    known = view.ctx.cache.peers.setdefault(view.id, {})
+    members = {member.account for member in view.cohort.members} - {view.account}
+    sought = bool(members - known.keys()) and _look_up(view, members - known.keys(), known)
+    found = sorted({known[one] for one in members if known.get(one)})
+    return None if sought and not found else found
+
+
+def _look_up(view: RequestView, accounts: set[str], known: dict[str, str]) -> bool:
+    """Read where daemons are; whether a record is still looked for."""
+    records = {
+        str(event["provider"]): digest_of(event["attributes"])
+        for event in view.events("Joined")  # the last one, where an account has joined anew
+        if event["provider"] in accounts
+    }
+    for digest in records.values():
+        cid = Cid.of_digest(digest, RECORD_MAX_BYTES)
+        view.ctx.fetching.begin(view.id, cid, RECORD_MAX_BYTES)
+    sought = False
+    for account, digest in records.items():
+        what = f"record of {account}"
+        try:
+            known[account] = endpoint_in(partial(fetched, view, what=what), digest)
+        except Retryable as error:
+            sought |= isinstance(error, ContentSought)
+            log.debug("request %d: the %s: %s", view.id, what, error)
+    return sought
+
+
+def _body(message: Message) -> str:
+    return "[" + message.model_dump_json() + "]"

@@ -1,0 +1,107 @@
+"""Judge a request, and opt in to it."""
+
+import time
+
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES
+from fedpact.errors import ContentMissing, ContentSought, PolicyRefusal
+from fedpact.provider.content_store import require_room
+from fedpact.provider.context import DutyResult, did, idle
+from fedpact.provider.duties.declining import say_declined
+from fedpact.provider.duties.joining import (
+    REFUSALS,
+    decline,
+    opt_in_record,
+    public_reason,
+    ready_to_join,
+)
+from fedpact.provider.fetching import AT_ONCE
+from fedpact.provider.request.history import DaemonHistory
+from fedpact.provider.request.reading import fetched, specification_of
+from fedpact.provider.request.view import RequestView
+from fedpact.provider.state.checkpoint import Participation
+from fedpact.types.cid import Cid
+from fedpact.types.declining import Reason
+from fedpact.types.requests import Join
+
+LONGEST_PINNING = 1.0
+"""Seconds of a cycle: a request may have a thousand slices."""
+
+
+def opt_in(view: RequestView) -> DutyResult:
+    """Join if policy and privacy budget allow it; otherwise decline for good."""
+    ctx, terms, pool = view.ctx, view.terms, view.pool_facts
+    if ctx.cache.held:
+        return idle(ctx.cache.held)
+    try:
+        if pool.members - pool.left >= terms.max_pool:
+            raise PolicyRefusal("its pool is full", Reason.FULL)
+        spec = specification_of(view)
+        if spec.invited and ctx.keys.address not in spec.invited:
+            raise PolicyRefusal("others are invited", Reason.INVITED)
+        if spec.privacy.sum is not None:
+            _require_exchange(view)
+        for auditor in spec.auditors:
+            if not ctx.client.registry.participant(auditor).active:
+                raise PolicyRefusal(f"its auditor {auditor} is not a participant", Reason.REQUEST)
+        DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
+        drawn = terms.max_pool > terms.cohort  # then judges keep what they judge
+        require_room(ctx.store, spec, terms.cohort if drawn else 1)
+        missing = _pin_slices(view)
+        if missing:
+            return idle(f"looking for evaluation slice {missing}: joining once it is here")
+        requester = view.record.requester
+        match = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
+        if match is None:
+            return idle("looking for what its family needs")
+    except REFUSALS as refusal:
+        say_declined(ctx, view.id, public_reason(refusal))
+        return decline(ctx, view.id, refusal)
+    ctx.state.choose(view.id, match.data.name)
+    ctx.keep_records(view.id, match.data)
+    endpoint = "" if ctx.exchange is None else ctx.exchange.own
+    cid = ctx.store.put(opt_in_record(ctx, spec, match, endpoint))
+    join = Join(view.account, match.samples, cid.digest)
+    receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
+    of = f" of {match.data.name}" if match.data.name else ""
+    joined = f"joined with {match.samples} samples{of}"
+    ctx.state.decide(view.id, Participation.JOINED, joined)
+    return did(f"{joined} ({receipt.gas_used} gas)")
+
+
+def _require_exchange(view: RequestView) -> None:
+    """Raise PolicyRefusal where this member could take no part in a secure sum."""
+    exchange = view.ctx.exchange
+    if exchange is None or not exchange.own:
+        raise PolicyRefusal(
+            "members of a secure sum send each other messages: set listen", Reason.SUMS
+        )
+    if view.terms.max_pool > view.terms.cohort:
+        raise PolicyRefusal("a secure sum needs a pool that takes part as a whole", Reason.REQUEST)
+
+
+def _pin_slices(view: RequestView) -> int | None:
+    """Keep every sealed slice here, so that the requester cannot take one back; the number of the
+    first that is missing, or comes after LONGEST_PINNING.
+
+    What has come is kept whatever is missing: until then it is in memory.
+    """
+    ctx, parts = view.ctx, enumerate(specification_of(view).evaluation, 1)
+    missing = {
+        number: Cid.parse(part.cid)
+        for number, part in parts
+        if (view.id, number) not in ctx.cache.pinned
+    }
+    for cid in [*missing.values()][:AT_ONCE]:
+        ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+    until, lacking = time.monotonic() + LONGEST_PINNING, list[int]()
+    for number, cid in missing.items():
+        if time.monotonic() > until or len(lacking) == AT_ONCE:
+            lacking.append(number)
+            break
+        try:
+            ctx.store.put(fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {number}"))
+        except (ContentMissing, ContentSought):
+            lacking.append(number)
+        else:
+            ctx.cache.pinned.add((view.id, number))
+    return min(lacking, default=None)

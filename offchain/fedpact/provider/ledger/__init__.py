@@ -1,0 +1,1 @@
+"""A provider's privacy ledger beside the chain: opening, comparing, moving, reporting."""

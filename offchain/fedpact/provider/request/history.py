@@ -1,0 +1,254 @@
+"""A request's history as a daemon knows it.
+
+Members are known by their pool index: a seat may be another member's in the next round. Rounds that
+nobody could judge, and rounds that did not become final, leave no scores behind.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from fedpact.chain.signed_messages import Board
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, open_global, sealed_bytes
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.judgement import judge
+from fedpact.consensus.replay import Kept, Replay
+from fedpact.content.keys import delivery_key
+from fedpact.data.dataset import Dataset
+from fedpact.errors import ContentError, ContentMissing, ContentSought, ContentUnavailable
+from fedpact.learning.artefact import Model, decode
+from fedpact.provider.request.reading import (
+    counted_digests,
+    evaluation_slice,
+    fetched,
+    look_for,
+    member_model,
+    own_part,
+    posted_record,
+    request_key,
+    round_ref_of,
+    specification_of,
+    template_of,
+)
+from fedpact.provider.request.secure_sums import member_sum, summed_model
+from fedpact.provider.request.view import RequestView, digest_of
+from fedpact.types.cid import Cid
+from fedpact.types.requests import seats_of
+from fedpact.types.scores import MAX_SCORE, lane
+from fedpact.types.specification import JudgedOn, Specification
+
+log = logging.getLogger(__name__)
+
+
+def replay_of(view: RequestView) -> Replay:
+    """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
+    history = DaemonHistory(view)
+    kept = view.ctx.cache.replays.setdefault(view.id, Kept())
+    return Replay(history, kept, history.summed, lenient=True)
+
+
+class DaemonHistory:
+    """Everything is on chain and in the store, so a crash loses nothing; what this machine
+    aggregated or scored itself, and what it fetched for the current rounds, is not asked for again.
+
+    The current round's models are those that `voting.round_models` has fetched. Nothing here waits
+    for content: what is still looked for raises ContentSought.
+    """
+
+    def __init__(self, view: RequestView) -> None:
+        self._view = view
+        self._boards: dict[int, tuple[Board, bool] | None] = {}
+
+    @cached_property
+    def spec(self) -> Specification:
+        return specification_of(self._view)
+
+    def initial_model(self) -> Model:
+        view, at = self._view, (self._view.id, 0)
+        if at not in view.ctx.cache.globals:
+            template = template_of(self.spec)
+            cid = Cid.parse(self.spec.initial_model)
+            data = fetched(view, cid, template.bytes, "first model")
+            view.ctx.cache.globals[at] = decode(data, template)
+        return view.ctx.cache.globals[at]
+
+    def samples(self, seat: int) -> int:
+        return self._view.pool[seat].samples
+
+    def submitted(self, number: int) -> Sequence[int]:
+        return sorted(self.digests(number))
+
+    def valid(self, number: int) -> Sequence[int]:
+        found = self.board(number)
+        if found is None:
+            return ()
+        board, is_blind = found
+        if is_blind:
+            return self._opening(number)
+        cohort = self._view.cohort_in(number)
+        return sorted(
+            index
+            for seat, index in enumerate(cohort.indices)
+            if lane(board.medians, seat) <= MAX_SCORE
+        )
+
+    def included(self, number: int) -> Sequence[int]:
+        found = self.board(number)
+        if found is None:
+            return ()
+        board, is_blind = found
+        if is_blind:
+            return self._opening(number)
+        return sorted(self._view.cohort_in(number).indices_of(board.included))
+
+    def model(self, number: int, seat: int) -> Model | None:
+        view = self._view
+        models = view.ctx.cache.models.setdefault((view.id, number), {})
+        if seat not in models:
+            if number == view.round:
+                raise ContentMissing(f"request {view.id}: the model of {seat} is not fetched yet")
+            models[seat] = self.fetched(number, seat, self.digests(number)[seat])
+        return models[seat]
+
+    def fetched(self, number: int, seat: int, digest: bytes) -> Model | None:
+        """A member's model, or under a secure sum that of its group; None where what it submitted
+        is no such thing. Raises ContentUnavailable as `reading.fetched`."""
+        if self.spec.privacy.sum is None:
+            return member_model(self._view, number, seat, digest)
+        start = self.final_model(number - 1)
+        return summed_model(self._view, number, seat, digest, start)
+
+    def look_for(self, number: int) -> int:
+        """Begin to look for what an earlier round is scored with and is not here: its models, its
+        slice, the global model after it. Returns the bytes of the models at most."""
+        view, cache, at = self._view, self._view.ctx.cache, (self._view.id, number)
+        models = cache.models.get(at, {})
+        missing = [one for seat, one in self.digests(number).items() if seat not in models]
+        look_for(view, missing)
+        if at not in cache.slices:
+            cid = Cid.parse(self.spec.evaluation[number - 1].cid)
+            view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+        template = template_of(self.spec)
+        size = sealed_bytes(template)
+        finalised = view.events("RoundFinalised", number)
+        if finalised and at not in cache.globals:
+            cid = model_cid(template, digest_of(finalised[-1]["digest"]))
+            view.ctx.fetching.begin(view.id, cid, size)
+        return len(missing) * size
+
+    def summed(self, number: int, seat: int) -> Sequence[int]:
+        """See `replay.Summed`."""
+        found = member_sum(self._view, number, seat, self.digests(number)[seat])
+        cohort = self._view.cohort_in(number)
+        return () if found is None else found.indices(cohort.indices)
+
+    def published(self, number: int) -> Mapping[int, Model]:
+        """Without models that are unavailable by now, which only makes the scores milder."""
+        return self._opened(number, self.valid(number))
+
+    def evaluation(self, number: int) -> Dataset | None:
+        try:
+            part = evaluation_slice(self._view, number)
+        except ContentError as error:
+            log.warning(
+                "request %d, round %d: no evaluation slice: %s", self._view.id, number, error
+            )
+            return None
+        own = self.spec.judged_on is JudgedOn.OWN_RECORDS
+        return own_part(self._view) if own and part is not None else part
+
+    def final_model(self, number: int) -> Model:
+        """This daemon's own aggregate if it is the one on chain, else the fetched one. A round that
+        did not become final leaves the model as it was."""
+        view, at = self._view, (self._view.id, number)
+        cache = view.ctx.cache
+        if number == 0:
+            return self.initial_model()
+        finalised = view.events("RoundFinalised", number)
+        if not finalised:
+            if not view.events("RoundFailed", number):
+                raise ContentMissing(f"request {view.id}: the end of round {number} is not read")
+            return self.final_model(number - 1)
+        digest = digest_of(finalised[-1]["digest"])
+        if at in cache.globals and cache.global_digests.get(at) == digest:
+            return cache.globals[at]
+        template = template_of(self.spec)
+        cid, what = model_cid(template, digest), f"global model of round {number}"
+        sealed = fetched(view, cid, sealed_bytes(template), what)
+        # The k-th final model is sealed under the k-th delivery key, whatever its round.
+        count = sum(one["round"] <= number for one in view.events("RoundFinalised"))
+        key = global_key(view, count)
+        cache.globals[at] = open_global(sealed, key, round_ref_of(view, count), template)
+        cache.global_digests[at] = digest
+        return cache.globals[at]
+
+    def record(self, number: int) -> ContributionRecord | None:
+        if number == 0:
+            return ContributionRecord()
+        found = self.board(number) if number < self._view.round else None
+        if number < self._view.round and (found is None or found[1]):
+            return self.record(number - 1)
+        vote = self._view.ctx.state.vote(self._view.id, number)
+        if vote is not None and vote.scores:
+            return ContributionRecord.from_json(vote.record)
+        return self._view.ctx.cache.records.get((self._view.id, number))
+
+    def board(self, number: int) -> tuple[Board, bool] | None:
+        """What the tally of a round found, and whether it was blind; None if there was none."""
+        if number not in self._boards:
+            self._boards[number] = self._tallied(number)
+        return self._boards[number]
+
+    def _tallied(self, number: int) -> tuple[Board, bool] | None:
+        view = self._view
+        tallied = view.events("RoundTallied", number)
+        if tallied:
+            event = tallied[-1]
+            return Board(**event["board"]), bool(event["blind"])
+        record = posted_record(view, number)
+        if record is not None:
+            mask = view.event("RoundPosted", number)["mask"]
+            votes = dict(zip(seats_of(mask), record.votes, strict=True))
+            return judge(votes, mask, view.terms.max_error, view.terms.vote_band)
+        if number == view.round and (view.id, number) in view.ctx.cache.agreed:
+            return view.ctx.cache.agreed[(view.id, number)], False
+        if number < view.round and view.events("RoundFailed", number):
+            return None
+        raise ContentMissing(
+            f"request {view.id}: the tally of round {number} has not been read yet"
+        )
+
+    def _opening(self, number: int) -> Sequence[int]:
+        """Members whose model of a blind round opens: nobody has judged them."""
+        return sorted(self._opened(number, self.submitted(number)))
+
+    def _opened(self, number: int, seats: Sequence[int]) -> dict[int, Model]:
+        """The models of a round that open; of an earlier one without those that are nowhere."""
+        view, found = self._view, {}
+        if number != view.round:
+            known, digests = view.ctx.cache.models.get((view.id, number), {}), self.digests(number)
+            look_for(view, [digests[seat] for seat in seats if seat not in known])
+        for seat in seats:
+            try:
+                model = self.model(number, seat)
+            except ContentSought:
+                raise
+            except ContentUnavailable as error:
+                if number == view.round:
+                    raise
+                log.warning("request %d, round %d, seat %d: %s", view.id, number, seat, error)
+                continue
+            if model is not None:
+                found[seat] = model
+        return found
+
+    def digests(self, number: int) -> dict[int, bytes]:
+        """By pool index, of the models that count."""
+        cohort = self._view.cohort_in(number)
+        digests = counted_digests(self._view, number)
+        return {cohort.indices[seat]: one for seat, one in digests.items()}
+
+
+def global_key(view: RequestView, final_rounds: int) -> bytes:
+    """The key of the global model after so many final rounds."""
+    return delivery_key(request_key(view), view.ctx.deployment.fingerprint, view.id, final_rounds)

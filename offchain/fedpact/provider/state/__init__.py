@@ -1,0 +1,1 @@
+"""The daemon's checkpoint: what it has read of the chain, said and decided."""

@@ -1,0 +1,1 @@
+"""Training in processes of their own: tasks, workers, and what a daemon asks of them."""

@@ -1,0 +1,213 @@
+"""What daemons do before they join."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Barrier, Event
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.data.dataset import Dataset
+from fedpact.errors import (
+    BudgetExceeded,
+    ContentMismatch,
+    ContentMissing,
+    PolicyRefusal,
+    SpecificationError,
+)
+from fedpact.provider.context import Cache
+from fedpact.provider.data_sets import OwnData
+from fedpact.provider.duties import joining, opting_in
+from fedpact.provider.duties.joining import public_reason, ready_to_join
+from fedpact.provider.fetching import MOST, Fetching
+from fedpact.provider.policy import Policy
+from fedpact.types.cid import Cid
+from fedpact.types.declining import Reason
+from fedpact.types.schema import DataSchema
+from tests.offchain.provider.test_policy import specification
+from tests.support.waiting import PATIENCE, wait_until
+
+NOWHERE = Cid.of(b"nowhere")
+
+
+class Patient(EmbeddedStore):
+    """Like an IPFS node: it looks for what it lacks for as long as `looks` is not set."""
+
+    looks = Event()
+
+    def another(self) -> "Patient":
+        return Patient(self._folder)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        try:
+            return super().get(cid, max_bytes)
+        except ContentMissing:
+            self.looks.wait(PATIENCE)
+            raise
+
+
+@pytest.fixture
+def fetching(tmp_path: Path) -> Iterator[Fetching]:
+    Patient.looks.clear()
+    found = Fetching(Patient(tmp_path))
+    yield found
+    Patient.looks.set()
+    found.close()
+
+
+def test_what_nobody_has_delays_nothing_that_is_there(fetching: Fetching, tmp_path: Path) -> None:
+    """Anybody can name such content in a request: each cycle waited half a minute for it."""
+    cid = Patient(tmp_path).put(b"here")
+    assert fetching.take(1, NOWHERE, 10) is None
+    assert fetching.take(2, cid, 10) == b"here"
+    assert fetching.take(1, NOWHERE, 10) is None
+    Patient.looks.set()
+
+    def missing() -> bool:
+        try:
+            return fetching.take(1, NOWHERE, 10) is not None
+        except ContentMissing:
+            return True
+
+    wait_until(missing, "it was not told that the content is missing")
+    Patient(tmp_path).put(b"nowhere")
+    wait_until(lambda: fetching.take(1, NOWHERE, 10) == b"nowhere", "what came later was not found")
+
+
+def test_others_that_are_looked_for_delay_no_more_than_each_other(fetching: Fetching) -> None:
+    for number in range(2 * MOST):
+        assert fetching.take(number, Cid.of(b"%d" % number), 10) is None
+    fetching.close()  # does not wait for them
+
+
+def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trying a network takes minutes; no other request may wait for that."""
+    obtained: list[Any] = []
+    may_go_on = Event()
+
+    def obtain(spec: Any, store: Any) -> None:
+        may_go_on.wait(PATIENCE)
+        obtained.append((spec, type(store)))
+
+    monkeypatch.setattr(joining, "family_of", lambda _: SimpleNamespace(obtain=obtain))
+    monkeypatch.setattr(joining, "match_to_join", lambda *given: 7)
+    ctx: Any = SimpleNamespace(fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"))
+    spec: Any = "specification"
+    assert ready_to_join(ctx, spec, 1, "0x01", 3) is None
+    may_go_on.set()
+    wait_until(lambda: ready_to_join(ctx, spec, 1, "0x01", 3) == 7, "it was not obtained")
+    assert obtained == [(spec, Patient)]
+
+
+def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
+    """A mode without privacy is served once the records are read; what they decide is not said."""
+    spec = specification(privacy={"mode": "none"})
+
+    def asked(least: int, declared: int, records: int) -> Reason | None:
+        policy = Policy(accept_without_privacy=True, min_samples=least)
+        x = np.zeros((records, 4), np.float32)
+        data = Dataset(x, np.zeros(records, np.int64), ())
+        schema = SimpleNamespace(check=lambda _: None, units=declared)
+        kept = SimpleNamespace(schema=schema, dataset=lambda *_: data, drop=lambda _: None)
+        own: Any = SimpleNamespace(data=(OwnData("", cast("Any", kept), policy),))
+        with pytest.raises(joining.REFUSALS) as refused:
+            joining.match_to_join(own, spec, 10**18, "0x01", (b"\1", 1))
+        return public_reason(refused.value)
+
+    assert asked(200, 100, 300) is Reason.SAMPLES  # by what is declared, the records unread
+    assert asked(200, 300, 100) is None
+    assert asked(200, 300, 0) is None
+    assert public_reason(BudgetExceeded("the data set's")) is Reason.BUDGET
+    assert public_reason(SpecificationError("family unknown")) is Reason.REQUEST
+
+
+def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
+    schema = DataSchema(data_id="0" * 32, category="x", units=5, kind="text", labels=("0",))
+    kept: Any = SimpleNamespace(schema=schema, drop=lambda _: None)
+    own: Any = SimpleNamespace(data=(OwnData("", kept, Policy()),))
+    with pytest.raises(PolicyRefusal, match="the data are text") as refused:
+        joining.match_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
+    assert public_reason(refused.value) is Reason.SCHEMA
+
+
+def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
+    """A damaged file or a bad gateway is no fault of the request's: it was declined for good."""
+
+    def damaged(*_: object) -> bytes:
+        raise ContentMismatch("7 bytes served as CID hash to another")
+
+    terms = SimpleNamespace(max_pool=3, specification=bytes(32))
+    ctx = SimpleNamespace(
+        cache=Cache(), fetching=SimpleNamespace(take=damaged), keys=SimpleNamespace(address="0x01")
+    )
+    view: Any = SimpleNamespace(
+        id=1,
+        ctx=ctx,
+        record=None,
+        pool_facts=SimpleNamespace(members=0, left=0),
+        terms=terms,
+    )
+    with pytest.raises(ContentMismatch):
+        opting_in.opt_in(view)
+
+
+class Together(EmbeddedStore):
+    """Gives nothing before all of it is asked for."""
+
+    asked = Barrier(3)
+
+    def another(self) -> "Together":
+        return Together(self._folder)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        self.asked.wait(20)
+        return super().get(cid, max_bytes)
+
+
+def test_a_slice_that_is_nowhere_keeps_no_other_in_memory(
+    fetching: Fetching, tmp_path: Path
+) -> None:
+    """Those after the first that was missing were read, and read again when they were dropped."""
+    store, cache = Patient(tmp_path), Cache()
+    slices = [store.put(b"slice %d" % number) for number in range(3)]
+    slices[0] = NOWHERE
+    part = {"sha256": "", "examples": 1}
+    cache.specifications[1] = specification(
+        rounds=3, evaluation=[{"cid": str(cid), **part} for cid in slices]
+    )
+    view: Any = SimpleNamespace(
+        ctx=SimpleNamespace(cache=cache, fetching=fetching, store=store), id=1
+    )
+
+    def kept() -> bool:
+        assert opting_in._pin_slices(view) == 1
+        return cache.pinned == {(1, 2), (1, 3)}
+
+    wait_until(kept, "they are not kept")
+    assert set(fetching._searches) == {(1, NOWHERE)}
+
+
+def test_slices_are_looked_for_beside_each_other_and_kept_over_several_cycles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, each in a cycle of its own, they outlasted the window for joining."""
+    store, cache = Together(tmp_path), Cache()
+    slices = [str(store.put(b"slice %d" % number)) for number in range(3)]
+    part = {"sha256": "", "examples": 1}
+    cache.specifications[1] = specification(
+        rounds=3, evaluation=[{"cid": cid, **part} for cid in slices]
+    )
+    fetching = Fetching(store, 20.0)
+    ctx = SimpleNamespace(cache=cache, fetching=fetching, store=store)
+    view: Any = SimpleNamespace(ctx=ctx, id=1)
+    assert opting_in._pin_slices(view) is None
+    assert cache.pinned == {(1, 1), (1, 2), (1, 3)}
+    cache.pinned.clear()
+    monkeypatch.setattr(opting_in, "LONGEST_PINNING", 0.0)
+    assert opting_in._pin_slices(view) == 1
+    fetching.close()
