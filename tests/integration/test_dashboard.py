@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pexpect
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from fedpact.dashboard.units import ether
 from tests.support.browser import Watched, chromium, serious
@@ -248,6 +248,23 @@ def test_an_update_changes_only_what_is_new(watched: Watched, shown: DashboardWo
     assert shining
     assert not {"SECTION", "TABLE", "TBODY", "FIGURE"} & set(shining)
     assert page.locator("#privacy .fresh, #rules .fresh").count() == 0
+
+
+def test_what_changes_before_a_page_is_live_is_shown(
+    watched: Watched, shown: DashboardWorld
+) -> None:
+    """It stayed away from the page until the next change."""
+    request, held = shown.publish(**PUMPS).running(), list[Route]()
+    path = f"/requests/{request.id}"
+    watched.page.route("**/api/live", lambda route: held.append(route))
+    wait_until(lambda: newest(shown)["round"] == 1)
+    page = watched.open(path)
+    expect(page.locator("#now")).to_contain_text("Seats 0, 1, 2 must train")
+    request.submit(0)
+    api = f"{shown.url}/api{path}"
+    wait_until(lambda: "Seats 1, 2" in httpx.get(api, trust_env=False).json()["now"]["says"])
+    held[0].continue_()
+    expect(page.locator("#now")).to_contain_text("Seats 1, 2 must train", timeout=20_000)
 
 
 def test_the_market_is_filtered_and_downloaded(watched: Watched, shown: DashboardWorld) -> None:

@@ -99,7 +99,7 @@ def test_a_reader_that_is_behind_looks_at_everything() -> None:
             hub.tell(Change(block, block, frozenset({block})))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        await anext(stream)  # where the chain is now
+        assert f'"version": {hub.version}' in await anext(stream)  # where the chain is now
         return [*first, await anext(stream)]
 
     retry, change = asyncio.run(read())

@@ -6,6 +6,7 @@ const topicsOf = (page) => (page.body.dataset.topic || "").split(" ").filter(Boo
 let topics = topicsOf(document);
 const dot = document.getElementById("live");
 const text = document.getElementById("live-text");
+let version = Number(document.body.dataset.version);
 let chainTime = Number(document.body.dataset.time);
 let seenAt = Date.now();
 
@@ -135,7 +136,10 @@ function follow() {
       chainTime = change.time;
       seenAt = Date.now();
     }
-    if (topics.length && isMine(change)) refresh();
+    // At the beginning of a stream: what changed since the page was made was told to nobody here.
+    const missed = change.version !== undefined && change.version !== version;
+    if (missed) version = change.version;
+    if (topics.length && (missed || isMine(change))) refresh();
   });
   addEventListener("pagehide", () => source.close());
 }

@@ -67,9 +67,8 @@ class Hub:
         try:
             yield "retry: 2000\n\n"
             if self.last is not None:
-                yield _event(
-                    replace(self.last, requests=frozenset(), accounts=frozenset(), others=False)
-                )
+                now = replace(self.last, requests=frozenset(), accounts=frozenset(), others=False)
+                yield _event(now, self.version)
             while True:
                 try:
                     change = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
@@ -96,7 +95,8 @@ def _offer(queue: asyncio.Queue[Change | None], change: Change | None) -> None:
     queue.put_nowait(change)
 
 
-def _event(change: Change) -> str:
+def _event(change: Change, version: int | None = None) -> str:
+    """`version`: at the beginning of a stream, so that a page that is older is read again."""
     body = {
         "block": change.block,
         "time": change.time,
@@ -104,5 +104,6 @@ def _event(change: Change) -> str:
         "accounts": sorted(change.accounts),
         "others": change.others,
         "behind": change.behind,
+        **({} if version is None else {"version": version}),
     }
     return f"event: change\ndata: {json.dumps(body)}\n\n"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -49,6 +49,7 @@ class Pages:
         except FedpactError:  # The page says so, or is about something else.
             block, time = 0, 0
         shared = {
+            "version": getattr(request.state, "version", self.site.hub.version),
             "block": block,
             "time": time,
             "chain_id": self.site.client.chain_id,
@@ -65,8 +66,17 @@ class Pages:
 
 def router(pages: Pages) -> APIRouter:
     """All pages but the API's."""
-    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     site = pages.site
+
+    def dated(request: Request) -> None:
+        """With the version of what the page will show, or an earlier one."""
+        request.state.version = site.hub.version
+
+    routes = APIRouter(
+        include_in_schema=False,
+        default_response_class=HTMLResponse,
+        dependencies=[Depends(dated)],
+    )
 
     @routes.get("/")
     def market(request: Request, query: Annotated[MarketQuery, Query()]) -> Response:
