@@ -254,7 +254,7 @@ def test_what_changes_before_a_page_is_live_is_shown(
     watched: Watched, shown: DashboardWorld
 ) -> None:
     """It stayed away from the page until the next change."""
-    request, held = shown.publish(**PUMPS).running(), list[Route]()
+    request, held = shown.publish(title="Pressure in boilers").running(), list[Route]()
     path = f"/requests/{request.id}"
     watched.page.route("**/api/live", lambda route: held.append(route))
     wait_until(lambda: newest(shown)["round"] == 1)
