@@ -116,7 +116,7 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
         `windows.submit`; None: as in the draft. `train_config` (ConfigRecord): settings that each
         message of training has; they are published. `evaluate_config`: none may be given.
         `evaluate_fn`: called with round 0 and the first arrays before anything is paid (not by a
-        start that goes on with an earlier request), and with the last round and the final arrays: a
+        start that goes on with an earlier request), and with the last final round and its arrays: a
         requester sees no model in between.
 
         In the result: `arrays`, the delivered model; `evaluate_metrics_clientapp`, the global
@@ -145,12 +145,14 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
             request = self._published(draft, arrays)
         self.request = request
         log.info("request %d: %d rounds", request.id, num_rounds)
-        last = self._followed(request, result)
-        if last < num_rounds:
-            log.warning("request %d: %d of %d rounds became final", request.id, last, num_rounds)
+        final = self._followed(request, result)
+        if len(final) < num_rounds:
+            log.warning(
+                "request %d: %d of %d rounds became final", request.id, len(final), num_rounds
+            )
         result.arrays = arrays.record(request.result().weights)
         if evaluate_fn is not None:
-            _evaluate(evaluate_fn, last, result.arrays, result)
+            _evaluate(evaluate_fn, final[-1], result.arrays, result)
         log.info("Final results:")
         for line in io.StringIO(str(result)):
             log.info("\t%s", line.rstrip("\n"))
@@ -217,16 +219,17 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
             asked = draft.changed(initial_model=str(file))
             return self._market.request(asked, self._evaluation, pay=self._pay)
 
-    def _followed(self, request: "Request", result: Any) -> int:
-        """The last final round; each one's metrics go into the result."""
-        spec, last = request.specification, 0
+    def _followed(self, request: "Request", result: Any) -> list[int]:
+        """Numbers of the final rounds, of which rounds that failed are left out; each one's metrics
+        go into the result."""
+        spec, final = request.specification, []
 
         def told(progress: "RequestProgress") -> None:
             log.info("request %d: %s", request.id, progress.text)
 
         try:
             for one in request.follow(on_progress=told):
-                last = one.number
+                final.append(one.number)
                 _add_metrics(spec, one, result)
         except (KeyboardInterrupt, SystemExit, Retryable):
             log.warning(
@@ -236,7 +239,7 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
                 request.id,
             )
             raise
-        return last
+        return final
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
-"""What `fedpact.flower.Strategy` refuses, by name and before anything is asked of the market.
+"""What `fedpact.flower.Strategy` refuses, by name and before anything is asked of the market, and
+what it makes of rounds that failed.
 
 tests/integration/test_flower_strategy.py runs it on a chain.
 """
 
 import importlib
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from fedpact.errors import FedpactError, InvalidInput, SettingsError
 from fedpact.learning.packages import package_of_app
 from fedpact.requester.draft import Draft
+from fedpact.requester.final_rounds import Round
 from tests.support.flower_apps import NUMPY_RUN, installed
 
 pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
@@ -199,6 +203,40 @@ def test_arrays_come_back_in_the_apps_order_names_and_types() -> None:
     for name, one in given.items():
         assert back[name].numpy().dtype == one.numpy().dtype
         assert np.array_equal(back[name].numpy(), one.numpy())
+
+
+@pytest.mark.parametrize(
+    ("final", "told"),
+    [
+        ([1, 3], ["request 4: 2 of 3 rounds became final"]),
+        ([2], ["request 4: 1 of 3 rounds became final"]),
+        ([1, 2, 3], []),
+    ],
+)
+def test_rounds_that_failed_are_counted_by_a_warning(
+    final: list[int], told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a drawn pool a request goes on after them."""
+
+    class Request:
+        id = 4
+
+        def __init__(self, asked: Draft) -> None:
+            self.specification = asked.specification
+
+        def follow(self, **_: Any) -> Iterator[Round]:
+            return (Round(number, None, (), "cid", "0x", None) for number in final)
+
+        def result(self) -> Any:
+            return SimpleNamespace(weights={"0": np.ones((3, 2))})
+
+    market = SimpleNamespace(requests=list, request=lambda asked, *_, **__: Request(asked))
+    called: list[int] = []
+    made = Strategy(market, Draft(FIELDS), None, pay="1 ether")  # type: ignore[arg-type]
+    made.start(None, arrays(), 3, evaluate_fn=lambda number, _: called.append(number))
+    warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert warned == told
+    assert called == [0, final[-1]]
 
 
 def test_the_steps_of_flowers_own_rounds_are_refused() -> None:

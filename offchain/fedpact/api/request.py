@@ -89,7 +89,7 @@ class Request:
         for name, seconds in (("poll_interval", interval), ("patience", patience)):
             if not isinstance(seconds, Real) or not seconds > 0:
                 raise InvalidInput(f"{name}: seconds above 0 are needed, not {seconds!r}")
-        client, told = self._session.client, 0
+        client, told, last = self._session.client, 0, 0
         log = RequestLog(client, self.id)
         steps = self._session.requester.steps(self.id, poll_interval=interval, patience=patience)
         with closing(steps):
@@ -97,9 +97,9 @@ class Request:
                 on_progress(step)
                 if step.final_rounds > told or step.status is Status.SETTLED:
                     ended = step.status is Status.SETTLED
-                    for one in self._read(log, told, interval, patience if ended else 0.0):
+                    for one in self._read(log, last, interval, patience if ended else 0.0):
                         yield one
-                        told = one.number
+                        told, last = told + 1, one.number
         if not step.model:
             why = f" ({step.declined_text})" if step.declined else ""
             raise NotReady(
