@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fedpact.chain.bindings.events import (
+    Equivocated,
     KeySealed,
     Paid,
     PurchaseRefunded,
@@ -18,6 +19,7 @@ from fedpact.chain.bindings.events import (
     ResultSold,
     RoundsEnded,
     Settled,
+    VotesCommitted,
 )
 from fedpact.chain.node import Node
 from fedpact.chain.records import Event
@@ -41,7 +43,7 @@ from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.read_only import LedgerLook, Release
 from fedpact.types.participants import Participant, ParticipantStatus
-from fedpact.types.requests import ETHER, Phase, RoundFacts
+from fedpact.types.requests import ETHER, MessageKind, Phase, RoundFacts
 from fedpact.types.scores import INVALID
 from tests.offchain.dashboard.told_events import (
     ACCOUNTS,
@@ -162,15 +164,38 @@ def test_sums_of_a_member_are_beside_their_parts() -> None:
         member_view(before, "0x" + "8" * 40)
 
 
+COMMITTED = VotesCommitted(at(12), 1, 1, 0b0111, (bytes(32),) * 3)
+CAUGHT = Equivocated(at(12), 1, 1, 3, MessageKind.MODEL)
+
+
 @pytest.mark.parametrize(
-    ("phase", "counts_from"),
-    [(Phase.SUBMIT, 10), (Phase.COMMIT, 11), (Phase.REVEAL, 10), (Phase.ATTEST, 13)],
+    ("phase", "submitted", "then", "began", "counts_from"),
+    [
+        (Phase.SUBMIT, 0b0111, (), 10, 10),
+        (Phase.COMMIT, 0b1111, (), 11, 11),
+        # Seat 3 is silent: its window ran out.
+        (Phase.COMMIT, 0b0111, (), 10 + TERMS.submit_window, 10),
+        # Nobody waits for seat 3 once it is caught.
+        (Phase.COMMIT, 0b0111, (CAUGHT,), 12, 12),
+        # Seat 3 submitted no model, so it owes no vote.
+        (Phase.REVEAL, 0b0111, (COMMITTED,), 12, 12),
+        (Phase.REVEAL, 0b1111, (COMMITTED,), 11 + TERMS.commit_window, 10),
+        (Phase.ATTEST, 0b1111, (round_of(0b0111, votes(*GOOD[:3]))[3],), 13, 13),
+    ],
 )
-def test_a_deadline_links_to_what_it_counts_from(phase: Phase, counts_from: int) -> None:
-    """The round's opening, or the step before once all have taken it; nobody committed here."""
-    told = story(*round_of(0b1111, votes(*GOOD))[:4])
-    facts = make_facts(phase=phase, deadline=2_000)
+def test_a_deadline_links_to_what_it_counts_from(
+    phase: Phase,
+    submitted: int,
+    then: tuple[RequestEvent, ...],
+    began: int,
+    counts_from: int,
+) -> None:
+    """What completed the step before, or the round's opening where only time did."""
+    window = getattr(TERMS, f"{phase.name.lower()}_window")
+    told = story(*round_of(0b0111, votes(*GOOD[:3]), submitted)[:2], *then)
+    facts = make_facts(phase=phase, deadline=1_000 + began + window)
     assert request_view(of(told, facts)).now.transaction == at(counts_from).tx_hash
+    assert request_view(of(told, replace(facts, round=2))).now.transaction == ""
 
 
 def test_a_cohort_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

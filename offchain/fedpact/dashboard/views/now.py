@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from fedpact.chain.bindings.events import RoundsEnded
+from fedpact.chain.bindings.events import (
+    Equivocated,
+    ModelsSubmitted,
+    RoundsEnded,
+    VotesCommitted,
+)
 from fedpact.dashboard.story import Stage, Step, Story
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.rounds import RoundView, SeatRow
@@ -98,19 +103,36 @@ def now_of(
     return at(*_in_a_round(story, facts, rounds[-1].seats if rounds else (), said))
 
 
+_COMPLETES: dict[Phase, type[ModelsSubmitted | VotesCommitted]] = {
+    Phase.COMMIT: ModelsSubmitted,
+    Phase.REVEAL: VotesCommitted,
+}
+"""What completes the step before a phase, unless a seat is caught that it waited for."""
+
+
 def _counts_from(story: Story, facts: RoundFacts | None, rounds: tuple[RoundView, ...]) -> str:
-    """The transaction from which the present deadline counts: of the last seat that took the step
-    before, where all did, else of the round's opening; of the request's before the first round."""
-    if facts is None or facts.phase not in _MISSING or not rounds:
+    """The transaction from which the present deadline counts: the one that completed the step
+    before, or the round's opening where only time ended that; the request's before the first round.
+    Empty where the present round is not known yet."""
+    if facts is None or facts.phase not in _MISSING:
         return story.created.at.tx_hash
+    if not rounds or rounds[-1].round != facts.round:
+        return ""
     last = rounds[-1]
     if facts.phase is Phase.ATTEST:
         return last.tally_transaction
-    step = {Phase.COMMIT: Step.MODEL, Phase.REVEAL: Step.COMMIT}.get(facts.phase)
-    deeds = [getattr(one, step.value) for one in last.seats if one.expected] if step else []
-    if not deeds or None in deeds:
+    if facts.phase is Phase.SUBMIT:
         return last.transaction
-    return str(max(deeds, key=lambda one: one.time).transaction)
+    terms = story.terms
+    window = terms.commit_window if facts.phase is Phase.COMMIT else terms.reveal_window
+    completing = [
+        one.at.tx_hash
+        for one in story.events
+        if isinstance(one, _COMPLETES[facts.phase] | Equivocated)
+        and one.round == last.round
+        and one.at.timestamp == facts.deadline - window
+    ]
+    return completing[-1] if completing else last.transaction
 
 
 _Where = tuple[str, str, tuple[str, ...], int]
