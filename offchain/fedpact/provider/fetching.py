@@ -8,7 +8,7 @@ and only what is this daemon's own is read from the store itself.
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Any
@@ -26,6 +26,9 @@ MOST = 64
 """Items in all that are looked for beside each other; at most half of them are looked for again."""
 KEPT_SECONDS = 120.0
 """For which what was found waits to be taken: longer than any back-off."""
+FRESH_SECONDS = 3.0
+"""After which a failure counts no more if nobody had tried to take the content: it may be there by
+now."""
 
 Work = Callable[[ContentStore], Any]
 
@@ -37,11 +40,15 @@ class _Search:
     work: Work
     asked: float
     """When it was asked for last (`time.monotonic`)."""
+    wanted: float | None = None
+    """When somebody last tried to take it, since it last failed; None for what was only begun."""
     again: bool = False
     """Whether it was looked for before in vain."""
     missing: bool = False
     """Whether the store said then that it was not there."""
     begun: float | None = None
+    failed: float | None = None
+    """When it failed, until that is raised."""
     found: "Future[Any] | None" = None
     """None after a failure, until it is asked for again."""
 
@@ -69,7 +76,7 @@ class Fetching:
 
         Raises what the store raised, and looks again at the next call.
         """
-        search = self._asked(owner, cid, _getting(cid, max_bytes))
+        search = self._wanted(owner, cid, _getting(cid, max_bytes))
         data: bytes | None = self._result(search)
         if data is not None:
             del self._searches[owner, cid]
@@ -83,7 +90,9 @@ class Fetching:
         return search is not None and search.missing
 
     def begin(self, owner: Hashable, cid: Cid, max_bytes: int) -> None:
-        """Start to look for content that will be taken, so that several are looked for at once."""
+        """Start to look for content that will be taken, so that several are looked for at once.
+
+        It may fail long before it is taken: then it is looked for again when it is."""
         self._asked(owner, cid, _getting(cid, max_bytes))
 
     def is_done(self, owner: Hashable, key: Hashable, work: Work) -> bool:
@@ -94,7 +103,7 @@ class Fetching:
             work(store)
             return True
 
-        return self._result(self._asked(owner, key, do)) is not None
+        return self._result(self._wanted(owner, key, do)) is not None
 
     def tidy(self) -> None:
         """Forget what has not been asked for of late."""
@@ -112,6 +121,18 @@ class Fetching:
             self._closed = True
             self._waiting.clear()
 
+    def _wanted(self, owner: Hashable, key: Hashable, work: Work) -> _Search:
+        """As `_asked`, of what is needed now: an old failure says nothing about it."""
+        search, now = self._searches.get((owner, key)), time.monotonic()
+        if search is not None and search.failed is not None:
+            recent = search.wanted is not None and now - search.wanted < KEPT_SECONDS
+            if now - search.failed > FRESH_SECONDS and not recent:
+                with suppress(Exception):
+                    self._result(search)
+        search = self._asked(owner, key, work)
+        search.wanted = now
+        return search
+
     def _asked(self, owner: Hashable, key: Hashable, work: Work) -> _Search:
         now = time.monotonic()
         with self._lock:
@@ -120,7 +141,7 @@ class Fetching:
                 search = self._searches[owner, key] = _Search(owner, key, work, now)
             search.asked = now
             if search.found is None:
-                search.found, search.begun = Future(), None
+                search.found, search.begun, search.failed = Future(), None, None
                 self._waiting.append(search)
                 self._begin_next()
             return search
@@ -135,11 +156,12 @@ class Fetching:
         try:
             found = search.found.result()
         except FedpactError as error:
-            search.found, search.again = None, True
+            search.found = search.failed = search.wanted = None
+            search.again = True
             search.missing = isinstance(error, ContentMissing)
             raise
         except BaseException:
-            search.found = None
+            search.found = search.failed = search.wanted = None
             raise
         search.again = False
         return found
@@ -171,6 +193,7 @@ class Fetching:
             with closing(self._store.another()) as store:
                 found = search.work(store)
         except BaseException as error:  # noqa: BLE001 - raised where it is asked for
+            search.failed = time.monotonic()
             future.set_exception(error)
         else:
             future.set_result(found)

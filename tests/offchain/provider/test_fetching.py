@@ -131,6 +131,26 @@ def test_what_nobody_asks_for_any_more_is_forgotten(
     found.close()
 
 
+@pytest.mark.parametrize("waited", [False, True])
+def test_an_old_failure_counts_for_who_waited_for_it_alone(
+    store: Any, monkeypatch: pytest.MonkeyPatch, waited: bool
+) -> None:
+    """What was begun ahead, and was nowhere then, may be there once it is needed."""
+    monkeypatch.setattr(fetching, "FRESH_SECONDS", 0.0)
+    found = Fetching(store, 0.0)
+    found.begin(1, HUNG, 10)
+    if waited:
+        assert found.take(1, HUNG, 10) is None
+    store.go.set()
+    wait_until(lambda: found._searches[1, HUNG].failed is not None, "it was not looked for")
+    monkeypatch.setattr(store, "get", lambda *_: b"here")
+    if waited:
+        with pytest.raises(ContentMissing):
+            found.take(1, HUNG, 10)
+    wait_until(lambda: found.take(1, HUNG, 10) == b"here", "it is not looked for again")
+    found.close()
+
+
 def test_what_the_store_has_lost_is_found_in_the_copies(tmp_path: Path) -> None:
     """The threads that fetch had the bare store, so that a daemon did not find what it keeps."""
     with PinRegister(tmp_path / "pins.sqlite") as register:

@@ -30,6 +30,7 @@ from fedpact.errors import ContentMissing, ContentSought
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.families import family_of
+from fedpact.provider import fetching
 from fedpact.provider.background import Background
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.duties.catching_up import caught_up
@@ -313,6 +314,29 @@ def test_a_model_that_came_meanwhile_is_not_given_up_with_one_that_did_not(
         pass
     assert "round 1 without the model of member 0" in caplog.text
     assert "member 1" not in caplog.text
+
+
+def test_a_model_that_was_nowhere_before_it_was_needed_is_looked_for_again(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure of a search that began rounds ahead was kept, and the vote left the model out
+    for good, unlike the votes of all others."""
+    monkeypatch.setattr(fetching, "FRESH_SECONDS", 0.0)
+    played = play()
+    first, ahead = played.cids[1, 0], played.cids[3, 0]
+    played.store.withheld.update({first, ahead})
+
+    def failed() -> bool:
+        assert not caught_up(played.view(Phase.SUBMIT, 0.1), voting=False)
+        assert played.fetching is not None
+        return played.fetching._searches[REQUEST, ahead].failed is not None
+
+    wait_until(failed, "it is not looked for ahead")
+    played.store.withheld.clear()
+    vote = played.vote()
+    assert vote is not None
+    assert vote.scores == seats(played.memory.scores(LAST))
+    assert vote.record == played.memory.record(LAST).to_json()  # type: ignore[union-attr]
 
 
 def test_no_cycle_waits_for_an_earlier_model(play: Play) -> None:
