@@ -101,22 +101,19 @@ library Judgement {
         uint256 rule,
         uint256 lastLeaderSeat
     ) internal pure returns (uint256 first) {
-        uint256[] memory samples = new uint256[](members.length);
+        uint256[] memory weights;
+        uint256 sum;
         first = NOBODY;
+        bool turns = rule == REPUTATION;
         unchecked {
-            for (uint256 seat; seat < members.length; ++seat) {
-                samples.put(seat, members[seat].samples());
-            }
-            uint256[] memory weights = Weights.capped(samples, submitted);
-            uint256 sum;
-            for (uint256 seat; seat < members.length; ++seat) {
-                sum += weights.get(seat);
-            }
-            bool turns = rule == REPUTATION;
+            if (!turns) (weights, sum) = _weights(members, submitted);
             // Turns need one order for all rounds.
             if (turns) round = 0;
-            uint256 lastRank =
-                turns && lastLeaderSeat != NOBODY ? _rank(Scores.MAX - members[lastLeaderSeat].reputation(), round, members[lastLeaderSeat]) : 0;
+            uint256 lastRank;
+            if (turns && lastLeaderSeat != NOBODY) {
+                PoolMember last = members[lastLeaderSeat];
+                lastRank = _rank(Scores.MAX - last.reputation(), round, last);
+            }
             uint256 best = type(uint256).max;
             for (uint256 seat; candidates >> seat != 0; ++seat) {
                 if (!_has(candidates, seat)) continue;
@@ -179,6 +176,24 @@ library Judgement {
                 uint256 own = VOTES * _lane(inBand, seat) / voteSum;
                 own += equal ? QUALITY / n : QUALITY * _lane(qualities, seat) / qualitySum;
                 points |= own << (16 * seat);
+            }
+        }
+    }
+
+    /// @dev The capped samples of the seats, and their sum.
+    function _weights(PoolMember[] memory members, uint256 submitted)
+        private
+        pure
+        returns (uint256[] memory weights, uint256 sum)
+    {
+        uint256[] memory samples = new uint256[](members.length);
+        unchecked {
+            for (uint256 seat; seat < members.length; ++seat) {
+                samples.put(seat, members[seat].samples());
+            }
+            weights = Weights.capped(samples, submitted);
+            for (uint256 seat; seat < members.length; ++seat) {
+                sum += weights.get(seat);
             }
         }
     }

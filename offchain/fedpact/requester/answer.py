@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import DataError, InvalidInput
 from fedpact.requester.model import Model
-from fedpact.requester.model_file import facts_path
+from fedpact.requester.model_file import card_paths, facts_path
 from fedpact.requester.queries import Queries, read_queries
 
 FORMATS = (".csv", ".json", ".parquet")
@@ -119,8 +119,9 @@ def check_output(path: Path, queries: Path) -> None:
         raise InvalidInput(f"{path}: answers are written as {', '.join(FORMATS)}")
     if path.exists() and queries.exists() and path.samefile(queries):
         raise InvalidInput(f"{path} holds the queries: choose another name")
-    model = path.with_suffix(".safetensors")
-    if path == facts_path(model) and model.exists():
+    model = path.with_name(path.name.removesuffix(".json").removesuffix(".model-card"))
+    model = model.with_name(f"{model.name}.safetensors")
+    if path in (facts_path(model), *card_paths(model)) and model.exists():
         raise InvalidInput(f"{path} describes the model {model.name}: choose another name")
 
 

@@ -68,7 +68,7 @@ def check_output(path: Path, request: int, deployment: str, *, personal: bool = 
     if not path.exists() and not facts_path(path).exists():
         return
     try:
-        found = _facts(path)
+        found = _description(path)
     except (NotReady, ModelError) as error:
         both = f"{path} or {facts_path(path).name}"
         raise InvalidInput(
@@ -84,8 +84,9 @@ def check_output(path: Path, request: int, deployment: str, *, personal: bool = 
 def write(path: Path, artefact: bytes, facts: Mapping[str, Any], *, private: bool = False) -> None:
     """Write a model and its JSON file, each atomically; `private`: for their owner alone. Raises
     InvalidInput if that fails, as `write_card`."""
-    _replace(path, artefact, private=private)
+    # The description first: with it alone the same model may be written again.
     _replace(facts_path(path), _json(facts), private=private)
+    _replace(path, artefact, private=private)
 
 
 def write_card(model: Path, markdown: str, facts: dict[str, Any]) -> None:
@@ -140,6 +141,14 @@ def decisions(path: Path, labels: int) -> Decisions | None:
 
 
 def _facts(path: Path) -> dict[str, Any]:
+    facts = _description(path)
+    if not path.is_file():
+        raise ModelError(f"model {path}: the model file is missing: fetch it again")
+    return facts
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """The JSON file beside a model, whether or not the model is there."""
     if path.is_dir():
         raise ModelError(f"model {path} is a folder: name the .safetensors file in it")
     try:
@@ -153,10 +162,8 @@ def _facts(path: Path) -> dict[str, Any]:
         raise NotReady(f"model {path} does not exist: run `fedpact request fetch` first") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"model description {facts_path(path)}: {error}") from error
-    if not isinstance(facts, dict) or "specification" not in facts or not path.is_file():
-        raise ModelError(
-            f"model {path}: the model file or its specification is missing: fetch it again"
-        )
+    if not isinstance(facts, dict) or "specification" not in facts:
+        raise ModelError(f"model {path}: its specification is missing: fetch it again")
     return facts
 
 

@@ -123,7 +123,7 @@ def test_a_creation_newer_than_the_known_head_is_not_searched_for(
     (client, asked), request = narrow, chain.requests[-1]
     before = client.frame_at(chain.client.market.created(request.id).at.block - 1)
     monkeypatch.setattr(client, "frame", lambda *_: before)
-    with pytest.raises(UnknownRequest):
+    with pytest.raises(NodeUnreachable, match="is older than request"):
         client.market.created(request.id)
     assert asked["eth_getLogs"] == 0
 

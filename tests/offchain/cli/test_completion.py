@@ -37,11 +37,12 @@ def test_a_command_is_completed(shell: str, tmp_path: Path) -> None:
         # The mark is written in two parts, so that its echo is not taken for the answer.
         child.sendline(f"{load}; echo lo''aded")
         child.expect("loaded")
+        child.send("fedpact request fol\t")
+        child.expect("follow")
+        # Only now, with no completion under way: the interrupt would reach it instead of the next.
+        child.sendcontrol("c")
         # To "request" by the first, as far as both names agree; bash lists them at the third.
         child.send("fedpact requ" + ("\t\t\t" if shell == "bash" else "\t\t"))
         child.expect("requester")
-        child.sendcontrol("c")
-        child.send("fedpact request fol\t")
-        child.expect("follow")
     finally:
         child.close(force=True)

@@ -361,6 +361,7 @@ def test_answers_that_cannot_be_written_are_refused(
     for output, more, said in (
         ("q.csv", [], "holds the queries: choose another name"),
         (str(facts_path(model.path)), [], "describes the model"),
+        (str(model.path.with_suffix(".model-card.json")), [], "describes the model"),
         ("a.xlsx", [], "answers are written as .csv, .json, .parquet"),
         ("no/a.csv", [], "No such file"),
         ("a.csv", ["--id", "serial"], "no column 'serial'"),

@@ -31,12 +31,16 @@ def test_only_a_former_copy_of_the_same_model_is_replaced(tmp_path: Path, person
             model_file.check_output(former, request, deployment, personal=personal)
     with pytest.raises(InvalidInput, match="is a global model"):
         model_file.check_output(former, 1, "ab", personal=True)
+    former.unlink()  # as a kill leaves it, after the description and before the model
+    model_file.check_output(former, 1, "ab")
+    with pytest.raises(InvalidInput, match="is the model of another request"):
+        model_file.check_output(former, 2, "ab")
 
 
 def test_a_file_that_cannot_be_written_is_an_error_in_one_line(tmp_path: Path) -> None:
     """It was a Python traceback."""
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidInput, match=r"cannot write .*m\.safetensors: File exists"):
+    with pytest.raises(InvalidInput, match=r"cannot write .*m\.json: File exists"):
         model_file.write(tmp_path / "file" / "m.safetensors", b"", {})
     with pytest.raises(InvalidInput, match=r"cannot write .*m\.model-card\.md: File exists"):
         model_file.write_card(tmp_path / "file" / "m.safetensors", "", {})

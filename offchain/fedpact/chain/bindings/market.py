@@ -178,7 +178,12 @@ class Market(Binding):
             return known
         # All that follows is of one block: the latest one may be older than what was just read.
         head = self._connection.frame()
-        stored = self.request(request, head)
+        try:
+            stored = self.request(request, head)
+        except UnknownRequest as error:
+            raise NodeUnreachable(
+                f"the node's latest block, {head.block_number}, is older than request {request}"
+            ) from error
         topics = [self._abi.event_topic("RequestCreated"), indexed(request)]
         start = self._connection.deployment.block
         newest = not_before(self._connection, self._pool.facts(request, head).closed_at, head)
