@@ -28,7 +28,7 @@ from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of, flower, privacy_statement
 from fedpact.learning.families.flower import FlowerFamily
-from fedpact.learning.flower.jobs import AppFailed, Job, Train, config_of, config_text
+from fedpact.learning.flower.jobs import AppFailed, Job, Train
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SeededNoise
@@ -382,12 +382,6 @@ def test_noise_too_coarse_for_the_clipping_norm_is_refused(spec: Specification) 
     assert flower._bound(noisy, Template((("a", (10**6,)),), 1.0)) is not None
     with pytest.raises(PrivacyError, match="too coarse"):
         flower._bound(noisy, Template((("a", (10**10,)),), 1.0))
-
-
-def test_settings_in_tables_have_the_tables_name() -> None:
-    said = 'penalty = "l2", params.eta = 0.1, params.tree.depth = 3'
-    assert config_of(said) == {"penalty": "l2", "params.eta": 0.1, "params.tree.depth": 3}
-    assert config_of(config_text(config_of(said))) == config_of(said)
 
 
 def test_a_policy_lists_apps_one_by_one(spec: Specification, tmp_path: Path) -> None:

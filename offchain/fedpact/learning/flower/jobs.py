@@ -144,7 +144,17 @@ def _flat(table: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 def config_text(config: Config) -> str:
     """What `config_of` reads."""
-    return ", ".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in config.items())
+    return ", ".join(f"{_written(key)} = {_written(value)}" for key, value in config.items())
+
+
+def _written(value: object) -> str:
+    """A value in TOML: JSON, but for characters beyond 16 bits, which JSON may escape as two
+    surrogates, U+007F, which it need not escape, and floats that are not finite."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, float):
+        return float.__repr__(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def arrays_text(arrays: tuple[Array, ...]) -> str:
