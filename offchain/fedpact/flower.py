@@ -48,13 +48,9 @@ SAID_BY_START = ("rounds", "initial_model", "seed")
 PARAMETERS_SAID_BY_START = ("server", "arrays")
 """Likewise, of `family.parameters`."""
 FIRST_ARRAYS = "initial_arrays.safetensors"
-OWN_TO_A_REQUEST: dict[str, Any] = {
-    "initial_model": True,
-    "evaluation": True,
-    "features": {"columns"},
-}
+OWN_TO_A_REQUEST: dict[str, Any] = {"initial_model": True, "evaluation": True}
 """Parts of a specification that two starts of one ServerApp need not have in common: random first
-arrays, and what is filled in from the evaluation set."""
+arrays, and slices, which are sealed anew."""
 
 log = logging.getLogger("flwr")
 """Flower's own, so that progress is shown where that of its strategies is."""
@@ -319,10 +315,14 @@ def _config(name: str, given: Any) -> str:
     return config_text(dict(given))
 
 
-def _differing(one: "Specification", other: "Specification") -> list[str]:
-    """Fields in which two requests ask for something else."""
-    found, asked = (spec.model_dump(mode="json", exclude=OWN_TO_A_REQUEST) for spec in (one, other))
-    return [name for name in found if found[name] != asked[name]]
+def _differing(published: "Specification", asked: "Specification") -> list[str]:
+    """Fields in which a request has something else than a start asks for. Columns that the start
+    does not name are those of the evaluation set."""
+    own = OWN_TO_A_REQUEST
+    if not asked.features.columns:
+        own = {**own, "features": {"columns"}}
+    one, other = (spec.model_dump(mode="json", exclude=own) for spec in (published, asked))
+    return [name for name in one if one[name] != other[name]]
 
 
 def _add_metrics(spec: "Specification", one: "Round", result: Any) -> None:

@@ -121,6 +121,16 @@ def test_starts_for_the_same_differ_in_first_arrays_and_evaluation_set_alone() -
     assert _differing(wider, spec) == ["features", "rounds"]
 
 
+def test_a_start_that_names_columns_differs_from_a_request_for_others() -> None:
+    """It went on with the request by its number, or was refused as a start for the same."""
+    named = strategy(features={"shape": [3], "columns": ["a", "b", "c"]})
+    others = strategy(features={"shape": [3], "columns": ["a", "b", "d"]})
+    spec = asked(named).specification
+    published = asked(others).specification
+    assert _differing(published, spec) == ["features"]
+    assert _differing(published.model_copy(update={"features": spec.features}), spec) == []
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
