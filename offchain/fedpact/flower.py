@@ -19,8 +19,8 @@ import numpy as np
 
 from fedpact.errors import InvalidInput, ModelError, Retryable, SettingsError
 from fedpact.learning.artefact import MAX_WEIGHT, Model, decode, encode
-from fedpact.learning.families.flower import FlowerParameters
 from fedpact.learning.flower.jobs import Array, arrays_of, arrays_text, config_text, template_of
+from fedpact.learning.flower.parameters import FlowerParameters
 from fedpact.requester.draft import Draft
 from fedpact.types.requests import Status
 

@@ -281,7 +281,7 @@ def _package(name: Any) -> dict[str, Any]:
 
 def _flower(family: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """With the app's package, and what its ServerApp starts from."""
-    from fedpact.learning.families.flower import completed
+    from fedpact.learning.flower.parameters import completed
     from fedpact.learning.packages import package_of_app
 
     parameters = family.get("parameters")

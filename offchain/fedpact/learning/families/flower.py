@@ -6,17 +6,14 @@ arrays, and each group's whole update is clipped. A unit is in one group, so it 
 the groups' updates by at most twice the clipping norm (docs/adr/0063).
 """
 
-import json
 import logging
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from time import monotonic
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
 
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import (
@@ -44,25 +41,20 @@ from fedpact.learning.flower.jobs import (
     App,
     AppFailed,
     Array,
-    Describe,
-    Described,
     Evaluate,
     Records,
     Train,
     arrays_of,
-    arrays_text,
     config_of,
     share_of,
     template_of,
 )
-from fedpact.learning.packages import package_of_app
+from fedpact.learning.flower.parameters import FlowerParameters, described
 from fedpact.privacy.noise import rounding_sensitivity
-from fedpact.types.document import Document
 from fedpact.types.local_training import START_SECONDS, LocalApp
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import ScoreKind, Specification
-from fedpact.types.validation import every_error
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -71,37 +63,6 @@ CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, for the rounding of the sum."""
 STRATEGIES = ("fedavg", "fedavgm")
 """Those that neither change nor repeat a local training."""
-EntryPoint = Annotated[
-    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,200}:[A-Za-z_][A-Za-z0-9_]*$")
-]
-Settings = Annotated[str, Field(max_length=16_384)]
-"""To read TOML takes time with the square of a key's length: 240,000 characters take minutes."""
-Column = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-class FlowerParameters(Document):
-    """Where the app is, what it starts from, and where it looks for data."""
-
-    app: EntryPoint
-    """Its ClientApp, `package.client_app:app`."""
-    server: EntryPoint | None = None
-    """Its ServerApp, of which the requester takes the first arrays and the settings of training;
-    None: the draft has `arrays` and an `initial_model`."""
-    run_config: Settings = ""
-    """Its settings (`[tool.flwr.app.config]`), as in `lr = 0.1, penalty = "l2"`."""
-    train_config: Settings = ""
-    """Settings that a message of training has, likewise. By default what the ServerApp says."""
-    arrays: str = ""
-    """Names, types and shapes of its arrays, in the app's order, as JSON. By default what the
-    ServerApp says."""
-    inputs: Column = "image"
-    """Name of the column in which the app looks for arrays; of a table the names are its own."""
-    pictures: Annotated[int, Field(ge=0, le=1)] = 0
-    """1: that column holds pictures (PIL) of values from 0 to 255."""
-    label: Column = "label"
-    """Name of the column in which the app looks for labels (numbers from 0)."""
-    measure: Annotated[str, Field(min_length=1, max_length=100)] = "accuracy"
-    """The app's metric by which models are judged: from 0 to 1, more is better."""
 
 
 class FlowerFamily(AppFamily[FlowerParameters]):
@@ -164,7 +125,7 @@ class FlowerFamily(AppFamily[FlowerParameters]):
 
     def initial(self, spec: Specification, seed: int) -> Model:
         """What the ServerApp starts from. Raises SpecificationError."""
-        found = described(self.parameters(spec), _app(spec), seed)
+        found = described(self.parameters(spec).server, _app(spec), seed)
         if found.arrays != self._arrays(spec):
             raise SpecificationError(
                 "family flower: the ServerApp starts from other arrays than parameters.arrays"
@@ -296,45 +257,6 @@ class FlowerFamily(AppFamily[FlowerParameters]):
 
     def _arrays(self, spec: Specification) -> tuple[Array, ...]:
         return _said(lambda: arrays_of(self.parameters(spec).arrays))
-
-
-def completed(parameters: dict[str, object], seed: int) -> dict[str, object]:
-    """A draft's parameters with what the ServerApp says: its arrays, and the settings of training.
-
-    Raises SpecificationError where the app cannot be asked.
-    """
-    if "arrays" in parameters:
-        return parameters
-    try:
-        given = FlowerParameters.model_validate(parameters)
-    except ValidationError as error:
-        raise SpecificationError(f"family flower: {every_error(error)}") from error
-    app = App(given.app, given.run_config, package_of_app(given.app))
-    found = described(given, app, seed)
-    config = {} if "train_config" in parameters else {"train_config": found.train_config}
-    return {**parameters, **config, "arrays": arrays_text(found.arrays)}
-
-
-@lru_cache(maxsize=16)
-def described(given: FlowerParameters, app: App, seed: int) -> Described:
-    """What the ServerApp starts from. Raises SpecificationError."""
-    if given.server is None:
-        raise SpecificationError(
-            "family flower: name family.parameters.server, the app's ServerApp, or give arrays and "
-            "an initial_model"
-        )
-    try:
-        answer = host_of(app).ask(Describe(given.server, seed, START_SECONDS))
-    except (AppFailed, TrainingFailed) as failure:
-        raise SpecificationError(f"family flower: {failure}") from failure
-    header, _, encoded = answer.partition(b"\n")
-    said = json.loads(header)
-    arrays = _said(lambda: arrays_of(said["arrays"]))
-    try:
-        model = decode(encoded, template_of(arrays, MAX_WEIGHT))
-    except ModelError as error:
-        raise SpecificationError(f"family flower: the ServerApp's first arrays: {error}") from error
-    return Described(arrays, said["train_config"], model)
 
 
 def _dealt(given: Construction, groups: int) -> tuple[NDArray[np.int64], list[int]]:
