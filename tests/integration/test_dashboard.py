@@ -102,6 +102,20 @@ UNPROVABLE = "#nodes, #reputations, #declines, .now:has(~ #duties), #budget, #sp
 are alike, what daemons say of themselves, and the provider's own ledger."""
 
 
+DEAD = """() => Array.from(document.querySelectorAll("a[href^='#']"))
+  .filter((one) => !document.getElementById(one.hash.slice(1)))
+  .map((one) => `${location.pathname} has no ${one.hash}`)"""
+
+
+def sections_of(links: set[str]) -> dict[str, set[str]]:
+    """Sections that links name, by the address of their page."""
+    found: dict[str, set[str]] = {}
+    for address, mark, section in (one.partition("#") for one in links):
+        if mark:
+            found.setdefault(address, set()).add(section)
+    return found
+
+
 def test_every_page_is_sound_and_every_figure_links_to_its_proof(
     browser: Browser, shown: DashboardWorld
 ) -> None:
@@ -116,6 +130,7 @@ def test_every_page_is_sound_and_every_figure_links_to_its_proof(
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         found += [f"{path}: {one}" for one in serious(page)]
         found += page.evaluate(UNPROVEN, UNPROVABLE)
+        found += page.evaluate(DEAD)
         if path != "/api":  # whose table is the OpenAPI document
             found += [f"{path}: {one} cannot be downloaded" for one in page.evaluate(UNSAVED)]
         leads |= set(page.eval_on_selector_all("main a[href^='/']", "all => all.map(a => a.href)"))
@@ -124,11 +139,14 @@ def test_every_page_is_sound_and_every_figure_links_to_its_proof(
     assert spec is not None
     told = {"authorization": f"Bearer {shown.token}"}
     with httpx.Client(trust_env=False, headers=told) as client:
-        # Of each kind of page one.
+        # Of each kind of page one, and of each address all sections to which links lead.
         for address in {re.sub(r"0x\w+|\d+", "", one): one for one in sorted(leads)}.values():
             # The site keeps no models: its page says where to fetch one.
             expected = 404 if address.endswith(spec.initial_model) else 200
             assert client.get(address).status_code == expected, address
+        for address, sections in sections_of(leads).items():
+            ids = set(re.findall(r'id="([^"]*)"', client.get(address).text))
+            assert sections - ids == set(), address
     context.close()
     assert watched.problems == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -14,6 +15,7 @@ from markupsafe import escape
 
 from fedpact.audit import AuditReport
 from fedpact.audit.report import AuditItem, Verdict
+from fedpact.chain.bindings.events import RequestEvent, RoundOpened, VotesRevealed
 from fedpact.dashboard.index.reading import Described, Transaction
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.report.page import page
@@ -22,7 +24,7 @@ from fedpact.dashboard.views.quality import calibration_chart, roc_chart
 from fedpact.dashboard.views.request import Sources
 from fedpact.requester.card.quality import Quality
 from fedpact.types.specification import Specification
-from tests.offchain.dashboard.told_events import ACCOUNTS, GOOD, round_of, story, votes
+from tests.offchain.dashboard.told_events import ACCOUNTS, GOOD, at, round_of, story, votes
 from tests.offchain.requester.requests_of_digits import draft
 from tests.offchain.requester.test_card import HOSTILE, PLAIN, SOUND, judged
 
@@ -33,12 +35,24 @@ AUDIT = AuditReport(
         AuditItem("medians", Verdict.HOLDS, "1 round"),
         AuditItem("models", Verdict.UNAVAILABLE, "sealed"),
         AuditItem("payments", Verdict.FAILS, HOSTILE),
+        AuditItem("finals", Verdict.HOLDS, "none"),
+        AuditItem("privacy", Verdict.HOLDS, "as specified"),
+        AuditItem("points", Verdict.HOLDS, "none"),
+        AuditItem("settlement", Verdict.UNAVAILABLE, "not yet"),
+        AuditItem("specification_digest", Verdict.HOLDS, "as published"),
     ),
 )
 
 
-def report_of(quality: Quality | str = "no model is delivered", **changes: Any) -> ReportView:
-    told = story(*round_of(0b1111, votes(*GOOD)))
+ROUND = round_of(0b1111, votes(*GOOD))
+
+
+def report_of(
+    quality: Quality | str = "no model is delivered",
+    rounds: Sequence[RequestEvent] = ROUND,
+    **changes: Any,
+) -> ReportView:
+    told = story(*rounds)
     spec = draft(**changes).specification
     hashes = sorted({one.at.tx_hash for one in told.events})
     sent = {one: Transaction(one, 5, ACCOUNTS[0], "postRound", 1_000, 10**12) for one in hashes}
@@ -59,6 +73,22 @@ def test_nothing_is_loaded_and_only_the_files_own_scripts_run() -> None:
     assert policy.startswith("default-src &#39;none&#39;; script-src &#39;sha256-")
     for content in re.findall(r"<(?:script|style)>(.*?)</(?:script|style)>", text, re.DOTALL):
         assert b64encode(sha256(content.encode()).digest()).decode() in policy
+
+
+SECOND = [
+    RoundOpened(at(16), 1, 2, bytes(32), bytes(32), 0b1111),
+    VotesRevealed(at(17), 1, 2, 0b1111, votes(*GOOD)),
+]
+
+
+@pytest.mark.parametrize("rounds", [[], ROUND[:1], ROUND, ROUND + SECOND])
+def test_every_link_within_it_leads_somewhere(rounds: list[RequestEvent]) -> None:
+    """Also before the first round and before its votes."""
+    whole = page(report_of(judged(spec(), PLAIN), rounds), Links(pages=False))
+    text = re.sub(r"<script.*?</script>", "", whole, flags=re.DOTALL)
+    ids = re.findall(r'id="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]*)"', text)) - set(ids) == set()
 
 
 def test_figures_link_to_an_explorer_where_there_is_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -113,6 +114,19 @@ def test_no_reader_waits_for_a_node_that_hangs(
     assert web.get(f"/participants/{people.members[0].address}").status_code == 503
     assert "did not answer the last 3 calls" in web.get("/network").text
     assert asked == []
+
+
+def test_an_audit_links_to_what_the_request_shows(
+    web: Web, client: ChainClient, people: People, new_index: Callable[[str], Follower]
+) -> None:
+    """Also before anybody has voted."""
+    own = f"/requests/{ChainRequest.created(client, people).running().id}"
+    new_index("index.sqlite").step(lambda _: None)
+    shown, audit = web.get(own).text, web.get(f"{own}/audit").text
+    targets = set(re.findall(rf'href="{own}#([^"]*)"', audit))
+    assert {"votes", "errors-table"} <= targets
+    targets |= set(re.findall(r'href="#([^"]*)"', shown))
+    assert targets - set(re.findall(r'id="([^"]*)"', shown)) == set()
 
 
 def test_a_page_says_that_it_is_behind(web: Web, site: Site) -> None:
