@@ -70,13 +70,13 @@ def agree(view: RequestView) -> DutyResult | None:
         return None
     if facts.phase not in BATCH_AFTER or _alone(view):
         return None
+    peers = peers_of(view)
     if not exchange.own:
-        peers = peers_of(view)
         if peers is None:
             return idle("looking for the other members' addresses")
         if not peers:
             return None
-    talk = Talk(view, exchange)
+    talk = Talk(view, exchange, peers or ())
     reported = _report(view, talk)
     if reported is not None:
         return reported

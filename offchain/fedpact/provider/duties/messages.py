@@ -1,7 +1,7 @@
 """The messages of the present round, as duties see them: what is held, and what to say."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,14 @@ log = logging.getLogger(__name__)
 class Talk:
     """One round's exchange, opened or gone on with."""
 
-    def __init__(self, view: RequestView, exchange: "Exchange") -> None:
+    def __init__(self, view: RequestView, exchange: "Exchange", peers: Sequence[str]) -> None:
+        """`peers`: addresses of the other members' daemons, as far as they are known."""
         self._view, self._exchange = view, exchange
         self._place = (view.id, view.round)
         said = view.ctx.state.said
         exchange.open(
             ballot_of(view, view.round, view.facts.history, view.cohort),
-            peers_of(view) or (),
+            peers,
             lambda: [decode(body.encode())[0] for body in said.heard(*self._place)],
         )
         exchange.forget(view.id, view.round)
@@ -64,7 +65,8 @@ class Talk:
 
 def peers_of(view: RequestView) -> list[str] | None:
     """Addresses of the other members' daemons, from the records with which they joined; None while
-    none is known and a record is looked for."""
+    none is known and a record is looked for the first time. A member that waited for one that is
+    nowhere would make no calls of its own."""
     known = view.ctx.cache.peers.setdefault(view.id, {})
     members = {member.account for member in view.cohort.members} - {view.account}
     sought = bool(members - known.keys()) and _look_up(view, members - known.keys(), known)
@@ -73,7 +75,7 @@ def peers_of(view: RequestView) -> list[str] | None:
 
 
 def _look_up(view: RequestView, accounts: set[str], known: dict[str, str]) -> bool:
-    """Read where daemons are; whether a record is still looked for."""
+    """Read where daemons are; whether a record is looked for that was not missing before."""
     records = {
         str(event["provider"]): digest_of(event["attributes"])
         for event in view.events("Joined")  # the last one, where an account has joined anew
@@ -88,7 +90,7 @@ def _look_up(view: RequestView, accounts: set[str], known: dict[str, str]) -> bo
         try:
             known[account] = endpoint_in(partial(fetched, view, what=what), digest)
         except Retryable as error:
-            sought |= isinstance(error, ContentSought)
+            sought |= isinstance(error, ContentSought) and not error.again
             log.debug("request %d: the %s: %s", view.id, what, error)
     return sought
 

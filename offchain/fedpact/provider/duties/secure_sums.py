@@ -47,7 +47,7 @@ from fedpact.learning.summed import Integers
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster
-from fedpact.provider.duties.messages import Talk
+from fedpact.provider.duties.messages import Talk, peers_of
 from fedpact.provider.request.reading import request_key, round_ref_of
 from fedpact.provider.request.secure_sums import (
     look_for_vectors,
@@ -82,7 +82,8 @@ def ready_sum(view: RequestView, release: ReleaseId, waiting: str | None) -> byt
     """
     stored = view.ctx.ledger.stored(release) if view.ctx.ledger.kept_at(release) else None
     exchange = view.ctx.exchange
-    talk = None if exchange is None else Talk(view, exchange)  # others may lack a message of ours
+    # Also where nothing is to be said any more: others may lack a message of ours.
+    talk = None if exchange is None else Talk(view, exchange, peers_of(view) or ())
     if stored is not None and _is_record(view, stored):
         return Cid.of(stored).digest
     group = sum_round(view, view.round).group(view.seat)

@@ -111,8 +111,13 @@ def test_a_member_makes_no_calls_of_its_own_while_it_looks_for_the_others(
 def test_records_that_are_nowhere_leave_a_member_to_its_own_calls(
     records: Records, view: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also while they are looked for again: it waited then, half a minute each time."""
+
     def nowhere(cid: Cid, _: int) -> bytes:
+        records.hangs.wait(20)
         raise ContentMissing(f"{cid} is nowhere")
 
     monkeypatch.setattr(records, "get", nowhere)
     wait_until(lambda: agree(view) is None, "it waits for records that are nowhere")
+    records.hangs.clear()
+    assert [agree(view) for _ in range(3)] == [None] * 3
