@@ -119,6 +119,8 @@ library Judgement {
                 if (!_has(candidates, seat)) continue;
                 uint256 value =
                     turns ? Scores.MAX - members[seat].reputation() : medians.lane(seat) * (sum + weights.get(seat));
+                // No lot puts it before the best.
+                if (!turns && value << 192 > best) continue;
                 uint256 rank = _rank(value, round, members[seat]);
                 // Up to the last leader all have had their turn.
                 if (rank <= lastRank) rank |= 1 << 255;
