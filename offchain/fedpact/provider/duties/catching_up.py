@@ -27,7 +27,8 @@ not answer."""
 SEARCH = 0.25
 """Share of the submit window for which an earlier model that is nowhere is looked for."""
 AHEAD, AHEAD_BYTES = 3, 1 << 26
-"""Rounds whose content is looked for beside that of the round to score, and its bytes at most."""
+"""Rounds whose content is looked for beside that of the round to score, and the bytes of their
+models, local and global, at most. Their slices come on top."""
 
 
 def caught_up(view: RequestView, *, voting: bool) -> bool:
@@ -61,10 +62,12 @@ def caught_up(view: RequestView, *, voting: bool) -> bool:
 def _look_ahead(view: RequestView, number: int) -> None:
     """Begin to look for what the rounds from `number` on are scored with."""
     history, left = DaemonHistory(view), AHEAD_BYTES
-    for one in range(number, min(number + AHEAD + 1, view.round)):
-        left -= history.look_for(one)
-        if left <= 0:
+    history.look_for(number)
+    for one in range(number + 1, min(number + AHEAD + 1, view.round)):
+        left -= history.bytes_to_read(one)
+        if left < 0:
             return
+        history.look_for(one)
 
 
 def _all_at_hand(view: RequestView, numbers: Iterable[int], *, voting: bool) -> bool:

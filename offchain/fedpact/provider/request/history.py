@@ -27,6 +27,7 @@ from fedpact.provider.request.reading import (
     posted_record,
     request_key,
     round_ref_of,
+    sealed_slice_key,
     specification_of,
     template_of,
 )
@@ -118,23 +119,35 @@ class DaemonHistory:
         start = self.final_model(number - 1)
         return summed_model(self._view, number, seat, digest, start)
 
-    def look_for(self, number: int) -> int:
+    def look_for(self, number: int) -> None:
         """Begin to look for what an earlier round is scored with and is not here: its models, its
-        slice, the global model after it. Returns the bytes of the models at most."""
-        view, cache, at = self._view, self._view.ctx.cache, (self._view.id, number)
-        models = cache.models.get(at, {})
-        missing = [one for seat, one in self.digests(number).items() if seat not in models]
-        look_for(view, missing)
-        if at not in cache.slices:
+        slice if it was opened, the global model after it."""
+        view, at = self._view, (self._view.id, number)
+        look_for(view, self._not_here(number))
+        if at not in view.ctx.cache.slices and sealed_slice_key(view, number) is not None:
             cid = Cid.parse(self.spec.evaluation[number - 1].cid)
             view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
-        template = template_of(self.spec)
-        size = sealed_bytes(template)
-        finalised = view.events("RoundFinalised", number)
-        if finalised and at not in cache.globals:
-            cid = model_cid(template, digest_of(finalised[-1]["digest"]))
-            view.ctx.fetching.begin(view.id, cid, size)
-        return len(missing) * size
+        final = self._final_not_here(number)
+        if final is not None:
+            template = template_of(self.spec)
+            view.ctx.fetching.begin(view.id, model_cid(template, final), sealed_bytes(template))
+
+    def bytes_to_read(self, number: int) -> int:
+        """Of an earlier round's models, local and global, that are not here, at most."""
+        models = len(self._not_here(number)) + (self._final_not_here(number) is not None)
+        return models * sealed_bytes(template_of(self.spec))
+
+    def _not_here(self, number: int) -> list[bytes]:
+        """Digests of a round's local models that have not been read."""
+        models = self._view.ctx.cache.models.get((self._view.id, number), {})
+        return [one for index, one in self.digests(number).items() if index not in models]
+
+    def _final_not_here(self, number: int) -> bytes | None:
+        """Digest of the global model after a round, if there is one and it has not been read."""
+        finalised = self._view.events("RoundFinalised", number)
+        if not finalised or (self._view.id, number) in self._view.ctx.cache.globals:
+            return None
+        return digest_of(finalised[-1]["digest"])
 
     def summed(self, number: int, seat: int) -> Sequence[int]:
         """See `replay.Summed`."""

@@ -33,6 +33,7 @@ from fedpact.learning.families import family_of
 from fedpact.provider import fetching
 from fedpact.provider.background import Background
 from fedpact.provider.context import Cache, Cohort
+from fedpact.provider.duties import catching_up
 from fedpact.provider.duties.catching_up import caught_up
 from fedpact.provider.duties.voting import commit_vote, own_vote, round_models
 from fedpact.provider.fetching import Fetching
@@ -459,6 +460,43 @@ def test_later_rounds_are_looked_for_while_an_earlier_one_holds_up(play: Play) -
     played.store.hangs.set()
     assert played.vote() is not None
     assert played.store.read == dict.fromkeys(played.cids.values(), 1)
+
+
+def test_a_slice_that_was_never_opened_is_not_looked_for(play: Play) -> None:
+    """It was, for each blind round: up to 64 MiB that nobody can open."""
+    played = play(blind=(2,))
+    cids = {number: played.store._store.put(b"slice %d" % number) for number in DRAWN}
+    parts = [
+        one.model_copy(update={"cid": str(cids[number])})
+        for number, one in enumerate(played.spec.evaluation, start=1)
+    ]
+    changed = played.spec.model_copy(update={"evaluation": tuple(parts)})
+    played.cache.specifications[REQUEST] = changed
+    for number in (2, 3):
+        del played.cache.slices[REQUEST, number]
+    played.cache.sealed[REQUEST, 3] = b"sealed key"
+    played.store.withheld.add(played.cids[1, 0])
+    played.store.hangs = threading.Event()
+    assert not caught_up(played.view(Phase.SUBMIT, 0.1), voting=False)
+    wait_until(lambda: played.store.read[cids[3]] == 1, "the opened slice is not looked for")
+    assert cids[2] not in played.store.read
+    played.store.hangs.set()
+
+
+@pytest.mark.parametrize(("spare", "ahead"), [(0, {2, 3}), (-1, {2})])
+def test_no_round_is_looked_for_ahead_beyond_the_limit_of_bytes(
+    play: Play, monkeypatch: pytest.MonkeyPatch, spare: int, ahead: set[int]
+) -> None:
+    """The limit was looked at once the round had been begun."""
+    played = play()
+    history = DaemonHistory(played.view())
+    most = sum(history.bytes_to_read(number) for number in (2, 3)) + spare
+    monkeypatch.setattr(catching_up, "AHEAD_BYTES", most)
+    begun: list[int] = []
+    monkeypatch.setattr(DaemonHistory, "look_for", lambda _, number: begun.append(number))
+    played.store.withheld.add(played.cids[1, 0])
+    assert not caught_up(played.view(Phase.SUBMIT, 0.1), voting=False)
+    assert set(begun) == {1, *ahead}
 
 
 def test_where_a_score_is_of_its_round_alone_nothing_is_caught_up_with(play: Play) -> None:
