@@ -106,14 +106,14 @@ def submission_time(stage_start: int, window: int, share: float, done: int) -> f
 
 def _sound(own: Own, planned: PlannedRelease) -> bytes:
     task, name = planned.task, _name(planned)
-    fits = time.monotonic() + fixed_time(task.spec.local) <= planned.train_by
+    longest = fixed_time(task.spec.local)
+    fits = time.monotonic() + longest <= planned.train_by
     if not fits:
         log.error(
-            "request %d, round %d: no time is left for a training of up to %g s: submitting noise "
-            "alone",
+            "request %d, round %d: no time is left for %s: submitting noise alone",
             planned.id.request,
             planned.id.round,
-            fixed_time(task.spec.local),
+            f"a training of up to {longest:g} s" if longest else "training",
         )
     with own.trainer.training(name, planned.train_by) as training:
         loaded = _load(own, planned, training) if fits else None

@@ -146,6 +146,16 @@ def test_whether_a_training_is_begun_and_when_it_is_ready_follows_from_its_longe
         assert caplog.text.count("no time is left for a training of up to 400 s") == 1
 
 
+def test_a_training_of_no_fixed_time_that_comes_too_late_is_told_without_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log spoke of a training of up to 0 s."""
+    own = own_side(tmp_path, InProcess(LocalWork()))
+    released(own, replace(planned(), train_by=time.monotonic() - 1))
+    assert "no time is left for training: submitting noise alone" in caplog.text
+    assert [entry.units for entry in own.ledger.entries()] == [0]
+
+
 def test_why_a_training_cannot_be_begun_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
