@@ -170,6 +170,7 @@ def test_a_request_is_open_only_while_providers_can_join(
             for when in (now, now + empty.terms.join_window + 60):
                 view = market_view(file, MarketQuery(which=which), when)
                 found[which, when > now] = {one.request for one in view.rows}
+                assert {one.joinable(when) for one in view.rows} <= {which is Which.OPEN}
                 assert view.counts["all"] == sum(
                     view.counts[o] for o in ("open", "running", "over")
                 )

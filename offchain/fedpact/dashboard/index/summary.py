@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from fedpact.dashboard.index.reading import Described
-from fedpact.dashboard.story import Story
+from fedpact.dashboard.story import Stage, Story
 from fedpact.dashboard.units import Wei
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import ETHER
@@ -60,6 +60,11 @@ class RequestSummary(BaseModel):
     """In words."""
     epsilon: float | None
     """Guaranteed or claimed, as `privacy` says."""
+
+    def joinable(self, now: int) -> bool:
+        """Whether providers can join at a Unix time, in seconds."""
+        in_time = self.stage == Stage.OPEN and now <= self.join_deadline
+        return in_time and self.joined < self.max_pool
 
 
 @dataclass(frozen=True)

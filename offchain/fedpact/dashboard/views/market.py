@@ -32,6 +32,7 @@ class Order(StrEnum):
     PRIVACY = "privacy"
 
 
+# As RequestSummary.joinable says of one request.
 _JOINABLE = (
     "stage = 'open' AND deadline >= ?"
     " AND json_extract(row, '$.joined') < json_extract(row, '$.max_pool')"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 
-from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.market import summaries
 from fedpact.dashboard.views.own import DaemonRow, LogLine, OwnSources, OwnView, own_view
 from fedpact.dashboard.web.site import Site
@@ -73,9 +72,7 @@ class OwnProvider:
             now = index.head()[1]
             new = [one.request for one in decided if one.standing == "new"]
             closed = frozenset(
-                one.request
-                for one in summaries(index.file, new)
-                if one.stage != Stage.OPEN or one.join_deadline < now or one.joined >= one.max_pool
+                one.request for one in summaries(index.file, new) if not one.joinable(now)
             )
         return own_view(
             OwnSources(
