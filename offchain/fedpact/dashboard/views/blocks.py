@@ -1,10 +1,12 @@
-"""Blocks that several views share: charts and lists of facts."""
+"""Blocks that several views share: charts, lists of facts, transactions of an account."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from fedpact.dashboard.units import Wei
 
 
 class View(BaseModel):
@@ -54,3 +56,14 @@ class Fact(View):
     account: str = ""
     section: str = ""
     """Of the request's page that has its parts."""
+
+
+class SentRow(View):
+    """A transaction of an account to these contracts."""
+
+    time: int
+    action: str
+    """The function that it called; empty for one of another contract."""
+    gas: int
+    fee: Wei
+    transaction: str

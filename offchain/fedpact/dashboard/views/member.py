@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.dashboard.units import Wei
-from fedpact.dashboard.views.blocks import View
+from fedpact.dashboard.views.blocks import SentRow, View
 from fedpact.dashboard.views.money import Flow, MemberRow
 from fedpact.dashboard.views.request import RequestView
 from fedpact.dashboard.views.rounds import SeatRow
@@ -26,16 +25,6 @@ class MemberRound(View):
     tally_transaction: str
 
 
-class MemberSent(View):
-    """A transaction of the member's about the request."""
-
-    time: int
-    action: str
-    gas: int
-    fee: Wei
-    transaction: str
-
-
 class MemberView(View):
     """All that a member's page in a request shows."""
 
@@ -49,7 +38,8 @@ class MemberView(View):
     """Of all members."""
     rounds: tuple[MemberRound, ...]
     payments: tuple[Flow, ...]
-    sent: tuple[MemberSent, ...]
+    sent: tuple[SentRow, ...]
+    """About the request."""
 
 
 def member_view(of: RequestView, account: str) -> MemberView:
@@ -68,9 +58,7 @@ def member_view(of: RequestView, account: str) -> MemberView:
         rounds=_rounds(of, account),
         payments=tuple(one for one in of.money.sent if one.account == account),
         sent=tuple(
-            MemberSent(
-                time=one.time, action=one.action, gas=one.gas, fee=one.fee, transaction=named
-            )
+            SentRow(time=one.time, action=one.action, gas=one.gas, fee=one.fee, transaction=named)
             for named, one in sent.items()
         ),
     )

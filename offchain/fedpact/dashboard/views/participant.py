@@ -10,7 +10,7 @@ from fedpact.consensus.reputation import NEWCOMER, Sums, record, score
 from fedpact.dashboard.index.reading import Payment, Transaction
 from fedpact.dashboard.index.summary import RequestSummary
 from fedpact.dashboard.units import WEI_PER_ETHER, Wei
-from fedpact.dashboard.views.blocks import Chart, Fact, Series, View
+from fedpact.dashboard.views.blocks import Chart, Fact, SentRow, Series, View
 from fedpact.types.participants import Participant
 from fedpact.types.requests import ETHER
 
@@ -51,17 +51,6 @@ class PurchaseRow(View):
     request: int
     token: str
     price: Wei
-    transaction: str
-
-
-class SentRow(View):
-    """A transaction of the account to these contracts."""
-
-    time: int
-    action: str
-    """The function that it called; empty for one of another contract."""
-    gas: int
-    fee: Wei
     transaction: str
 
 
