@@ -60,6 +60,7 @@ from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.wakeup import Bell
+from fedpact.signals import on_signals
 from fedpact.types.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -220,11 +221,14 @@ class Daemon:
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: self.stop())
-            if self._settings.policy_file is not None:
-                signal.signal(signal.SIGHUP, lambda *_: self._reload.set())
+        renewing = () if self._settings.policy_file is None else (signal.SIGHUP,)
+        with (
+            on_signals(self.stop, signal.SIGINT, signal.SIGTERM),
+            on_signals(self._reload.set, *renewing),
+        ):
+            self._run()
+
+    def _run(self) -> None:
         pulse = self._context.metrics.pulse
         pulse.serving()
         self._context.client.follow_heads(self._bell.head)

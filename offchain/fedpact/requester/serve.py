@@ -31,6 +31,7 @@ from fedpact.requester.client import CONTENT_GOOD_FOR, Requester, pause_after
 from fedpact.requester.duties import Acting, next_duty
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import read_slice_keys
+from fedpact.signals import on_signals
 from fedpact.types.requests import Phase, Status
 from fedpact.types.resale import SaleStatus
 
@@ -96,9 +97,10 @@ class RequesterDaemon:
 
     def run(self) -> None:
         """Until SIGINT or SIGTERM, or `stop`."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: self.stop())
+        with on_signals(self.stop, signal.SIGINT, signal.SIGTERM):
+            self._run()
+
+    def _run(self) -> None:
         log.info("serving requests of %s", self._requester.keys.address)
         failures = 0
         self._requester.client.follow_heads()
