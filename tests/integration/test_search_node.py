@@ -13,6 +13,7 @@ from fedpact.provider import profile
 from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData
 from fedpact.provider.searching import SearchNode
+from fedpact.retrieval.http import OwnAddress
 from fedpact.retrieval.messages import Acknowledged, Lookup, Ping, decode_reply, encode
 from fedpact.types.document import canonical_json
 from tests.support.chain_request import deployed_contracts
@@ -27,7 +28,7 @@ def test_a_node_answers_once_its_profile_is_published_and_follows_it(
     placeholder = store.put(canonical_json({"version": 1, "categories": ["words"]})).digest
     public = bytes(keys.encryption_key().public_key)
     client.registry.admit(registrar, keys.address, 1, public, placeholder, b"r" * 32)
-    node = SearchNode(client, EmbeddedStore(tmp_path / "content"), keys.address, "")
+    node = SearchNode(client, EmbeddedStore(tmp_path / "content"), keys.address, OwnAddress(""))
     node.step()
     assert node.profile() is None
     assert node.about().members == 0

@@ -23,7 +23,7 @@ from fedpact.exchange.messages import (
     decode,
     encode,
 )
-from fedpact.retrieval.http import is_private, may_ask, may_reach_private
+from fedpact.retrieval.http import OwnAddress, may_ask
 from fedpact.retrieval.strangers import Strangers
 
 log = logging.getLogger(__name__)
@@ -46,12 +46,11 @@ Place = tuple[int, int]
 class Exchange(Closing):
     """Boards of the rounds under way, and the daemons that hold others' messages. Thread-safe."""
 
-    def __init__(self, fingerprint: bytes, own: str, seconds: float) -> None:
-        """`own`: this daemon's address as others reach it, or empty. `seconds`: between two looks
+    def __init__(self, fingerprint: bytes, own: OwnAddress, seconds: float) -> None:
+        """`seconds`: between two looks
         at what others hold, where they cannot send it here."""
-        self._fingerprint, self._own = fingerprint.hex(), own.rstrip("/")
-        self._seconds = max(seconds, REPAIR_SECONDS) if own else seconds
-        self._private = not own or is_private(own)
+        self._fingerprint, self.address = fingerprint.hex(), own
+        self._seconds = max(seconds, REPAIR_SECONDS) if own.url else seconds
         self._lock = threading.Lock()
         self._boards: dict[Place, Board] = {}
         self._fresh: dict[Place, list[Message]] = {}
@@ -63,9 +62,7 @@ class Exchange(Closing):
         """Peers that have not answered yet."""
         self._news = threading.Event()
         self._stop = False
-        self._http = Strangers(
-            step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=may_reach_private(own)
-        )
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=own.is_private)
         self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exchange")
         self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
 
@@ -85,7 +82,7 @@ class Exchange(Closing):
     @property
     def own(self) -> str:
         """This daemon's address as others reach it; empty if it has none."""
-        return self._own
+        return self.address.url
 
     def open(
         self, ballot: Ballot, peers: Iterable[str], known: Callable[[], Iterable[Message]]
@@ -93,7 +90,7 @@ class Exchange(Closing):
         """Begin, or go on, to exchange a round; `known`: reads messages kept from before."""
         place = (ballot.request, ballot.round)
         addresses = (one.rstrip("/") for one in peers)
-        allowed = tuple(one for one in addresses if one != self._own and self._may_ask(one))
+        allowed = tuple(one for one in addresses if one != self.own and self._may_ask(one))
         with self._lock:
             self._peers[place] = allowed
             board = self._boards.get(place)
@@ -215,7 +212,7 @@ class Exchange(Closing):
             self._news.set()  # there may be more to say to it
 
     def _may_ask(self, endpoint: str) -> bool:
-        return may_ask(self._private, endpoint)
+        return may_ask(self.address.is_private, endpoint)
 
 
 def _merge(board: Board, messages: Iterable[Message]) -> list[Message]:

@@ -25,7 +25,7 @@ from fedpact.retrieval import lookup
 from fedpact.retrieval.answering import answer
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.directory import ProfileDirectory
-from fedpact.retrieval.http import HttpTransport
+from fedpact.retrieval.http import HttpTransport, OwnAddress
 from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.joining import join
 from fedpact.retrieval.membership import Membership
@@ -73,7 +73,7 @@ class SearchNode:
         client: ChainClient,
         store: ContentStore,
         account: str,
-        own_address: str,
+        own: OwnAddress,
         *,
         confirmations: int = 0,
         refresh_seconds: float = REFRESH_SECONDS,
@@ -82,7 +82,7 @@ class SearchNode:
         self._client, self._store, self._account = client, store, account
         self._node = bytes.fromhex(account.removeprefix("0x"))
         self._directory = ProfileDirectory(client, confirmations)
-        self._transport = HttpTransport(own_address)
+        self._transport = HttpTransport(own)
         self._guard = SearchGuard(client.deployment, self._directory.active, time.time)
         self._guard_lock = threading.Lock()
         self._refresh_seconds = refresh_seconds

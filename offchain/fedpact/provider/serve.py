@@ -191,8 +191,10 @@ def _exchange(settings: Settings, client: ChainClient) -> "Iterator[Exchange]":
     """The exchange of rounds' messages."""
     fingerprint = client.deployment.fingerprint
     from fedpact.exchange.boards import Exchange
+    from fedpact.retrieval.http import OwnAddress
 
-    with Exchange(fingerprint, settings.advertised, settings.poll_interval) as exchange:
+    own = OwnAddress(settings.advertised)
+    with Exchange(fingerprint, own, settings.poll_interval) as exchange:
         exchange.start()
         yield exchange
 
@@ -213,7 +215,7 @@ def _endpoint(
         client,
         open_store(*settings.store, credentials=settings.store_credentials),
         account,
-        settings.advertised,
+        exchange.address,
         confirmations=settings.confirmations,
     )
     endpoint = SearchEndpoint(node, settings.listen, exchange=exchange)

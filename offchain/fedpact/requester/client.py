@@ -36,6 +36,7 @@ from fedpact.requester.resale import Offer
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.slices import own_slices
 from fedpact.requester.telling import Telling
+from fedpact.retrieval.http import OwnAddress
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
@@ -161,7 +162,7 @@ class Requester(RequestCreator):
 
     def exchange(self, seconds: float) -> Exchange:
         """With members' daemons, for messages of rounds; not started. `seconds`: see Exchange."""
-        return Exchange(self.client.deployment.fingerprint, "", seconds)
+        return Exchange(self.client.deployment.fingerprint, OwnAddress(""), seconds)
 
     def acting(self, request_id: int, exchange: Exchange) -> Acting:
         """What this account needs to act for its request; InvalidInput for another's."""

@@ -7,6 +7,7 @@ no private ones, whatever their names: nobody can use it to probe machines behin
 
 import ipaddress
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from fedpact.retrieval.messages import (
     decode_reply,
     encode,
 )
-from fedpact.retrieval.strangers import Strangers, leads_to_private
+from fedpact.retrieval.strangers import Allowed, Strangers, is_allowed, leads_to_private
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +32,49 @@ TIMEOUT_SECONDS = 2.0
 """To connect, and for each write and read."""
 WHOLE_SECONDS = 6.0
 """For all of that."""
+AGAIN_SECONDS = 10.0
+"""Until an own name that nobody knew is looked up once more: meanwhile nobody waits for it."""
 AT_ONCE = 16
 """Concurrent requests."""
 
 
-class HttpTransport(Closing):
-    """Sends requests to daemons' endpoints; thread-safe.
+class OwnAddress:
+    """A daemon's address as others reach it, and whether it may contact private ones itself.
 
-    own: this daemon's address as others reach it; empty for a requester without one.
+    It may if it has none, or a private one, also by what its own name leads to on this machine. The
+    name is looked up when that is first needed. No answer is not the last word, since a daemon may
+    start before its server of names: until there is one, it contacts no private address.
     """
 
-    def __init__(self, own: str = "") -> None:
-        self._private = not own or is_private(own)
-        self._http = Strangers(
-            step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=may_reach_private(own)
-        )
+    def __init__(self, url: str) -> None:
+        """`url`: empty where there is none."""
+        self.url = url.rstrip("/")
+        self._private: bool | None = True if not url or is_private(url) else None
+        self._again = 0.0
+        """Monotonic seconds before which the name is not looked up once more."""
+
+    def is_private(self, seconds: float) -> bool:
+        """Whether private addresses may be contacted; waits for a look-up for so long at most."""
+        if self._private is None and time.monotonic() >= self._again:
+            try:
+                self._private = leads_to_private(self.url, min(seconds, TIMEOUT_SECONDS))
+            except RetrievalError as error:
+                self._again = time.monotonic() + AGAIN_SECONDS
+                log.warning(
+                    "the own address %s is not known here, so that daemons at private addresses"
+                    " are not contacted: %s",
+                    self.url,
+                    error,
+                )
+        return bool(self._private)
+
+
+class HttpTransport(Closing):
+    """Sends requests to daemons' endpoints; thread-safe."""
+
+    def __init__(self, own: OwnAddress) -> None:
+        self._own = own
+        self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=own.is_private)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
 
     def close(self) -> None:
@@ -59,7 +88,7 @@ class HttpTransport(Closing):
         return list(self._pool.map(lambda one: self._one(*one), asked))
 
     def _one(self, contact: Contact, request: Request) -> Reply | None:
-        if not may_ask(self._private, contact.endpoint):
+        if not may_ask(self._own.is_private, contact.endpoint):
             return None
         try:
             url = contact.endpoint.rstrip("/") + MESSAGE_PATH
@@ -69,19 +98,13 @@ class HttpTransport(Closing):
             return None
 
 
-def may_ask(private: bool, endpoint: str) -> bool:
+def may_ask(private: Allowed, endpoint: str) -> bool:
     """Whether an address from others may be asked. `private`: whether the one who asks has no
     public address itself; only then may it ask private ones. One with a user, a query or a fragment
     is no server's address: paths are added to it."""
     if not endpoint.startswith(("http://", "https://")) or set(endpoint) & set("?#@"):
         return False
-    return private or not is_private(endpoint)
-
-
-def may_reach_private(own: str) -> bool:
-    """Whether a daemon with this address may be led to private ones by a name: it has no address,
-    or one that is private itself, also by what its own name leads to on this machine."""
-    return not own or leads_to_private(own, TIMEOUT_SECONDS)
+    return not is_private(endpoint) or is_allowed(private, TIMEOUT_SECONDS)
 
 
 def is_private(endpoint: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import cache
@@ -37,11 +37,16 @@ KEPT_SECONDS = 5.0
 """For which an idle connection is kept."""
 
 
+Allowed = bool | Callable[[float], bool]
+"""Whether private hosts may be contacted; a function says it within so many seconds, when it is
+needed."""
+
+
 class Strangers(Closing):
     """Connections to servers that nobody vouches for; thread-safe."""
 
     def __init__(
-        self, *, step: float, whole: float, connections: int = 64, private: bool = True
+        self, *, step: float, whole: float, connections: int = 64, private: Allowed = True
     ) -> None:
         """`step`: seconds to look up a name, to connect to one of its addresses, for one write, for
         one read; `whole`: for all of them.
@@ -122,14 +127,19 @@ class Strangers(Closing):
         return found
 
 
+def is_allowed(private: Allowed, seconds: float) -> bool:
+    """Whether private hosts may be contacted."""
+    return private if isinstance(private, bool) else private(seconds)
+
+
 def leads_to_private(url: str, seconds: float) -> bool:
     """Whether the host of an address is of this machine or of a private network, by number or by
-    one of its name's addresses; False where none is known within `seconds`."""
+    one of its name's addresses. Raises RetrievalError where none is known within `seconds`."""
     host = urlsplit(url).hostname or ""
     try:
         found = _addresses(host, 0, seconds)
-    except (httpcore.ConnectError, httpcore.ConnectTimeout):
-        return False
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+        raise RetrievalError(f"{host}: {error}") from error
     return any(not ipaddress.ip_address(one).is_global for one in found)
 
 
@@ -190,7 +200,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, private: bool) -> None:
+    def __init__(self, private: Allowed) -> None:
         self._private = private
 
     def connect_tcp(
@@ -202,7 +212,11 @@ class _Backend(httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         found = _addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
-        usable = [one for one in found if self._private or ipaddress.ip_address(one).is_global]
+        usable = [one for one in found if ipaddress.ip_address(one).is_global]
+        if len(usable) < len(found) and is_allowed(
+            self._private, _left(timeout, httpcore.ConnectTimeout)
+        ):
+            usable = found
         failed: Exception = httpcore.ConnectError(f"{host} has no public address")
         tried = usable[:ADDRESSES]
         for waiting, address in zip(range(len(tried), 0, -1), tried, strict=True):

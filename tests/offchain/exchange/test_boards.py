@@ -16,6 +16,7 @@ from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import Kind, encode
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.server import EndpointServer
+from fedpact.retrieval.http import OwnAddress
 from tests.offchain.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
 from tests.support.dripping import dripping
 from tests.support.waiting import wait_until
@@ -29,11 +30,11 @@ JSON = {"content-type": "application/json"}
 @contextmanager
 def exchanging(endpoint: bool = True) -> Iterator[Exchange]:
     with ExitStack() as stack:
-        exchange = Exchange(FINGERPRINT, "", 0.05)
+        exchange = Exchange(FINGERPRINT, OwnAddress(""), 0.05)
         stack.enter_context(exchange)
         if endpoint:
             server = EndpointServer(Endpoint(None, exchange=exchange), "127.0.0.1:0")
-            exchange._own = f"http://{server.address}"
+            exchange.address.url = f"http://{server.address}"
             server.start()
             stack.callback(server.stop)
         exchange.start()
@@ -135,7 +136,7 @@ def test_a_peer_whose_answer_never_ends_delays_no_end(monkeypatch: pytest.Monkey
 def test_without_news_one_peer_is_asked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten members that asked each other all the time kept two cores busy."""
     peers = [f"http://127.0.0.1:{port}" for port in (1, 2, 3)]
-    exchange, asked = Exchange(FINGERPRINT, "", 0.0), list[str]()
+    exchange, asked = Exchange(FINGERPRINT, OwnAddress(""), 0.0), list[str]()
 
     def turn() -> list[str]:
         asked.clear()

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from fedpact.errors import NodeUnreachable, SearchRefused, SettingsError
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
 from fedpact.provider.endpoint.server import EndpointServer
-from fedpact.retrieval.http import HttpTransport, is_private
+from fedpact.retrieval.http import HttpTransport, OwnAddress, is_private
 from fedpact.retrieval.messages import (
     Acknowledged,
     Announce,
@@ -110,7 +111,7 @@ def test_the_endpoint_answers_as_its_document_says(url: str) -> None:
 def test_a_daemon_asks_another_over_http(url: str) -> None:
     contact = Contact(RECORD.node, 0, url)
     nobody = Contact(RECORD.node, 0, "http://127.0.0.1:1")
-    with HttpTransport() as transport:
+    with HttpTransport(OwnAddress("")) as transport:
         file = Contact(RECORD.node, 0, "file:///etc/passwd")
         found = transport.ask(
             [(contact, Announce(RECORD)), (nobody, Members(3)), (file, Members(3))]
@@ -119,7 +120,7 @@ def test_a_daemon_asks_another_over_http(url: str) -> None:
 
 
 def test_a_daemon_at_a_public_address_contacts_no_private_one(url: str) -> None:
-    with HttpTransport("https://provider.example.org:8600") as transport:
+    with HttpTransport(OwnAddress("https://provider.example.org:8600")) as transport:
         assert transport.ask([(Contact(RECORD.node, 0, url), Members(3))]) == [None]
     assert is_private("http://10.1.2.3:80")
     assert is_private("http://[::1]:80")
@@ -127,23 +128,53 @@ def test_a_daemon_at_a_public_address_contacts_no_private_one(url: str) -> None:
     assert not is_private("http://93.184.215.14")
 
 
-@pytest.mark.parametrize(("own", "reached"), [("93.184.215.14", False), ("10.1.2.3", True)])
-def test_a_name_that_leads_to_a_private_machine_is_followed_by_its_neighbours_alone(
-    url: str, monkeypatch: pytest.MonkeyPatch, own: str, reached: bool
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What names lead to; what is not in it is known to nobody."""
+    known = {"peer.example": "127.0.0.1", "127.0.0.1": "127.0.0.1"}
+    real = socket.getaddrinfo
+
+    def lookup(host: str, *more: Any, **named: Any) -> list[Any]:
+        if host not in known:
+            raise socket.gaierror("no such name")
+        return real(known[host], *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return known
+
+
+def reached(transport: HttpTransport, url: str) -> bool:
+    return transport.ask([(Contact(RECORD.node, 0, url), Announce(RECORD))]) != [None]
+
+
+@pytest.mark.parametrize(("own", "follows"), [("93.184.215.14", False), ("10.1.2.3", True)])
+def test_private_machines_are_contacted_by_their_neighbours_alone(
+    url: str, names: dict[str, str], own: str, follows: bool
 ) -> None:
     """Whoever publishes a profile chooses the name: a daemon at a public address asked machines
-    behind its own firewall."""
-    known = {"provider.example": own, "peer.example": "127.0.0.1"}
-    real = socket.getaddrinfo
-    monkeypatch.setattr(
-        socket,
-        "getaddrinfo",
-        lambda host, *more, **named: real(known.get(host, host), *more, **named),
-    )
-    contact = Contact(RECORD.node, 0, url.replace("127.0.0.1", "peer.example"))
-    with HttpTransport("https://provider.example:8600") as transport:
-        [found] = transport.ask([(contact, Announce(RECORD))])
-    assert (found is not None) is reached
+    behind its own firewall. One whose name leads to a private address refused those that were
+    named by number."""
+    names["provider.example"] = own
+    with HttpTransport(OwnAddress("https://provider.example:8600")) as transport:
+        assert reached(transport, url.replace("127.0.0.1", "peer.example")) is follows
+        assert reached(transport, url) is follows
+
+
+def test_a_private_daemon_that_starts_before_its_server_of_names_finds_its_neighbours(
+    url: str, names: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the look-up said at the start was kept for the process's life."""
+    peer = url.replace("127.0.0.1", "peer.example")
+    with HttpTransport(OwnAddress("http://alice:9000")) as transport:
+        assert not reached(transport, peer)
+        assert "address http://alice:9000 is not known" in caplog.text
+        names["alice"] = "10.1.2.3"
+        transport._own._again = 0.0
+        assert reached(transport, peer)
+        del names["alice"]
+        assert reached(transport, peer)
+    with HttpTransport(OwnAddress("http://alice.internal:9000")) as transport:
+        assert reached(transport, peer)  # its name says that it is private
 
 
 @pytest.mark.parametrize(
