@@ -17,6 +17,7 @@ from fedpact.requester.amount import amount_in
 from fedpact.requester.draft import Draft
 from fedpact.requester.past import usual_pay
 from fedpact.session import Session
+from fedpact.types.paths import path_of
 from fedpact.types.schema import DataSchema
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Market(Closing):
         asked, examples = evaluation_of(draft, evaluation, label or column)
         if not isinstance(schema, Draft):
             asked = asked.with_priors(examples.y)
-        file = None if queries is None else Path(queries)
+        file = None if queries is None else path_of("queries", queries)
         return Request(self._session, requester.create(asked, examples, payment, queries=file))
 
     def propose(
@@ -171,11 +172,12 @@ def connect(
     `endpoint="http://127.0.0.1:8545"`, `deployment=Path(...)`). The account's key comes from the
     key store, its password from the password file, FEDPACT_PASSWORD, or `prompt`, which is called
     with the question; by default an interactive session asks, and any other raises KeyStoreError.
-    Raises SettingsError, DeploymentError, NodeUnreachable.
+    Raises SettingsError, DeploymentError, NodeUnreachable, and InvalidInput for a
+    `config` that is no path.
     """
     if prompt is None and hasattr(sys, "ps1"):  # also in a notebook
         prompt = _typed
-    file = None if config is None else Path(config)
+    file = None if config is None else path_of("config", config)
     return Market(Session(file, settings, prompt))
 
 
@@ -204,4 +206,6 @@ def _declared(schema: DataSchema | Path | str) -> DataSchema:
         return schema
     if isinstance(schema, Path | str):
         return DataSchema.read(schema)
-    raise InvalidInput(f"schema: a DataSchema or the path of a file is needed, not {schema!r}")
+    raise InvalidInput(
+        f"schema: a DataSchema or the path of a file is needed, not {type(schema).__name__}"
+    )

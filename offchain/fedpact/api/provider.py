@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.api.request import number_of
+from fedpact.types.paths import path_of
 
 if TYPE_CHECKING:
     from fedpact.privacy.ledger_report import LimitStanding
@@ -39,8 +40,8 @@ class Provider:
         """
         from fedpact.provider.serve import rehearse, serve
 
-        run = rehearse if dry_run else serve
-        run(self._session.settings, self._session.keys, _offer(data, policy, schema))
+        run, offer = (rehearse if dry_run else serve), _offer(data, policy, schema)
+        run(self._session.settings, self._session.keys, offer)
 
     def check(
         self, data: Path | str | None, policy: Path | str, *, schema: Path | str | None = None
@@ -83,7 +84,7 @@ class Provider:
         from fedpact.provider.ledger.report import privacy_standing
         from fedpact.provider.policy import Policy
 
-        allowed, at = Policy.read(Path(policy)), self._session
+        allowed, at = Policy.read(path_of("policy", policy)), self._session
         if allowed.data:
             one = one_of(listed(allowed, None, None), of)
             return privacy_standing(at.settings.state, at.keys, one.limit, one.schema.data_id)
@@ -94,5 +95,6 @@ class Provider:
 def _offer(data: Path | str | None, policy: Path | str, schema: Path | str | None) -> "Offer":
     from fedpact.provider.serve import Offer
 
-    at, declared = (None if one is None else Path(one) for one in (data, schema))
-    return Offer(Path(policy), at, declared)
+    at = None if data is None else path_of("data", data)
+    declared = None if schema is None else path_of("schema", schema)
+    return Offer(path_of("policy", policy), at, declared)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.errors import InvalidInput
+from fedpact.types.paths import path_of
 
 if TYPE_CHECKING:
     from fedpact.session import Session
@@ -34,7 +35,7 @@ class Registrar:
         from fedpact.chain.registrar import encode_voucher
         from fedpact.operator import participants
 
-        at, path = self._session, Path(output)
+        at, path = self._session, path_of("output", output)
         signed = participants.new_voucher(
             at.client, at.keys, at.address_of(account), organisation, days * SECONDS_PER_DAY
         )

@@ -14,6 +14,7 @@ from fedpact.requester.declines import Declines
 from fedpact.requester.final_rounds import Round, final_rounds
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model import Model
+from fedpact.types.paths import path_of
 from fedpact.types.requests import Status
 
 if TYPE_CHECKING:
@@ -111,10 +112,11 @@ class Request:
         """The delivered model. Its file, its description and its model card are written to `path`,
         a .safetensors file, by default in the state folder.
 
-        Raises NotReady before the delivery, InvalidInput for another file name, DecryptionError for
-        a key that does not open it, ContentError or ModelError if the content is not the model.
+        Raises NotReady before the delivery, InvalidInput for another file name or no path,
+        DecryptionError for a key that does not open it, ContentError or ModelError if the content
+        is not the model.
         """
-        to = None if path is None else Path(path)
+        to = None if path is None else path_of("path", path)
         return Model(self._session.requester.fetch(self.id, to).path)
 
     def audit(self, *, sealed: bool = False) -> "AuditReport":

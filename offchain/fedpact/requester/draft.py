@@ -24,6 +24,7 @@ from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.local_training import LocalApp
+from fedpact.types.paths import path_of
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.schema import DataSchema
 from fedpact.types.specification import SPECIFICATION_VERSION, Specification
@@ -68,9 +69,10 @@ class Draft:
     def read(cls, path: Path | str) -> "Draft":
         """The draft in a TOML file, or in a JSON file if the name ends in `.json`.
 
-        Raises SpecificationError for a file that cannot be read or parsed.
+        Raises SpecificationError for a file that cannot be read or parsed, InvalidInput for
+        anything but a path.
         """
-        path = Path(path)
+        path = path_of("draft", path)
         try:
             text = path.read_text(encoding="utf-8")
             fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)

@@ -11,6 +11,7 @@ from fedpact.errors import InvalidInput, ModelError
 from fedpact.requester import model_file
 from fedpact.requester.queries import Queries, queries_of
 from fedpact.types.names import label_key
+from fedpact.types.paths import path_of
 from fedpact.types.scores import MAX_SCORE
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ class Model:
     def __init__(self, path: Path | str) -> None:
         """`path`: the `.safetensors` file; its description, `.json`, lies beside it.
 
-        Raises NotReady if it does not exist, ModelError if it is not such a model.
+        Raises NotReady if it does not exist, ModelError if it is not such a model, InvalidInput for
+        anything but a path.
         """
         self.path = path
-        file = Path(path)
+        file = path_of("path", path)
         self._spec, self._weights = model_file.read(file)
         self._error = model_file.measured_error(file)
         self._decisions = model_file.decisions(file, len(self._spec.labels))
@@ -170,7 +172,7 @@ class Model:
         """
         from fedpact.requester.export.onnx import write_onnx
 
-        written, labels = Path(path), _typed(self._spec.labels)
+        written, labels = path_of("path", path), _typed(self._spec.labels)
         write_onnx(written, self._spec, self._weights, self._decisions, labels)
         return written
 
@@ -185,8 +187,9 @@ class Model:
         """
         from fedpact.requester.export.torch_program import write_program
 
-        write_program(Path(path), self._spec, self._weights)
-        return Path(path)
+        written = path_of("path", path)
+        write_program(written, self._spec, self._weights)
+        return written
 
     def to_sklearn(self) -> Any:
         """The model as a fitted pipeline of scikit-learn: the inputs as the schema says, then a

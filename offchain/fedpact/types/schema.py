@@ -18,6 +18,7 @@ from fedpact.types.columns import RANGED, ColumnSchema, check_range
 from fedpact.types.document import Document
 from fedpact.types.layout import PLAIN, FileLayout
 from fedpact.types.names import label_key
+from fedpact.types.paths import path_of
 from fedpact.types.series import Series
 from fedpact.types.specification import Specification
 from fedpact.types.validation import every_error
@@ -67,8 +68,9 @@ class DataSchema(Document):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read a TOML file; raises DataError naming the field that is wrong."""
-        path = Path(path)
+        """Read a TOML file; raises DataError naming the field that is wrong, InvalidInput for
+        anything but a path."""
+        path = path_of("schema", path)
         try:
             fields = tomllib.loads(path.read_text(encoding="utf-8"))
             return cls.model_validate_json(json.dumps(fields, default=str))
