@@ -10,6 +10,7 @@ import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
 import {Earned, EarnedLib} from "./libraries/Earned.sol";
 import {Judgement} from "./libraries/Judgement.sol";
+import {Leader} from "./libraries/Leader.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsEnd
@@ -229,7 +230,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         f.approvals = approvals;
         f.reached = p.target != 0 && _within(errors, p.target) >= _needed(s, p);
         f.error_ = Quorum.medianError(errors);
-        f.leader = Judgement.leader(
+        f.leader = Leader.leader(
             board.included & board.eligible & approvals,
             s.judged(),
             board.medians,
@@ -257,7 +258,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
                 }
             }
         }
-        return Judgement.NOBODY;
+        return Leader.NOBODY;
     }
 
     /// @dev Closes a round: credits it, links it into the history, and ends or opens the next.
@@ -276,7 +277,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         if (f.digest != 0) {
             points += Judgement.rewards(board.eligible & f.approvals, f.leader);
             ++s.finalRounds;
-            s.lastLeader = f.leader == Judgement.NOBODY
+            s.lastLeader = f.leader == Leader.NOBODY
                 ? 0
                 : uint16(((cohort.indices >> (16 * f.leader)) & 0xffff) + 1);
             if (f.reached) s.flags |= Clock.REACHED;

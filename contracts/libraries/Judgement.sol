@@ -2,16 +2,12 @@
 pragma solidity 0.8.37;
 
 import {PackedScores, Scores} from "./Scores.sol";
-import {UncheckedArrays} from "./UncheckedArrays.sol";
-import {Weights} from "./Weights.sol";
 import {ITrainingRounds} from "../interfaces/ITrainingRounds.sol";
-import {PoolMember} from "./PoolMember.sol";
+import {Leader} from "./Leader.sol";
 
 /// @title Judgement
-/// @notice What votes say about a round's models, what that is worth, and who leads.
+/// @notice What votes say about a round's models, and what that is worth.
 library Judgement {
-    using UncheckedArrays for uint256[];
-
     /// @notice Points in proportion to how far a model's median is below the ceiling. A model that adds nothing earns nothing,
     /// unless none does.
     uint256 internal constant QUALITY = 8000;
@@ -24,10 +20,6 @@ library Judgement {
 
     /// @notice The vote of a member whose slice did not open.
     PackedScores internal constant BLIND = PackedScores.wrap(1 << 255);
-    /// @notice The seat of no leader.
-    uint256 internal constant NOBODY = 16;
-
-    uint256 internal constant REPUTATION = 1;
     uint256 private constant NOTHING = (1 << 224) - 1;
 
     /// @notice A round's board, but for the faults of those that did not act.
@@ -88,49 +80,6 @@ library Judgement {
         board.eligible = eligible;
     }
 
-    /// @notice The leader among `candidates`, `NOBODY` if there are none.
-    /// @dev By rule 0 the lowest median * (S + d); ties by the lower keccak256(round, account). By rule 1 they take turns:
-    /// the next by reputation after the last leader, else the highest; ties by the lower keccak256(0, account).
-    /// @param submitted Seats whose samples make the weights d and their sum S.
-    function leader(
-        uint256 candidates,
-        uint256 submitted,
-        PackedScores medians,
-        PoolMember[] memory members,
-        uint256 round,
-        uint256 rule,
-        uint256 lastLeaderSeat
-    ) internal pure returns (uint256 first) {
-        uint256[] memory weights;
-        uint256 sum;
-        first = NOBODY;
-        bool turns = rule == REPUTATION;
-        unchecked {
-            if (!turns) (weights, sum) = _weights(members, submitted);
-            // Turns need one order for all rounds.
-            if (turns) round = 0;
-            uint256 lastRank;
-            if (turns && lastLeaderSeat != NOBODY) {
-                PoolMember last = members[lastLeaderSeat];
-                lastRank = _rank(Scores.MAX - last.reputation(), round, last);
-            }
-            uint256 best = type(uint256).max;
-            for (uint256 seat; candidates >> seat != 0; ++seat) {
-                if (!_has(candidates, seat)) continue;
-                uint256 value =
-                    turns ? Scores.MAX - members[seat].reputation() : medians.lane(seat) * (sum + weights.get(seat));
-                // No lot puts it before the best.
-                if (!turns && value << 192 > best) continue;
-                uint256 rank = _rank(value, round, members[seat]);
-                // Up to the last leader all have had their turn.
-                if (rank <= lastRank) rank |= 1 << 255;
-                if (rank >= best) continue;
-                best = rank;
-                first = seat;
-            }
-        }
-    }
-
     /// @notice What attesting and leading earn.
     /// @param earners Seats that attested the final model and share in the round's points.
     function rewards(uint256 earners, uint256 leaderSeat) internal pure returns (uint256 points) {
@@ -140,7 +89,7 @@ library Judgement {
             for (uint256 seat; earners >> seat != 0; ++seat) {
                 if (_has(earners, seat)) points += each << (16 * seat);
             }
-            if (leaderSeat != NOBODY) points += LEADER << (16 * leaderSeat);
+            if (leaderSeat != Leader.NOBODY) points += LEADER << (16 * leaderSeat);
         }
     }
 
@@ -180,37 +129,6 @@ library Judgement {
                 points |= own << (16 * seat);
             }
         }
-    }
-
-    /// @dev The capped samples of the seats, and their sum.
-    function _weights(PoolMember[] memory members, uint256 submitted)
-        private
-        pure
-        returns (uint256[] memory weights, uint256 sum)
-    {
-        uint256[] memory samples = new uint256[](members.length);
-        unchecked {
-            for (uint256 seat; seat < members.length; ++seat) {
-                samples.put(seat, members[seat].samples());
-            }
-            weights = Weights.capped(samples, submitted);
-            for (uint256 seat; seat < members.length; ++seat) {
-                sum += weights.get(seat);
-            }
-        }
-    }
-
-    /// @dev `value`, made unequal by the account's lot.
-    function _rank(uint256 value, uint256 round, PoolMember member) private pure returns (uint256) {
-        uint256 account = uint160(member.account());
-        bytes32 lot;
-        // abi.encode would take new memory for each seat.
-        assembly ("memory-safe") {
-            mstore(0x00, round)
-            mstore(0x20, account)
-            lot := keccak256(0x00, 0x40)
-        }
-        return (value << 192) | (uint256(lot) >> 64);
     }
 
     function _has(uint256 mask, uint256 seat) private pure returns (bool) {

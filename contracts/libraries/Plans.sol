@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {ITrainingPool} from "../interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "../interfaces/ITrainingRounds.sol";
 import {Terms} from "../interfaces/Terms.sol";
-import {Judgement} from "./Judgement.sol";
+import {Leader} from "./Leader.sol";
 
 /// @title Plans
 /// @notice What pool and rounds need of a request's terms. The terms must have passed {TermsCheck}.
@@ -21,7 +21,7 @@ library Plans {
             sampleCap: t.sampleCap,
             joinDeadline: uint40(block.timestamp + t.joinWindow),
             requesterOrganisation: uint16(organisation),
-            reputations: t.weightRule == BY_REPUTATION || t.leaderRule == Judgement.REPUTATION
+            reputations: t.weightRule == BY_REPUTATION || t.leaderRule == Leader.REPUTATION
         });
     }
 

@@ -1,6 +1,6 @@
 """Who leads a round's aggregation, what each provider weighs, and when a round is final.
 
-Mirrors contracts/libraries/{Weights,Quorum}.sol and `leader` in Judgement.sol.
+Mirrors contracts/libraries/{Leader,Weights,Quorum}.sol.
 Errors and reputations are in 1/10,000.
 """
 

@@ -21,7 +21,7 @@ Where the paper leaves open what to compute, this is chosen:
   accountant's figure for the noised steps of all rounds, sampled at rate B / N, as if they were
   all that is released and their norm were a constant. N is the provider's own number of examples.
 
-Here is what the figure counts; `learning.paper_training` trains.
+Here is what the figure counts; `learning.paper_dp_sgd` trains.
 """
 
 import math

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {PackedScores} from "../../../contracts/libraries/Scores.sol";
 import {ITrainingRounds} from "../../../contracts/interfaces/ITrainingRounds.sol";
 import {Judgement} from "../../../contracts/libraries/Judgement.sol";
+import {Leader} from "../../../contracts/libraries/Leader.sol";
 import {PoolMember} from "../../../contracts/libraries/PoolMember.sol";
 
 /// @notice The functions of {Judgement} as a contract.
@@ -27,6 +28,6 @@ contract JudgementHarness {
         uint256 rule,
         uint256 lastLeaderSeat
     ) external pure returns (uint256) {
-        return Judgement.leader(candidates, submitted, medians, members, round, rule, lastLeaderSeat);
+        return Leader.leader(candidates, submitted, medians, members, round, rule, lastLeaderSeat);
     }
 }

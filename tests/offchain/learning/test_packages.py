@@ -11,7 +11,7 @@ from fedpact.learning import packages
 from fedpact.learning.families import FAMILIES, family_of, privacy_statement
 from fedpact.learning.families.new_package import write_package
 from fedpact.privacy_audit.battery import check_family
-from fedpact.provider.duties.joining import public_reason
+from fedpact.provider.duties.deciding import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft
 from fedpact.types.declining import Reason

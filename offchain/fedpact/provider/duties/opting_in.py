@@ -6,14 +6,14 @@ from fedpact.consensus.artefacts import SLICE_MAX_BYTES
 from fedpact.errors import ContentMissing, ContentSought, PolicyRefusal
 from fedpact.provider.content_store import require_room
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.duties.declining import say_declined
-from fedpact.provider.duties.joining import (
+from fedpact.provider.duties.deciding import (
     REFUSALS,
     decline,
     opt_in_record,
     public_reason,
     ready_to_join,
 )
+from fedpact.provider.duties.declining import say_declined
 from fedpact.provider.fetching import AT_ONCE
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.reading import fetched, specification_of

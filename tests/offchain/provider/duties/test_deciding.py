@@ -20,8 +20,8 @@ from fedpact.errors import (
 )
 from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.duties import joining, opting_in
-from fedpact.provider.duties.joining import public_reason, ready_to_join
+from fedpact.provider.duties import deciding, opting_in
+from fedpact.provider.duties.deciding import public_reason, ready_to_join
 from fedpact.provider.fetching import MOST, Fetching
 from fedpact.provider.policy import Policy
 from fedpact.types.cid import Cid
@@ -94,8 +94,8 @@ def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
         may_go_on.wait(PATIENCE)
         obtained.append((spec, type(store)))
 
-    monkeypatch.setattr(joining, "family_of", lambda _: SimpleNamespace(obtain=obtain))
-    monkeypatch.setattr(joining, "match_to_join", lambda *given: 7)
+    monkeypatch.setattr(deciding, "family_of", lambda _: SimpleNamespace(obtain=obtain))
+    monkeypatch.setattr(deciding, "match_to_join", lambda *given: 7)
     ctx: Any = SimpleNamespace(fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"))
     spec: Any = "specification"
     assert ready_to_join(ctx, spec, 1, "0x01", 3) is None
@@ -115,8 +115,8 @@ def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
         schema = SimpleNamespace(check=lambda _: None, units=declared)
         kept = SimpleNamespace(schema=schema, dataset=lambda *_: data, drop=lambda _: None)
         own: Any = SimpleNamespace(data=(OwnData("", cast("Any", kept), policy),))
-        with pytest.raises(joining.REFUSALS) as refused:
-            joining.match_to_join(own, spec, 10**18, "0x01", (b"\1", 1))
+        with pytest.raises(deciding.REFUSALS) as refused:
+            deciding.match_to_join(own, spec, 10**18, "0x01", (b"\1", 1))
         return public_reason(refused.value)
 
     assert asked(200, 100, 300) is Reason.SAMPLES  # by what is declared, the records unread
@@ -131,7 +131,7 @@ def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
     kept: Any = SimpleNamespace(schema=schema, drop=lambda _: None)
     own: Any = SimpleNamespace(data=(OwnData("", kept, Policy()),))
     with pytest.raises(PolicyRefusal, match="the data are text") as refused:
-        joining.match_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
+        deciding.match_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
     assert public_reason(refused.value) is Reason.SCHEMA
 
 
@@ -195,7 +195,7 @@ def test_a_slice_that_is_nowhere_keeps_no_other_in_memory(
 def test_slices_are_looked_for_beside_each_other_and_kept_over_several_cycles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One after the other, each in a cycle of its own, they outlasted the window for joining."""
+    """One after the other, each in a cycle of its own, they outlasted the window for deciding."""
     store, cache = Together(tmp_path), Cache()
     slices = [str(store.put(b"slice %d" % number)) for number in range(3)]
     part = {"sha256": "", "examples": 1}
