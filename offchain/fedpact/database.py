@@ -40,6 +40,19 @@ def connect(path: Path | str, *, timeout: float, threads: bool = False) -> sqlit
 
 
 @contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All changes inside, or none; no other connection writes until then."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # SQLite ends it by itself when the disk is full
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
 def explained(
     what: str,
     damaged: Callable[[str], FedpactError],

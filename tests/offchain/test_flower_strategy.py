@@ -19,6 +19,7 @@ from fedpact.errors import FedpactError, InvalidInput, SettingsError
 from fedpact.learning.packages import package_of_app
 from fedpact.requester.draft import Draft
 from fedpact.requester.final_rounds import Round
+from tests.support import flower_apps
 from tests.support.flower_apps import NUMPY_RUN, installed
 
 pytest.importorskip("flwr", reason="the extra fedpact[flower] is not installed")
@@ -28,20 +29,11 @@ from flwr.app import Array, ArrayRecord, ConfigRecord
 from fedpact.flower import Strategy, _Arrays, _differing
 
 FIELDS: dict[str, Any] = {
-    "title": "Flower",
-    "category": "test",
-    "labels": ["no", "yes"],
-    "features": {"shape": [3]},
+    **flower_apps.FIELDS,
     "family": {
         "name": "flower",
         "parameters": {"app": "numpyexample.client_app:app", "run_config": NUMPY_RUN},
     },
-    "local": {"groups": 1, "seconds": 10},
-    "privacy": {"mode": "none"},
-    "min_providers": 2,
-    "max_providers": 3,
-    "score": "model",
-    "max_error": 9000,
 }
 PARAMETERS = FIELDS["family"]["parameters"]
 

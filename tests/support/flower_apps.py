@@ -33,6 +33,19 @@ epsilon_lifetime = 20.0
 submit_after = 0.0
 min_samples = 20
 """
+FIELDS: dict[str, Any] = {
+    "title": "Flower",
+    "category": "test",
+    "labels": ["no", "yes"],
+    "features": {"shape": [3]},
+    "local": {"groups": 1, "seconds": 10},
+    "privacy": {"mode": "none"},
+    "min_providers": 2,
+    "max_providers": 3,
+    "score": "model",
+    "max_error": 9000,
+}
+"""Of a draft, all but its family and rounds."""
 IRISES = ("petal_length", "petal_width", "sepal_length", "sepal_width")
 SPECIES = ("setosa", "versicolor", "virginica")
 

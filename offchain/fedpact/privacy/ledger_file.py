@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedpact.database import connect, explained
+from fedpact.database import connect, explained, transaction
 from fedpact.errors import LedgerError, LedgerReplaced, LedgerUnavailable
 from fedpact.privacy import ledger_journal
 from fedpact.privacy.accounting import ORDERS
@@ -110,18 +110,12 @@ class LedgerFile:
         the file an older content.
         """
         with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._db):
                 self._require_same()
                 yield self._db
                 sequence, head = self._head()
-                self._db.execute("COMMIT")
-                self.watch.sequence, self.watch.head = sequence, head
-                self.watch.wal = _identity(self.path.with_name(self.path.name + "-wal"))
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+            self.watch.sequence, self.watch.head = sequence, head
+            self.watch.wal = _identity(self.path.with_name(self.path.name + "-wal"))
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -18,13 +18,12 @@ from fedpact.learning.flower import parameters
 from fedpact.learning.flower.jobs import Describe
 from fedpact.requester.draft import Draft
 from fedpact.requester.first_model import first_model
+from tests.support import flower_apps
 from tests.support.flower_apps import installed
 
 FIELDS: dict[str, Any] = {
-    "title": "Flower",
-    "category": "test",
-    "labels": ["no", "yes"],
-    "features": {"shape": [3]},
+    **flower_apps.FIELDS,
+    "rounds": 2,
     "family": {
         "name": "flower",
         "parameters": {
@@ -32,13 +31,6 @@ FIELDS: dict[str, Any] = {
             "server": "numpyexample.server_app:app",
         },
     },
-    "local": {"groups": 1, "seconds": 10},
-    "privacy": {"mode": "none"},
-    "rounds": 2,
-    "min_providers": 2,
-    "max_providers": 3,
-    "score": "model",
-    "max_error": 9000,
 }
 
 

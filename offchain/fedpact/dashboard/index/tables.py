@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.closing import Closing
-from fedpact.database import connect, explained
+from fedpact.database import connect, explained, transaction
 from fedpact.errors import StateDamaged, StorageUnavailable
 from fedpact.types.deployment import Deployment
 
@@ -118,15 +118,8 @@ class IndexFile(Closing):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes inside, or none."""
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._explained(), transaction(self._db):
+            yield
 
     @contextmanager
     def snapshot(self) -> Iterator[IndexFile]:

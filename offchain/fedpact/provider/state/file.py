@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.closing import Closing
-from fedpact.database import connect, explained, set_aside
+from fedpact.database import connect, explained, set_aside, transaction
 from fedpact.errors import StateDamaged, StateError, StorageUnavailable
 
 BUSY_SECONDS = 5.0
@@ -124,15 +124,8 @@ class StateFile(Closing):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes inside, or none."""
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite ends it by itself when the disk is full
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._explained(), transaction(self._db):
+            yield
 
     def decoded(self, text: str) -> Any:
         """JSON of a cell. Raises StateDamaged if it is none."""
@@ -180,8 +173,7 @@ class StateFile(Closing):
                 db.execute("VACUUM")
 
     def _migrate(self, db: sqlite3.Connection) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             version = self._version(db)
             for statements in MIGRATIONS[version:]:
                 for statement in statements.split(";\n"):
@@ -196,11 +188,6 @@ class StateFile(Closing):
                         f"state file {self.path} belongs to {key} {row[0]}, not {value}: give "
                         "another state folder for another deployment or account"
                     )
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
 
     def _version(self, db: sqlite3.Connection) -> int:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
