@@ -18,7 +18,7 @@ from fedpact.consensus.artefacts import model_cid, sealed_bytes
 from fedpact.errors import FedpactError
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.ledger_check import verify
+from fedpact.privacy.ledger.check import verify
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.requester.client import Requester
 from fedpact.types.requests import seats_of

@@ -25,7 +25,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.requester.serve import RequesterDaemon

@@ -12,7 +12,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import NotReady
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider import profile
 from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData

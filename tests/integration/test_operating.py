@@ -17,7 +17,7 @@ import pytest
 
 from fedpact.chain import keystore
 from fedpact.child import start_with_parent
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
 from tests.support.signing_server import new_server, signing

@@ -8,7 +8,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import SearchRefused
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider import profile
 from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData

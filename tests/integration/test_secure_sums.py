@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.privacy.ledger_check import verify
+from fedpact.privacy.ledger.check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.requests import Phase, RoundFacts

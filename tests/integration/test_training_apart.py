@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.privacy.ledger_check import verify
+from fedpact.privacy.ledger.check import verify
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.ledger.submissions import submissions
 from fedpact.types.requests import Status

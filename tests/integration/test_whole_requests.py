@@ -22,7 +22,7 @@ from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.ledger_check import verify
+from fedpact.privacy.ledger.check import verify
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Join, Phase, RoundFacts, Start

@@ -22,8 +22,8 @@ from fedpact.content.keys import key_hash
 from fedpact.exchange.messages import Ballot, Board, Forged, Kind, Message
 from fedpact.learning.summed import Integers, summed_values
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, Payers
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.ledger import Ledger, Payers
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.context import Cache, Cohort

@@ -7,7 +7,7 @@ from fedpact.api.request import number_of
 from fedpact.types.paths import path_of
 
 if TYPE_CHECKING:
-    from fedpact.privacy.ledger_report import LimitStanding
+    from fedpact.privacy.ledger.report import LimitStanding
     from fedpact.provider.claiming import Payment
     from fedpact.provider.ledger.report import PrivacySpent
     from fedpact.provider.overview import RequestStanding

@@ -11,8 +11,8 @@ from fedpact.chain.node import Node, Request
 from fedpact.chain.nodes import Nodes, WrongChain
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
+from fedpact.chain.sender import Sender
 from fedpact.chain.spans import Reach
-from fedpact.chain.transactions import Sender
 from fedpact.errors import (
     DeploymentError,
     FedpactError,

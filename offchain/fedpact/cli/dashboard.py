@@ -58,7 +58,7 @@ def dashboard(
     at = session.of(context)
     try:
         from fedpact.dashboard.serve import serve
-        from fedpact.dashboard.web.own import OwnFiles
+        from fedpact.dashboard.web.provider import OwnFiles
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"the dashboard needs {error.name}: pip install 'fedpact[dashboard]'"

@@ -10,7 +10,7 @@ from fedpact.cli.options import PolicyFile
 from fedpact.cli.output import AsJson, print_facts, print_rows
 
 if TYPE_CHECKING:
-    from fedpact.privacy.ledger_report import ReleaseId
+    from fedpact.privacy.ledger.report import ReleaseId
     from fedpact.provider.policy import Policy
     from fedpact.session import Session
 

@@ -18,7 +18,7 @@ from fedpact.dashboard.web.app import create_app
 from fedpact.dashboard.web.connections import bounded, most_connections
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
-from fedpact.dashboard.web.own import OwnFiles, OwnProvider
+from fedpact.dashboard.web.provider import OwnFiles, OwnProvider
 from fedpact.dashboard.web.site import Site
 from fedpact.dashboard.web.staying_out import StayingOut
 from fedpact.errors import DeploymentError, SettingsError

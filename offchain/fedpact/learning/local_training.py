@@ -70,7 +70,7 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
     if made is not None:
         return made(training)
     if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
-        from fedpact.learning.paper_dp_sgd import noised_data, noised_model
+        from fedpact.learning.laplace_noise import noised_data, noised_model
 
         vectors = noised_data(spec, training.dataset, training.data_noise)
         return noised_model(spec, _trained(replace(training, dataset=vectors), on_step), noise)
@@ -116,7 +116,7 @@ def _trained(training: LocalTraining, on_step: ProgressCallback | None) -> Model
         PaperMechanism.DP_SGD,
         PaperMechanism.DDP_SGD,
     ):
-        from fedpact.learning.paper_dp_sgd import PaperGradients
+        from fedpact.learning.ddp_sgd import PaperGradients
 
         gradients = PaperGradients(spec, spec.local, len(training.dataset), training.noise)
     order = batch_order(spec.local, *round_and_seat)

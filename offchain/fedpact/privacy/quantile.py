@@ -7,8 +7,8 @@ its own bound they are one vector, a Gaussian sum with 1 / z^2 = 1 / z_1^2 + 1 /
 So adapting costs no extra epsilon: a small part of the noise multiplier goes to the count.
 
 The norm starts again each round (docs/adr/0017-adaptive-clipping-restarts-each-round.md). This is
-the sound counterpart of DDP-SGD (`ddp_sgd`), which takes its norm from raw gradients of the same
-round.
+the sound counterpart of DDP-SGD (`learning.ddp_sgd`), which takes its norm from raw gradients of
+the same round.
 """
 
 import math

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 
 DIGEST_BYTES = 16
 ALIKE = 0.5

@@ -13,8 +13,8 @@ from fedpact.learning.local_training import noised_step, train_local
 from fedpact.learning.summed import Integers, member_integers
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.units import Batch
-from fedpact.privacy import ddp_sgd
 from fedpact.privacy.attacks import AuditedMode, Check, distinguishability
+from fedpact.privacy.claimed_epsilon import claimed_release
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise, from_half_steps
 from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
@@ -190,7 +190,7 @@ def _claimed(
         model = train_local(LocalTraining(paper, start, chosen, noise=noise, round_and_seat=(1, 0)))
         return [float(released_sums(paper, start, model, records) @ along)]
 
-    return release, _mu(ddp_sgd.claimed_release(paper, RECORDS))
+    return release, _mu(claimed_release(paper, RECORDS))
 
 
 def _mu(release: GaussianRelease) -> float:

@@ -30,8 +30,8 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.attacks import AuditedMode, Check
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy_audit.hostile import (

@@ -27,8 +27,8 @@ from fedpact.errors import (
     StorageUnavailable,
 )
 from fedpact.logs import about
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_lock import ServingLock
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.provider import fetching, local_profile
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs

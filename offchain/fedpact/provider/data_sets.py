@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedpact.errors import SettingsError
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Payers
+from fedpact.privacy.ledger.ledger import Payers
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.types.schema import DataSchema, schema_file

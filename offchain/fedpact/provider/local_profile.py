@@ -10,9 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError
 
 from fedpact.errors import NotReady, StateError
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_check import reconcile
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.check import reconcile
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.files import profile_file
@@ -72,7 +72,7 @@ class LocalProfile(Document):
 
     @property
     def released(self) -> list[tuple[ReleaseId, bytes]]:
-        """Releases that the ledger must contain (`ledger_check.reconcile`); none without noise."""
+        """Releases that the ledger must contain (`privacy.ledger.check`); none without noise."""
         if self.release is None or self.signature is None:
             return []
         which = release_id_of(bytes.fromhex(self.records), self.release.noise_multiplier)

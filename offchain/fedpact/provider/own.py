@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.trainer import Trainer

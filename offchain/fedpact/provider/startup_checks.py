@@ -7,7 +7,7 @@ from enum import StrEnum
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DataError, FedpactError, Retryable
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.ledger.opening import introduce
 

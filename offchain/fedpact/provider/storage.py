@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from fedpact.errors import FedpactError, LedgerError, StorageUnavailable
 from fedpact.privacy import passport
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.ledger.reconciling import Reconciliation
 from fedpact.provider.state.checkpoint import ProviderState
 

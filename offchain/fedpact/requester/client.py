@@ -20,8 +20,8 @@ from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
 from fedpact.exchange.boards import Exchange
 from fedpact.requester import buying
 from fedpact.requester.answer import Answers, answer_file
-from fedpact.requester.card.keeping import measured
 from fedpact.requester.card.quality import Quality
+from fedpact.requester.card.writing import measured
 from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft

@@ -23,7 +23,7 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, InvalidInput, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.requester.card.keeping import keep
+from fedpact.requester.card.writing import keep
 from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.provenance import provenance_of

@@ -20,7 +20,7 @@ from fedpact.types.document import Document
 CLAIM = "claimed by the paper, not guaranteed"
 """Shown next to every epsilon of mode `paper`."""
 DDP_SGD_MIN_EPOCHS = 3
-"""It takes its clipping norm from the two epochs before the last (privacy.ddp_sgd)."""
+"""It takes its clipping norm from the two epochs before the last (learning.ddp_sgd)."""
 
 
 class PrivacyMode(StrEnum):

@@ -18,8 +18,8 @@ from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.data.proposal import as_toml, propose
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger_lock import ServingLock
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.lock import ServingLock
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger import submissions

@@ -19,7 +19,7 @@ from fedpact.dashboard.links import Links
 from fedpact.dashboard.web.app import create_app
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login
-from fedpact.dashboard.web.own import OwnFiles, OwnProvider
+from fedpact.dashboard.web.provider import OwnFiles, OwnProvider
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import NodeUnreachable
 from tests.support.chain_request import ChainRequest, People

@@ -25,7 +25,7 @@ from fedpact.dashboard.web.downloads import as_csv
 from fedpact.dashboard.web.filters import chart_json, ether_short
 from fedpact.dashboard.web.hub import QUEUED, Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
-from fedpact.dashboard.web.own import last_problems
+from fedpact.dashboard.web.provider import last_problems
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment

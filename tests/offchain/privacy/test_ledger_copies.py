@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from fedpact.errors import LedgerError, LedgerReplaced, LedgerUnavailable
-from fedpact.privacy import ledger_foreign, ledger_journal
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_check import verify
-from fedpact.privacy.ledger_foreign import Price
-from fedpact.privacy.ledger_lock import ServingLock
+from fedpact.privacy.ledger import foreign_submissions, journal
+from fedpact.privacy.ledger.check import verify
+from fedpact.privacy.ledger.foreign_submissions import Price
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.types.cid import Cid
 from tests.offchain.privacy.test_ledger import (
     AMPLE,
@@ -59,7 +59,7 @@ def copy_of(path: Path) -> Path:
 
 def kinds(ledger: Ledger) -> list[str]:
     with ledger.file.reading() as db:
-        return [entry["kind"] for entry in ledger_journal.entries(db)]
+        return [entry["kind"] for entry in journal.entries(db)]
 
 
 def test_an_older_file_renamed_over_the_open_one_is_noticed_before_anything_is_written(
@@ -137,12 +137,14 @@ def test_a_submission_that_is_not_of_this_ledger_is_charged_to_everyone_once(
 ) -> None:
     make(ledger, 1, 1, 2)
     submitted = [(release_id(2), b"d" * 32), (release_id(1), Cid.of(b"model 1").digest)]
-    assert ledger_foreign.note(ledger, submitted) == [release_id(2)]
-    assert ledger_foreign.note(ledger, submitted) == []
-    assert [one for one, _ in ledger_foreign.unpriced(ledger)] == [release_id(2)]
-    assert ledger_foreign.last_seen(ledger)
+    assert foreign_submissions.note(ledger, submitted) == [release_id(2)]
+    assert foreign_submissions.note(ledger, submitted) == []
+    assert [one for one, _ in foreign_submissions.unpriced(ledger)] == [release_id(2)]
+    assert foreign_submissions.last_seen(ledger)
     for _ in range(2):
-        ledger_foreign.charge(ledger, release_id(2), Price(EVENT, EVENT, "0xB"), ["b"], records(3))
+        foreign_submissions.charge(
+            ledger, release_id(2), Price(EVENT, EVENT, "0xB"), ["b"], records(3)
+        )
     assert ledger.spent(DELTA, records(1)).epsilon == pytest.approx(epsilon_of(2))
     assert ledger.spent(DELTA, records(3)).epsilon == pytest.approx(epsilon_of(1))
     with ledger.file.reading() as db:
@@ -154,7 +156,7 @@ def test_a_submission_that_is_not_of_this_ledger_is_charged_to_everyone_once(
         ):
             found = ledger.spending.of(db, payer, name).cost(DELTA).epsilon
             assert found == pytest.approx(epsilon_of(times)), name
-    assert ledger_foreign.unpriced(ledger) == []
+    assert foreign_submissions.unpriced(ledger) == []
     verify(ledger)
     with pytest.raises(LedgerError, match="must not be drawn again"):
         ledger.keep(release_id(2), b"a second draw", at=1)
@@ -164,8 +166,8 @@ def test_a_draw_that_another_machine_overtook_is_never_published(ledger: Ledger)
     """Both machines drew; the other one's digest is on chain. The charge is for that one."""
     ledger.begin(release_id(1), records(1), EVENT, payers(AMPLE))
     ledger.keep(release_id(1), b"drawn here", at=1)
-    assert ledger_foreign.note(ledger, [(release_id(1), b"d" * 32)]) == [release_id(1)]
-    assert ledger_foreign.unpriced(ledger) == []
+    assert foreign_submissions.note(ledger, [(release_id(1), b"d" * 32)]) == [release_id(1)]
+    assert foreign_submissions.unpriced(ledger) == []
     with pytest.raises(LedgerError, match="must not be drawn again"):
         ledger.stored(release_id(1))
     ledger.end(release_id(1).deployment, 1)  # no refund: it was released
@@ -174,8 +176,8 @@ def test_a_draw_that_another_machine_overtook_is_never_published(ledger: Ledger)
 
 def test_two_published_draws_are_charged_twice(ledger: Ledger) -> None:
     make(ledger, 1, 1)
-    ledger_foreign.note(ledger, [(release_id(1), b"d" * 32)])
-    ledger_foreign.charge(ledger, release_id(1), Price(EVENT, EVENT, ""), ["a"], records(1))
+    foreign_submissions.note(ledger, [(release_id(1), b"d" * 32)])
+    foreign_submissions.charge(ledger, release_id(1), Price(EVENT, EVENT, ""), ["a"], records(1))
     assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
 
 

@@ -32,13 +32,14 @@ from fedpact.learning.artefact import encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.privacy import ledger as ledger_module
-from fedpact.privacy import ledger_file, ledger_report
 from fedpact.privacy import noise as noise_module
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, Payers
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger import file as ledger_file
+from fedpact.privacy.ledger import ledger as ledger_module
+from fedpact.privacy.ledger import report as ledger_report
+from fedpact.privacy.ledger.ledger import Ledger, Payers
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SystemNoise
 from fedpact.types.cid import Cid

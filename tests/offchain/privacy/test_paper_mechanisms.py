@@ -8,13 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.errors import PrivacyError
+from fedpact.learning.ddp_sgd import SMALLEST_NORM, dynamic_norm
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.ddp_sgd import (
-    SMALLEST_NORM,
-    claimed_multiplier,
-    claimed_release,
-    dynamic_norm,
-)
+from fedpact.privacy.claimed_epsilon import claimed_multiplier, claimed_release
 from fedpact.privacy.laplace import add_laplace
 from fedpact.privacy.mechanisms import GaussianRelease
 from tests.support.specifications import specification

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.errors import LedgerError
-from fedpact.privacy import ledger_foreign, passport
+from fedpact.privacy import passport
 from fedpact.privacy.budget import Spend
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_check import verify
-from fedpact.privacy.ledger_foreign import Price
+from fedpact.privacy.ledger import foreign_submissions
+from fedpact.privacy.ledger.check import verify
+from fedpact.privacy.ledger.foreign_submissions import Price
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.types.cid import Cid
 from tests.offchain.privacy.test_ledger import (
@@ -95,8 +96,8 @@ def test_what_was_charged_from_the_chain_is_not_counted_again(tmp_path: Path) ->
         make(a, 1, 1)
         passport.merge(b, carried(a))
         make(a, 2, 1)
-        ledger_foreign.note(b, [(release_id(2), Cid.of(b"model 2").digest)])
-        ledger_foreign.charge(b, release_id(2), Price(EVENT, EVENT, "0xA"), ["a"], records(1))
+        foreign_submissions.note(b, [(release_id(2), Cid.of(b"model 2").digest)])
+        foreign_submissions.charge(b, release_id(2), Price(EVENT, EVENT, "0xA"), ["a"], records(1))
         assert b.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
         passport.merge(b, carried(a))
         assert b.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
@@ -104,9 +105,9 @@ def test_what_was_charged_from_the_chain_is_not_counted_again(tmp_path: Path) ->
 
 def test_what_was_not_charged_yet_is_charged_on_the_new_machine(tmp_path: Path) -> None:
     with Ledger(tmp_path / "a", KEY) as a, Ledger(tmp_path / "b", KEY) as b:
-        ledger_foreign.note(a, [(release_id(2), b"d" * 32)])
+        foreign_submissions.note(a, [(release_id(2), b"d" * 32)])
         passport.merge(b, carried(a))
-        assert [one for one, _ in ledger_foreign.unpriced(b)] == [release_id(2)]
+        assert [one for one, _ in foreign_submissions.unpriced(b)] == [release_id(2)]
 
 
 @pytest.mark.parametrize("where", ["journal", "head", "orders"])

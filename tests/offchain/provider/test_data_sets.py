@@ -10,7 +10,7 @@ import pytest
 
 from fedpact.errors import BudgetExceeded, PolicyRefusal, SettingsError
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import listed, served_on
 from fedpact.provider.duties.deciding import match_to_join, public_reason
 from fedpact.provider.files import snapshots_folder

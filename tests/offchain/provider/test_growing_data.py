@@ -11,8 +11,8 @@ import pytest
 
 from fedpact.data.declared import DeclaredData
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, Payers
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.ledger import Ledger, Payers
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import introduce
 from fedpact.provider.records import OwnRecords

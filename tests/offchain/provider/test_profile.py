@@ -24,8 +24,8 @@ from fedpact.errors import (
 )
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_check import reconcile
+from fedpact.privacy.ledger.check import reconcile
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider import profile
 from fedpact.provider.files import profile_file

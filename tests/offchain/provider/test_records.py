@@ -10,7 +10,7 @@ import pytest
 
 from fedpact.data.declared import DeclaredData
 from fedpact.errors import DataError
-from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords

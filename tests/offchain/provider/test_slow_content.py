@@ -18,7 +18,7 @@ from fedpact.chain.records import Frame
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import key_hash
 from fedpact.learning.families import family_of
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider import dispatch
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Cache, DutyResult, did, idle

@@ -8,10 +8,10 @@ from fedpact.audit.present.chain import Facts
 from fedpact.audit.present.delivery import DeliveryChecks
 from fedpact.audit.present.evidence import Evidence, gather
 from fedpact.audit.present.history import PoolHistory, judged_rounds
-from fedpact.audit.present.ledger import LedgerReplay
 from fedpact.audit.present.money import MoneyChecks
 from fedpact.audit.present.pool import PoolChecks
 from fedpact.audit.present.privacy import PrivacyChecks
+from fedpact.audit.present.reputation import LedgerReplay
 from fedpact.audit.present.resale import ResaleChecks
 from fedpact.audit.present.results import ResultChecks
 from fedpact.audit.present.rounds import Rounds

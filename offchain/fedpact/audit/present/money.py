@@ -7,8 +7,8 @@ from itertools import accumulate
 
 from fedpact.audit.present.chain import Facts, require_asked
 from fedpact.audit.present.evidence import Evidence
-from fedpact.audit.present.ledger import LedgerReplay, Outcome
 from fedpact.audit.present.pool import PoolChecks
+from fedpact.audit.present.reputation import LedgerReplay, Outcome
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.abi import MARKET
 from fedpact.chain.addresses import checksum

@@ -7,8 +7,8 @@ from itertools import accumulate, pairwise
 
 from fedpact.audit.present.chain import Facts, require_asked
 from fedpact.audit.present.evidence import Evidence, RoundEvidence, StartEvidence
-from fedpact.audit.present.ledger import LedgerReplay
 from fedpact.audit.present.play import Seats
+from fedpact.audit.present.reputation import LedgerReplay
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.abi import POOL
 from fedpact.chain.bindings.events import Joined, Left, ModelsSubmitted

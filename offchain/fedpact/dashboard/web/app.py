@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.web import api, pages
 from fedpact.dashboard.web.login import Login
-from fedpact.dashboard.web.own import OwnProvider
+from fedpact.dashboard.web.provider import OwnProvider
 from fedpact.dashboard.web.security import HEADERS, SecurityHeaders
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import (

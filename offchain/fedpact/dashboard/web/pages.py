@@ -20,7 +20,7 @@ from fedpact.dashboard.web.api import Account, RequestId
 from fedpact.dashboard.web.downloads import Format, table_response
 from fedpact.dashboard.web.filters import install
 from fedpact.dashboard.web.login import Login
-from fedpact.dashboard.web.own import OwnProvider
+from fedpact.dashboard.web.provider import OwnProvider
 from fedpact.dashboard.web.site import Site, checked_account
 from fedpact.errors import FedpactError
 

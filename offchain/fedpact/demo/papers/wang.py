@@ -22,7 +22,7 @@ from fedpact.demo.parties import admit, poll_seconds, serve, wait_for_daemons
 from fedpact.demo.progress import show_progress
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
-from fedpact.privacy.ddp_sgd import claimed_multiplier
+from fedpact.privacy.claimed_epsilon import claimed_multiplier
 from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
 from fedpact.requester.fetching import RoundLook, round_of

@@ -141,7 +141,7 @@ class Host:
         with theirs:
             end = theirs.fileno()
             call = f"process.main({end}, {folder!r})"
-            code = f"from fedpact.learning.flower import process; {call}"
+            code = f"from fedpact.learning.flower import child; {call}"
             kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
             self._process = start_with_parent(
                 # What the process of this one can import, the app's can.

@@ -1,4 +1,4 @@
-"""Whether a request is joined, with which data, and what is said in public (stages 2 and 3)."""
+"""Whether a request is joined, with which data, and what is said in public (stage 3)."""
 
 from dataclasses import dataclass
 

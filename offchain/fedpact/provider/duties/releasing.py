@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fedpact.errors import DataError, LedgerError, NotReady, StorageUnavailable, TrainingFailed
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own

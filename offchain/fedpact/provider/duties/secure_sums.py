@@ -44,7 +44,7 @@ from fedpact.content.envelope import Aad, open_model, seal_model
 from fedpact.errors import DecryptionError, PrivacyError, Retryable
 from fedpact.exchange.messages import Kind
 from fedpact.learning.summed import Integers
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster
 from fedpact.provider.duties.messages import Talk, peers_of

@@ -10,7 +10,7 @@ from functools import partial
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
 from fedpact.data.declared import no_examples
 from fedpact.errors import ContentError, DecryptionError, NotReady, Retryable
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.catching_up import caught_up
 from fedpact.provider.duties.releasing import (

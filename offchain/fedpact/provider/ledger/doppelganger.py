@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fedpact.errors import ContentError, DataError, DeploymentError, InvalidInput, Retryable
-from fedpact.privacy import ledger_foreign
 from fedpact.privacy.accounting import MAX_DEMAND, full_batch_precision
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_foreign import Price
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger import foreign_submissions
+from fedpact.privacy.ledger.foreign_submissions import Price
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, of_request
 from fedpact.provider.own import Own
 from fedpact.types.specification import Specification
@@ -44,7 +44,7 @@ class Guard:
 
     def compare(self, submissions: Sequence[tuple[ReleaseId, bytes]]) -> None:
         """Take note of own submissions on chain. Raises LedgerError as `Ledger`."""
-        foreign = ledger_foreign.note(self._ledger, submissions)
+        foreign = foreign_submissions.note(self._ledger, submissions)
         for release in foreign[:3]:
             log.error(
                 "request %d, round %d: this account submitted a model that is not of this ledger: "
@@ -57,7 +57,7 @@ class Guard:
 
     def settle(self, own: Own, asking: Asking) -> None:
         """Charge what was noted. What cannot be charged yet stays, and holds everything up."""
-        waiting = ledger_foreign.unpriced(self._ledger)
+        waiting = foreign_submissions.unpriced(self._ledger)
         if not waiting:
             return
         try:
@@ -75,7 +75,7 @@ class Guard:
                 guessed.add(release[:2])
                 price = replace(price, event=None) if again else price
             served = {one.records.schema.data_id for one in own.data}
-            ledger_foreign.charge(self._ledger, release, price, served, units)
+            foreign_submissions.charge(self._ledger, release, price, served, units)
             log.warning(
                 "request %d, round %d: charged to every unit, as made by another ledger",
                 release.request,
@@ -84,17 +84,17 @@ class Guard:
 
     def held(self) -> str | None:
         """Why nothing is joined or submitted now; None if nothing stands in the way."""
-        waiting = len(ledger_foreign.unpriced(self._ledger))
+        waiting = len(foreign_submissions.unpriced(self._ledger))
         reason = None
         if waiting:
             reason = f"{waiting} submissions of another ledger are not charged yet"
         elif self._alone:
-            if ledger_foreign.last_seen(self._ledger):
-                ledger_foreign.forget_seen(self._ledger)
+            if foreign_submissions.last_seen(self._ledger):
+                foreign_submissions.forget_seen(self._ledger)
             self._alone = False
-        elif seen := ledger_foreign.last_seen(self._ledger):
+        elif seen := foreign_submissions.last_seen(self._ledger):
             if seen > time.time():  # the clock was set back: begin to count anew
-                ledger_foreign.see_now(self._ledger)
+                foreign_submissions.see_now(self._ledger)
             if time.time() < seen + QUIET_SECONDS:
                 reason = (
                     "another daemon of this account may be running: joining and submitting nothing "
@@ -102,7 +102,7 @@ class Guard:
                     "there is none, and start again with --only-daemon to go on at once"
                 )
             else:
-                ledger_foreign.forget_seen(self._ledger)
+                foreign_submissions.forget_seen(self._ledger)
         if reason != (self._said or None):
             log.log(logging.ERROR if reason else logging.INFO, reason or "submitting again")
             self._said = reason or ""

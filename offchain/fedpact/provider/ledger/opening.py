@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DataError, LedgerError, LedgerUnavailable
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_file import LOCK_TIMEOUT, Watch
+from fedpact.privacy.ledger.file import LOCK_TIMEOUT, Watch
+from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.resemblance import Appearance, question, remember
 
 if TYPE_CHECKING:

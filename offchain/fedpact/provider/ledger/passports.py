@@ -16,7 +16,7 @@ from nacl.secret import SecretBox
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import InvalidInput
 from fedpact.privacy import passport
-from fedpact.privacy.ledger_lock import ServingLock
+from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.privacy.passport import Merged
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger.opening import keep_owner_key, open_ledger, owner_key

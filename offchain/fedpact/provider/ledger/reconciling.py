@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fedpact.chain.records import Event, Frame
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import Context
 from fedpact.provider.ledger.doppelganger import Guard
 from fedpact.provider.ledger.other_deployments import Elsewhere

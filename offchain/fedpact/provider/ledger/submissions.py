@@ -6,7 +6,7 @@ from fedpact.chain.bindings.events import ModelsSubmitted, RoundOpened, RoundPos
 from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import indexed
 from fedpact.errors import ContentMissing
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.types.requests import seats_of
 
 

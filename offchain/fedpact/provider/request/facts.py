@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from fedpact.chain.records import Frame
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import Context
 from fedpact.provider.request.reading import specification_of
 from fedpact.provider.request.view import RequestView, digest_of, drawn_cohort, posted_as_whole

@@ -21,8 +21,8 @@ from fedpact.errors import TrainingFailed
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import Background
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties import releasing

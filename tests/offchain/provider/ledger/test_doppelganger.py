@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from fedpact.errors import ContentMissing, DataError
-from fedpact.privacy import ledger_foreign
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger import foreign_submissions
+from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.ledger import doppelganger
 from fedpact.provider.ledger.doppelganger import PRICING_SECONDS, QUIET_SECONDS, Guard
@@ -37,7 +37,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     fake = Clock()
     monkeypatch.setattr(doppelganger, "time", fake)
-    monkeypatch.setattr(ledger_foreign, "time", fake)
+    monkeypatch.setattr(foreign_submissions, "time", fake)
     return fake
 
 
@@ -130,7 +130,7 @@ def test_without_a_specification_the_policys_most_is_charged_once_a_request(
     clock.now += PRICING_SECONDS
     guard.settle(own(), unavailable)
     assert 2.9 < ledger.spent(DELTA).epsilon < 3.1
-    assert ledger_foreign.unpriced(ledger) == []
+    assert foreign_submissions.unpriced(ledger) == []
 
 
 def test_records_that_cannot_be_read_hold_everything_up(ledger: Ledger, clock: Clock) -> None:

@@ -12,8 +12,8 @@ from fedpact.data.proposal import propose
 from fedpact.errors import BudgetExceeded, DataError, LedgerError
 from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, Payers
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.ledger import Ledger, Payers
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file

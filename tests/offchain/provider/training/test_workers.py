@@ -12,7 +12,7 @@ import pytest
 from fedpact.errors import NotReady, TrainingFailed
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
-from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.duties.releasing import PlannedRelease
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.workers import WorkerPool

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from fedpact.database import connect, explained, transaction
 from fedpact.errors import LedgerError, LedgerReplaced, LedgerUnavailable
-from fedpact.privacy import ledger_journal
 from fedpact.privacy.accounting import ORDERS
-from fedpact.privacy.ledger_schema import SCHEMA_VERSION, create, migrate
+from fedpact.privacy.ledger import journal
+from fedpact.privacy.ledger.schema import SCHEMA_VERSION, create, migrate
 
 APPLICATION_ID = 0x46504C31  # "FPL1", in the file's header
 LOCK_TIMEOUT = 20.0
@@ -31,7 +31,7 @@ class Watch:
     wal: tuple[int, int] | None = None
     """Of SQLite's journal beside it."""
     sequence: int = 0
-    head: bytes = ledger_journal.FIRST
+    head: bytes = journal.FIRST
 
 
 class LedgerFile:
@@ -146,7 +146,7 @@ class LedgerFile:
         watch = self.watch
         same = self._same_file()
         if same and watch.sequence:
-            same = ledger_journal.hash_at(self._db, watch.sequence) == watch.head
+            same = journal.hash_at(self._db, watch.sequence) == watch.head
         if not same:
             raise self._replaced()
 
@@ -159,7 +159,7 @@ class LedgerFile:
         )
 
     def _head(self) -> tuple[int, bytes]:
-        return ledger_journal.head(self._db)
+        return journal.head(self._db)
 
     def _connected(self, lock_timeout: float) -> sqlite3.Connection:
         deadline = time.monotonic() + lock_timeout

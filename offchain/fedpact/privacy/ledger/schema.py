@@ -6,9 +6,9 @@ from hashlib import sha256
 
 import numpy as np
 
-from fedpact.privacy import ledger_journal as journal
 from fedpact.privacy.accounting import steps_of
 from fedpact.privacy.budget import Filter, Spend
+from fedpact.privacy.ledger import journal
 from fedpact.privacy.mechanisms import decode_event
 
 SCHEMA_VERSION = 5

@@ -15,7 +15,7 @@ from typing import Literal
 
 from fedpact.errors import BudgetExceeded
 from fedpact.privacy.budget import PrivacyLimit, Spend
-from fedpact.privacy.ledger_file import LedgerFile
+from fedpact.privacy.ledger.file import LedgerFile
 
 Payer = Literal["datasets", "requesters"]
 """Tables of those that are charged by name, whatever the records are."""

@@ -9,7 +9,7 @@ from threading import Timer
 
 import pytest
 
-from fedpact.chain import transactions as sending
+from fedpact.chain import sender as sending
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.fees import L1_FEE_ORACLE, FeeMarket
@@ -17,7 +17,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import Call
-from fedpact.chain.transactions import Sender
+from fedpact.chain.sender import Sender
 from fedpact.errors import FeeTooHigh, Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
 from tests.support.chain_request import deployed_contracts

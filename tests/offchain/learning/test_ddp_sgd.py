@@ -10,7 +10,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family, family_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.privacy.ddp_sgd import claimed_multiplier
+from fedpact.privacy.claimed_epsilon import claimed_multiplier
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.types.specification import Specification
 from tests.support.specifications import specification

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from fedpact.errors import LedgerError
-from fedpact.privacy import ledger_journal as journal
 from fedpact.privacy.accounting import ORDERS, rdp
-from fedpact.privacy.ledger_report import LedgerEntry, LedgerReport, ReleaseId
+from fedpact.privacy.ledger import journal
+from fedpact.privacy.ledger.report import LedgerEntry, LedgerReport, ReleaseId
 
 
 def verify(ledger: LedgerReport) -> list[LedgerEntry]:

@@ -1,0 +1,1 @@
+"""A provider's privacy ledger: a file of what its records have spent."""
