@@ -109,10 +109,12 @@ def measure(name: str, pairs: int) -> dict[str, float]:
 
 
 def plain_torch(spec: Specification, start: Model, dataset: Dataset) -> Model:
-    """What one writes without fedpact: the module, torch.optim.SGD, shuffled batches."""
+    """What one writes without fedpact: the module, channels last, torch.optim.SGD, shuffled
+    batches."""
     assert isinstance(spec.local, LocalEpochs)
     module = family_of(spec).module(spec)
     module.load_state_dict({name: torch.tensor(values) for name, values in start.items()})
+    module.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         module.parameters(), lr=spec.local.learning_rate, momentum=spec.local.momentum
     )

@@ -71,7 +71,8 @@ def train_epochs(
             step += 1
             if on_step is not None:
                 on_step(step, steps)
-    return {name: one.detach().cpu().numpy() for name, one in module.state_dict().items()}
+    state = module.state_dict()
+    return {name: np.ascontiguousarray(one.detach().cpu()) for name, one in state.items()}
 
 
 @torch.no_grad()

@@ -253,6 +253,15 @@ def test_the_networks_have_the_published_sizes():
     assert family("cnn").template(spec).parameters == convolutions + dense
 
 
+def test_a_stride_divides_what_a_convolution_passes_on():
+    asked = {"form": "cifar10", "channels": [4, 5], "strides": [2, 1], "hidden": [6]}
+    named = {"name": "cnn", "parameters": asked}
+    spec = specification(family=named, features={"shape": [3, 31, 32]})  # 16 x 16, 8 x 8, 4 x 4
+    assert dict(family("cnn").template(spec).tensors)["hidden.0.weight"] == (6, 5 * 4 * 4)
+    model, x, _ = example(spec)
+    assert family("cnn").predict(spec, model, x).shape == (7, len(spec.labels))
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -262,6 +271,7 @@ def test_the_networks_have_the_published_sizes():
         ("char-lstm", {"features": {"shape": [2, 3]}}),
         ("cnn", {"features": {"shape": [16]}}),
         ("cnn", {"features": {"shape": [3, 28]}}),
+        ("cnn", {"family": {"name": "cnn", "parameters": {"form": "mnist", "strides": [2]}}}),
     ],
 )
 def test_what_a_family_cannot_do_is_refused_before_any_work(name, changes):

@@ -86,6 +86,9 @@ EXPORTED = {
         "boosted-trees", {"depth": 2}, strategy={"name": "algorithm-one"}, rounds=2
     ),
     "cnn": images("cnn", {"form": "mnist", "channels": [3, 4], "hidden": [6]}),
+    "cnn with strides": images(
+        "cnn", {"form": "mnist", "channels": [3, 4], "strides": [2, 1], "hidden": [6]}
+    ),
     "char-lstm": spec_of(
         "char-lstm",
         {"hidden": 5, "layers": 2},

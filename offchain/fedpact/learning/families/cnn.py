@@ -21,6 +21,7 @@ POOL = 2
 MAX_LAYERS = 4
 
 Size = Annotated[int, Field(ge=1, le=4096)]
+Stride = Annotated[int, Field(ge=1, le=KERNEL - 1)]
 
 
 class CNNParameters(Document):
@@ -29,6 +30,8 @@ class CNNParameters(Document):
     form: Literal["mnist", "cifar10"]
     channels: Annotated[tuple[Size, ...], Field(max_length=MAX_LAYERS)] = ()
     """Of each convolution; the form's own where empty."""
+    strides: Annotated[tuple[Stride, ...], Field(max_length=MAX_LAYERS)] = ()
+    """Of each convolution; 1 where empty. A first one of 2 makes training several times faster."""
     hidden: Annotated[tuple[Size, ...], Field(max_length=MAX_LAYERS)] = ()
     """Widths of the dense layers before the last; the form's own where empty."""
     activation: Literal["relu", "tanh"] = "relu"
@@ -61,13 +64,26 @@ class CNN(TorchFamily[CNNParameters]):
         channels, hidden = self.widths(spec)
         inputs, pooled = self.module_size(spec)
         activation = nn.ReLU if parameters.activation == "relu" else nn.Tanh
-        return ConvolutionalNetwork(inputs, channels, pooled, hidden, spec.outputs, activation)
+        return ConvolutionalNetwork(
+            inputs, channels, self.strides(spec), pooled, hidden, spec.outputs, activation
+        )
 
     def widths(self, spec: Specification) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(channels, hidden), as asked for or as the form has them."""
         parameters = self.parameters(spec)
         channels, hidden = FORMS[parameters.form]
         return parameters.channels or channels, parameters.hidden or hidden
+
+    def strides(self, spec: Specification) -> tuple[int, ...]:
+        """Of each convolution; raises SpecificationError if there are not as many."""
+        channels, _ = self.widths(spec)
+        strides = self.parameters(spec).strides or (1,) * len(channels)
+        if len(strides) != len(channels):
+            raise SpecificationError(
+                f"family cnn: {len(strides)} strides for {len(channels)} convolutions: give one "
+                "for each, or none"
+            )
+        return strides
 
     def module_size(self, spec: Specification) -> tuple[int, int]:
         """(channels of an example, values after the last pooling).
@@ -81,22 +97,26 @@ class CNN(TorchFamily[CNNParameters]):
                 f"{shape}"
             )
         channels, _ = self.widths(spec)
-        sides = [side // POOL ** len(channels) for side in shape[-2:]]
+        sides = list(shape[-2:])
+        for stride in self.strides(spec):
+            sides = [math.ceil(side / stride) // POOL for side in sides]
         if not all(sides):
             raise SpecificationError(
                 f"family cnn: examples of {shape[-2]} x {shape[-1]} are too small for "
-                f"{len(channels)} poolings"
+                f"{len(channels)} poolings and these strides"
             )
         return shape[0] if len(shape) == 3 else 1, math.prod(sides) * channels[-1]
 
 
 class ConvolutionalNetwork(nn.Module):
-    """Convolutions that keep the size, poolings that halve it, dense layers."""
+    """Convolutions that keep the size, or divide it by their stride, poolings that halve it, dense
+    layers."""
 
     def __init__(
         self,
         inputs: int,
         channels: tuple[int, ...],
+        strides: tuple[int, ...],
         pooled: int,
         hidden: tuple[int, ...],
         outputs: int,
@@ -105,8 +125,8 @@ class ConvolutionalNetwork(nn.Module):
         super().__init__()
         before = (inputs, *channels)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(width, after, KERNEL, padding=KERNEL // 2)
-            for width, after in zip(before, channels, strict=False)
+            nn.Conv2d(width, after, KERNEL, stride, padding=KERNEL // 2)
+            for width, after, stride in zip(before, channels, strides, strict=False)
         )
         widths = (pooled, *hidden)
         self.hidden = nn.ModuleList(

@@ -150,14 +150,14 @@ def _trees(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
 def _convolutional(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
     family: Any = family_of(spec)
     activation = "Relu" if family.parameters(spec).activation == "relu" else "Tanh"
-    channels, hidden = family.widths(spec)
+    _, hidden = family.widths(spec)
     a = x
     if len(spec.features.shape) == 2:
         a = graph.add("Unsqueeze", x, graph.constant(np.array([1], dtype=np.int64)))
-    for number in range(len(channels)):
+    for number, stride in enumerate(family.strides(spec)):
         named = [weights[f"convolutions.{number}.{part}"] for part in ("weight", "bias")]
         half = named[0].shape[-1] // 2
-        a = graph.add("Conv", a, *map(graph.constant, named), pads=[half] * 4)
+        a = graph.add("Conv", a, *map(graph.constant, named), pads=[half] * 4, strides=[stride] * 2)
         a = graph.add("MaxPool", a, kernel_shape=[2, 2], strides=[2, 2])
         a = graph.add(activation, a)
     a = graph.add("Flatten", a, axis=1)
