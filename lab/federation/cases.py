@@ -22,10 +22,10 @@ from fedpact.errors import InvalidInput
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.requester.draft import Draft
-from fedpact.simulation.request import noise
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
+from lab.federation.noise import noise
 from lab.federation.training import Federation, predictions_of, train_federation
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case

@@ -284,7 +284,10 @@ class GradientFamily(ModelFamily[P]):
             module = self.module(spec)
         state = {name: torch.tensor(values, device=device) for name, values in model.items()}
         module.load_state_dict(state, assign=True)
-        return module.requires_grad_().to(memory_format=torch.channels_last)
+        for one in module.parameters():
+            if one.dim() == 4:
+                one.data = one.data.contiguous(memory_format=torch.channels_last)
+        return module.requires_grad_()
 
 
 class ConstructedFamily(ModelFamily[P]):
