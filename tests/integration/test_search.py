@@ -87,6 +87,16 @@ def test_a_search_by_words_finds_the_provider_of_the_topic_and_proves_it(world: 
             assert record.accounts == tuple(one.account for one in found)
 
 
+def test_a_flooded_search_finds_the_provider_of_the_topic_and_proves_it(world: World) -> None:
+    for provider in world.providers[:2]:
+        words = TOPICS[provider.category].split()[:4]
+        at = world.providers[3].url
+        found, record = world.searcher.search(query_of(words), want=3, at=at, flood=True)
+        assert found[0].account == provider.keys.address
+        assert record.accounts == tuple(one.account for one in found)
+        assert record.messages >= 2 * (len(world.providers) - 1)  # all have been asked
+
+
 def test_a_search_by_category_leaves_all_others_out(world: World) -> None:
     found, _ = world.searcher.search(query_of((), "sports"), "sports", want=5)
     assert {one.profile.details.categories for one in found} == {

@@ -34,6 +34,14 @@ def search(
             " with the round trip to each daemon (paper)."
         ),
     ] = Distance.JACCARD,
+    flood: Annotated[
+        bool,
+        typer.Option(
+            "--flood",
+            help="Let every daemon that is reached pass the query on, as in Lu et al., instead of"
+            " one that leads the search. Takes many more messages.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="Output file, for `fedpact request create --from-search`.")
     ] = None,
@@ -53,7 +61,7 @@ def search(
     texts = searching.texts_of(like) if like is not None else ()
     query = searching.query_of(terms or (), category, texts)
     searcher = searching.Searcher(session_.client, session_.store, session_.keys)
-    found, record = searcher.search(query, category, want, at, distance)
+    found, record = searcher.search(query, category, want, at, distance, flood)
     if output is not None:
         write_text(output, record.encode().decode())
     rows = [searching.row(one) for one in found]

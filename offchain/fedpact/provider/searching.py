@@ -25,6 +25,7 @@ from fedpact.retrieval import lookup
 from fedpact.retrieval.answering import answer
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.directory import ProfileDirectory
+from fedpact.retrieval.flooding import FloodLimits, flood
 from fedpact.retrieval.http import HttpTransport, OwnAddress
 from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.joining import join
@@ -254,21 +255,32 @@ class SearchNode:
             bytes.fromhex(asked.envelope),
         )
         self._admit(envelope, query, direct=True)
+        find = self._flooded if asked.flood else self._looked_up
+        return find(query, envelope, asked.want)
+
+    def _looked_up(self, query: Signature, envelope: bytes, want: int) -> SearchAnswer:
         outcome = lookup.lookup(
             self._known_table(),
             query,
             self._transport,
             self._directory.verify,
-            lookup.LookupLimits(want=asked.want),
+            lookup.LookupLimits(want=want),
             seed=secrets.randbits(64),
             envelope=envelope,
             endpoint_of=endpoint_of,
         )
-        return SearchAnswer(
-            matches=tuple(Match.of(match.record) for match in outcome.matches),
-            messages=outcome.messages,
-            hops=outcome.hops,
+        return _answer(outcome.matches, outcome.messages, outcome.hops)
+
+    def _flooded(self, query: Signature, envelope: bytes, want: int) -> SearchAnswer:
+        outcome = flood(
+            self._known_table(),
+            query,
+            self._transport,
+            self._directory.verify,
+            FloodLimits(),
+            envelope=envelope,
         )
+        return _answer(outcome.matches[:want], outcome.messages, outcome.hops)
 
     def _known_table(self) -> RetrievalTable:
         table = self._table
@@ -279,6 +291,12 @@ class SearchNode:
     def _admit(self, envelope: bytes, query: Signature, *, direct: bool) -> None:
         with self._guard_lock:
             self._guard.admit(envelope, query, direct=direct)
+
+
+def _answer(matches: Sequence[lookup.FoundNode], messages: int, hops: int) -> SearchAnswer:
+    return SearchAnswer(
+        matches=tuple(Match.of(match.record) for match in matches), messages=messages, hops=hops
+    )
 
 
 @lru_cache(maxsize=20_000)

@@ -134,12 +134,14 @@ class Searcher:
         want: int = 10,
         at: str | None = None,
         distance: Distance = Distance.JACCARD,
+        flood: bool = False,
     ) -> tuple[list[CheckedProvider], RetrievalRecord]:
         """The providers most like the query, best first, and the record of the search.
 
         With a category, only providers whose profiles name it or a subcategory ("texts" includes
         "texts/news"). By the paper's distance, providers whose daemons do not answer are left out:
-        they have none. Raises SearchFailed if no daemon answers (with the reason, if one refuses),
+        they have none. With `flood`, by the paper's recursion (`retrieval.flooding`). Raises
+        SearchFailed if no daemon answers (with the reason, if one refuses),
         InvalidInput for a count out of range.
         """
         if not 1 <= want <= MAX_FOUND:
@@ -162,6 +164,7 @@ class Searcher:
                 query=query.encode().hex(),
                 want=MAX_FOUND if category or distance is Distance.PAPER else want,
                 envelope=signed.encode().hex(),
+                flood=flood,
             )
             try:
                 answer = ask(self._http, entry, body)

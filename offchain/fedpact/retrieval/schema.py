@@ -25,6 +25,8 @@ class SearchBody(_Body):
     want: Annotated[int, Field(ge=1, le=MAX_FOUND)] = 10
     envelope: Annotated[str, Field(pattern=_HEX, max_length=2 * MAX_ENVELOPE)] = ""
     """Hex byte form of the signed search."""
+    flood: bool = False
+    """Search by Lu et al.'s recursion instead of the entry node's lookup."""
 
 
 class Match(_Body):
