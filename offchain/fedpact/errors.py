@@ -211,7 +211,8 @@ class ContentMissing(ContentUnavailable):
 
 
 class ContentSought(ContentUnavailable):
-    """Content is being looked for beside the cycle; whether it is anywhere is not known yet."""
+    """Content is being looked for, or stored, beside the cycle; whether the store has it is not
+    known yet."""
 
     def __init__(self, message: str, *, again: bool = False) -> None:
         """`again`: it was not there when it was looked for before."""

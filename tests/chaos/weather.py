@@ -208,6 +208,10 @@ class StoreWeather:
     def active(self) -> str:
         return self._name if time.monotonic() < self._until else ""
 
+    def says_nothing(self, path: str) -> bool:
+        """Whether a request for this path waits, and gets no answer in the end."""
+        return self.active == "store silent"
+
 
 @contextmanager
 def store_with(weather: StoreWeather, url: Callable[[], str]) -> Iterator[str]:
@@ -217,8 +221,8 @@ def store_with(weather: StoreWeather, url: Callable[[], str]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self._body()
-            if weather.active == "store silent":
-                while weather.active:
+            if weather.says_nothing(self.path):
+                while weather.says_nothing(self.path):
                     time.sleep(0.2)
                 self.close_connection = True
                 return

@@ -20,9 +20,16 @@ from fedpact.child import start_with_parent
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
+from tests.support.processes import executed
 from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAY, POLICY, POLL, World, running_world
+
+HEAVY = {
+    *("torch", "sklearn", "pandas", "pyarrow", "scipy", "kymatio", "onnxruntime", "flwr"),
+    *("PIL", "openpyxl", "sqlalchemy", "h5py", "httpcore", "httpx", "trio", "rich"),
+}
+"""What takes megabytes and is needed by some requests and commands alone."""
 
 
 @pytest.fixture
@@ -232,3 +239,22 @@ def test_a_daemon_waits_for_node_and_store_that_come_up_later(
     content.with_name("unmounted").rename(content)
     world.network.wait_until_serving(PATIENCE)
     assert world.log(0).count("waiting for it") <= 3
+
+
+def test_an_idle_daemon_that_listens_loads_nothing_heavy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """115 MB are its limit (`make bench-idle`, `make bench-round`): 117 were taken, since a client
+    for HTTP came with a library of coroutines before anybody was to be asked."""
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # Python then tells all that it loads
+    world.network.start_process = executed
+    world.exchanging = True
+    world.serve(0)
+    world.network.wait_until_serving()
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in world.log(0).splitlines()
+        if line.startswith("import time:")
+    }
+    assert {"web3", "numpy", "uvicorn"} <= loaded
+    assert not loaded & HEAVY

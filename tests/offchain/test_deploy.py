@@ -50,7 +50,7 @@ def families() -> list[Metric]:
     with metrics.duty("submit_model"):
         metrics.done("submit_model")
     metrics.paid(Paid(1, "SharingMarket.join", 1, 1, False))
-    metrics.holds(Holdings(1, {"": Budget(0.0, 8.0)}, 0, {"/": 1}))
+    metrics.holds(Holdings(1, {"": Budget(0.0, 8.0)}, {"/": 1}))
     return list(metrics.registry.collect())
 
 

@@ -166,7 +166,9 @@ class Member:
             cache=self.cache,
             exchange=self.bus,
             fetching=SimpleNamespace(
-                take=lambda _, *what: table.store.get(*what), begin=lambda *_: None
+                take=lambda _, *what: table.store.get(*what),
+                begin=lambda *_: None,
+                put=lambda _, data: table.store.put(data),
             ),
         )
         return SimpleNamespace(

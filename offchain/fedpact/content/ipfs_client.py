@@ -28,6 +28,8 @@ Parameters = dict[str, str | int]
 
 CONNECT_SECONDS = 5.0
 MESSAGE_CHARACTERS = 300
+LOOKING = frozenset({"cat", "pin/add"})
+"""Commands for which a node asks others: one that says nothing is still looking."""
 
 
 class IpfsStore:
@@ -149,7 +151,7 @@ class IpfsStore:
         try:
             return self._retrying(exchange)
         except httpx.TransportError as error:
-            if isinstance(error, httpx.ReadTimeout) and "arg" in parameters:
+            if isinstance(error, httpx.ReadTimeout) and command in LOOKING:
                 raise ContentMissing(
                     f"{parameters['arg']}: the IPFS node {self._url} found nothing in "
                     f"{self._timeout:g} s"

@@ -1,7 +1,7 @@
 """A content store whose owner knows what it keeps for whom, and gives it again if it disappears."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -53,6 +53,27 @@ class CopiedStore:
             except FedpactError:
                 pass
             raise
+
+    def give_again(self, owed: Mapping[Cid, int]) -> int:
+        """Put again what the store has lost of these items, by their bytes; returns how many that
+        were. Raises StoreUnreachable."""
+        given = 0
+        for cid, size in owed.items():
+            if self._store.has(cid) or not self._copies.has(cid):
+                continue
+            self._store.put(self._copies.get(cid, size))
+            given += 1
+            log.warning("the store had lost %s, which is owed: put again", cid)
+        return given
+
+    def prune(self, state: Path, now: int) -> None:
+        """Unpin what no register in a state folder says is owed at `now` (seconds since 1970).
+
+        A folder deletes it at once. A server is left to do so by itself, since that takes a large
+        one minutes.
+        """
+        if unpin_past(self._store, state, now) and isinstance(self._store, EmbeddedStore):
+            self._store.collect_garbage()
 
     def another(self) -> "CopiedStore":
         return CopiedStore(self._store.another(), self._copies.another())
@@ -127,15 +148,13 @@ class KeptStore(CopiedStore):
 
         Looks at a part of them; called often enough, at all. Raises StoreUnreachable.
         """
+        return self.give_again(self.next_owed(now))
+
+    def next_owed(self, now: int) -> dict[Cid, int]:
+        """The part of what is owed at `now` that was not looked at for longest, with its bytes, for
+        `give_again` in another thread."""
         self._register.forget_copies(now)
-        given = 0
-        for cid, size in self._register.next_owed(now, AT_ONCE).items():
-            if self._store.has(cid) or not self._copies.has(cid):
-                continue
-            self._store.put(self._copies.get(cid, size))
-            given += 1
-            log.warning("the store had lost %s, which is owed: put again", cid)
-        return given
+        return self._register.next_owed(now, AT_ONCE)
 
     def drop_copies(self, now: int) -> None:
         """Delete the copies of what is owed for nothing any more."""
@@ -145,15 +164,6 @@ class KeptStore(CopiedStore):
                 self._copies.unpin(cid)
         self._copies.collect_garbage()
         self._noted.clear()
-
-    def prune(self, state: Path, now: int) -> None:
-        """Unpin what no register in a state folder says is owed at `now` (seconds since 1970).
-
-        A folder deletes it at once. A server is left to do so by itself, since that takes a large
-        one minutes.
-        """
-        if unpin_past(self._store, state, now) and isinstance(self._store, EmbeddedStore):
-            self._store.collect_garbage()
 
     def _keep(self, cid: Cid, data: bytes, *, pinned: bool) -> None:
         request = _request.get()

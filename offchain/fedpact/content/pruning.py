@@ -48,7 +48,7 @@ def prune(settings: Settings, *, really: bool, now: int | None = None) -> Prunin
             with closing(
                 open_store(*settings.store, timeout=PRUNE_SECONDS, credentials=credentials)
             ) as store:
-                _unpin(store, past, registers)
+                _unpin(store, past, registers, at)
                 collected = store.collect_garbage()
         return Pruning(len(past), sum(past.values()), collected)
 
@@ -57,7 +57,7 @@ def unpin_past(store: ContentStore, state: Path, now: int) -> int:
     """Unpin what nobody in a state folder owes any more at `now` (seconds since 1970); returns how
     many items that were. The store is left to delete them."""
     with _past(state, now) as (past, registers):
-        _unpin(store, past, registers)
+        _unpin(store, past, registers, now)
         return len(past)
 
 
@@ -74,11 +74,14 @@ def _past(state: Path, at: int) -> Iterator[tuple[dict[Cid, int], list[PinRegist
         yield {cid: size for cid, size in past.items() if cid not in owed}, registers
 
 
-def _unpin(store: ContentStore, cids: Iterable[Cid], registers: list[PinRegister]) -> None:
+def _unpin(store: ContentStore, cids: Iterable[Cid], registers: list[PinRegister], at: int) -> None:
+    """A store may take minutes, in which an item can be kept for another request."""
     for cid in cids:
+        if any(register.owes(cid, at) for register in registers):
+            continue
         store.unpin(cid)
         for register in registers:
-            register.forget(cid)
+            register.forget(cid, at)
 
 
 def _registers(state: Path) -> list[Path]:

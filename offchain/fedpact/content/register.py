@@ -119,10 +119,16 @@ class PinRegister(Closing):
             )
             return {Cid.parse(cid): int(size) for cid, size, pinned in rows if pinned}
 
-    def forget(self, cid: Cid) -> None:
-        """An item is kept no more."""
+    def owes(self, cid: Cid, now: int) -> bool:
+        """Whether an item is in `owed`."""
         with self._reporting():
-            self._db.execute("DELETE FROM items WHERE cid = ?", (str(cid),))
+            found = f"SELECT 1 FROM items i WHERE cid = ? AND NOT {_ENDED}"
+            return self._db.execute(found, (str(cid), now)).fetchone() is not None
+
+    def forget(self, cid: Cid, now: int) -> None:
+        """An item is kept no more for requests that have ended at `now`."""
+        with self._reporting():
+            self._db.execute(f"DELETE FROM items AS i WHERE cid = ? AND {_ENDED}", (str(cid), now))
 
     def forget_copies(self, now: int) -> None:
         """Drop the entries of what was only fetched, and is owed for nothing any more."""

@@ -107,6 +107,8 @@ class Cache:
     models: dict[tuple[int, int], dict[int, Model | None]] = field(default_factory=dict)
     global_digests: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """By request and round: of the sealed aggregates in `globals`."""
+    unstored: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """By request and round: sealed aggregates that the store does not have yet."""
     errors: dict[tuple[int, int], tuple[bytes, int]] = field(default_factory=dict)
     """By request and round: the digest of a sealed aggregate, and its error as measured here."""
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
@@ -190,7 +192,7 @@ class Cache:
     def forget(self, request: int, before_round: int) -> None:
         """Drop the models of earlier rounds, but the one that the first round began with."""
         summed = (self.announced, self.key_versions, self.masked, self.sum_records, self.sums)
-        judged = (self.models, self.global_digests, self.errors, self.slices)
+        judged = (self.models, self.global_digests, self.unstored, self.errors, self.slices)
         for store in (self.globals, *judged, *summed):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
                 if key[1] or store is not self.globals:  # every round needs the first model

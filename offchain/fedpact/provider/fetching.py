@@ -1,8 +1,8 @@
-"""Content that others name, looked for beside the cycle.
+"""What a daemon reads from its content store and puts there, beside the cycle.
 
 An IPFS node says nothing for half a minute before it gives up, and whoever makes a request, or is
-drawn for it, names content that may be nowhere. No cycle waits for it: all of it is asked for here,
-and only what is this daemon's own is read from the store itself.
+drawn for it, names content that may be nowhere. One that hangs takes as long for the daemon's own
+content. No cycle waits for either: the store is used here alone.
 """
 
 import time
@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from fedpact.content.kept import KeptStore
 from fedpact.content.store import ContentStore
@@ -30,6 +30,10 @@ FRESH_SECONDS = 3.0
 """After which a failure counts no more if nobody had tried to take the content: it may be there by
 now."""
 
+ITSELF = "the daemon itself"
+"""Owner of what no request needs."""
+
+T = TypeVar("T")
 Work = Callable[[ContentStore], Any]
 
 
@@ -54,7 +58,7 @@ class _Search:
 
 
 class Fetching:
-    """Looks into a content store in threads of its own, each time with an object of its own.
+    """Uses a content store in threads of its own, each time with an object of its own.
 
     An owner is whose duty needs the content: a request. Of what waits for a thread, that of the
     owner with the fewest begins first, and then what was not missing before: what is nowhere holds
@@ -104,6 +108,38 @@ class Fetching:
             return True
 
         return self._result(self._wanted(owner, key, do)) is not None
+
+    def put(self, owner: Hashable, data: bytes) -> Cid | None:
+        """Store and pin content; its CID once that is done, None while it is not. Where it is to be
+        kept (`KeptStore`), it is from the first call on: a store that fails gets it later.
+
+        Raises what the store raised, and puts it again at the next call.
+        """
+        cid = Cid.of(data)
+        if isinstance(self._store, KeptStore):
+            self._store.keep(data, pinned=True)
+        done = self.is_done(owner, ("put", cid), lambda store: store.put(data))
+        return cid if done else None
+
+    def begin_pinning(self, owner: Hashable, cid: Cid, max_bytes: int) -> None:
+        """Start what `is_pinned` waits for."""
+        self._asked(owner, ("pin", cid), _pinning(cid, max_bytes))
+
+    def is_pinned(self, owner: Hashable, cid: Cid, max_bytes: int) -> bool:
+        """Whether content that others name has been read, and put into the store by this daemon
+        too, so that it stays whatever they do. Raises as `take`."""
+        data = self.found(owner, ("pin", cid), _pinning(cid, max_bytes))
+        if data is not None and isinstance(self._store, KeptStore):
+            self._store.keep(data, pinned=True)
+        return data is not None
+
+    def found(self, owner: Hashable, key: Hashable, work: Callable[[ContentStore], T]) -> T | None:
+        """What something that needs the store gave, which is then forgotten here; None while it has
+        given nothing. Raises what it raised, and begins again at the next call."""
+        result: T | None = self._result(self._wanted(owner, key, work))
+        if result is not None:
+            del self._searches[owner, key]
+        return result
 
     def tidy(self) -> None:
         """Forget what has not been asked for of late."""
@@ -200,6 +236,15 @@ class Fetching:
         with self._lock:
             self._running.remove(search)
             self._begin_next()
+
+
+def _pinning(cid: Cid, max_bytes: int) -> Callable[[ContentStore], bytes]:
+    def pin(store: ContentStore) -> bytes:
+        data = store.get(cid, max_bytes)
+        store.put(data)
+        return data
+
+    return pin
 
 
 def _getting(cid: Cid, max_bytes: int) -> Work:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
-from fedpact.provider.content_upkeep import look_after_content
+from fedpact.provider.content_upkeep import ContentUpkeep
 from fedpact.provider.context import Context
 from fedpact.provider.forgetting import forget_ended
-from fedpact.provider.resources import watch_holdings
+from fedpact.provider.resources import watch_holdings, watch_store
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,10 @@ class Housekeeping:
 
     def __init__(self, folder: Path, keep_seconds: float, prune: Path | None) -> None:
         """`folder`: of the state, whose disk is watched; `keep_seconds` and `prune`: as
-        `look_after_content` takes them."""
-        self._folder, self._keep_seconds, self._prune = folder, keep_seconds, prune
-        self._measured_until = self._content_until = 0.0
+        `ContentUpkeep` takes them."""
+        self._folder = folder
+        self._content = ContentUpkeep(keep_seconds, prune)
+        self._measured_until = self._sized_until = self._content_until = self._events_until = 0.0
 
     def keep(self, ctx: Context, frame: Frame) -> None:
         """What fails is logged, and tried again. Raises StateDamaged, LedgerReplaced."""
@@ -37,10 +38,14 @@ class Housekeeping:
             if time.monotonic() > self._measured_until:
                 self._measured_until = time.monotonic() + MEASURED_FOR
                 watch_holdings(ctx, frame, [self._folder])
-            if time.monotonic() > self._content_until:
-                self._content_until = time.monotonic() + CONTENT_GOOD_FOR
-                look_after_content(ctx.store, ctx.state, frame, self._keep_seconds, self._prune)
+            if time.monotonic() > self._events_until:
+                self._events_until = time.monotonic() + CONTENT_GOOD_FOR
                 forget_ended(ctx, frame)
+            # The store answers beside the cycle: until then it is asked for its answer each time.
+            if time.monotonic() > self._sized_until and watch_store(ctx):
+                self._sized_until = time.monotonic() + MEASURED_FOR
+            if time.monotonic() > self._content_until and self._content.look_after(ctx, frame):
+                self._content_until = time.monotonic() + CONTENT_GOOD_FOR
         except (StateDamaged, LedgerReplaced):
             raise
         except Exception:  # whatever it is, requests go on

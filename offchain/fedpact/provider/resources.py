@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.errors import FedpactError, StateError
+from fedpact.provider import fetching
 from fedpact.provider.context import Context
 from fedpact.provider.monitor.metrics import Budget, Holdings
 from fedpact.provider.startup_checks import LITTLE_WEI
@@ -26,8 +27,21 @@ def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> None:
         log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
 
+def watch_store(ctx: Context) -> bool:
+    """Tell how much the content store holds; False while it does not answer."""
+    try:
+        size = ctx.fetching.found(fetching.ITSELF, "size", lambda store: store.size())
+    except FedpactError as error:
+        log.warning("cannot tell what the content store holds: %s", error)
+        return True
+    if size is None:
+        return False
+    ctx.metrics.store_holds(size)
+    return True
+
+
 def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
-    """Ask chain, ledger, store and disk; `folders`: where the daemon writes.
+    """Ask chain, ledger and disk; `folders`: where the daemon writes.
 
     Raises FedpactError if one of them does not answer.
     """
@@ -38,7 +52,6 @@ def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
     return Holdings(
         ctx.client.balance(ctx.keys.address, frame),
         budgets,
-        ctx.store.size(),
         {str(folder): free_bytes(folder) for folder in folders},
     )
 

@@ -9,33 +9,19 @@ of the name, each of its addresses, each read and write.
 from __future__ import annotations
 
 import ipaddress
-import socket
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from contextvars import ContextVar
-from functools import cache
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
-from ssl import SSLContext
-from threading import Lock, Thread
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpcore
 
 from fedpact.closing import Closing
 from fedpact.errors import RetrievalError
 
-_until: ContextVar[float] = ContextVar("_until")
-"""Monotonic seconds at which the thread's present exchange has to be over."""
-
-ADDRESSES = 4
-"""Of a name that are tried: with more, each would have too little time."""
-KEPT = 20
-"""Idle connections that are kept: httpcore looks at every one of them at each request."""
-KEPT_SECONDS = 5.0
-"""For which an idle connection is kept."""
-
+if TYPE_CHECKING:
+    from httpcore import ConnectionPool
 
 Allowed = bool | Callable[[float], bool]
 """Whether private hosts may be contacted; a function says it within so many seconds, when it is
@@ -54,7 +40,7 @@ class Strangers(Closing):
         names that lead there."""
         self._step, self._whole = step, whole
         self._connections, self._private, self._lock = connections, private, Lock()
-        self._pool: httpcore.ConnectionPool | None = None
+        self._pool: ConnectionPool | None = None
 
     def close(self) -> None:
         if self._pool is not None:
@@ -73,14 +59,18 @@ class Strangers(Closing):
         self, method: str, url: str, most: int, content: bytes = b"", media_type: str = ""
     ) -> tuple[int, bytes]:
         """Status and content of any answer; raises RetrievalError where there is none."""
-        ends = _until.set(time.monotonic() + self._whole)
+        import httpcore
+
+        from fedpact.retrieval.deadlines import host_header, parsed, until
+
+        ends = until.set(time.monotonic() + self._whole)
         limits = dict.fromkeys(("connect", "read", "write", "pool"), self._step)
         try:
-            at = _parsed(url)
+            at = parsed(url)
             if not at.host:  # it would be this machine
                 raise RetrievalError(f"not an address: {url}: it names no host")
             headers: list[tuple[bytes | str, bytes | str]] = [
-                ("host", _host(at)),
+                ("host", host_header(at)),
                 ("accept", "*/*"),
             ]
             headers += [("content-length", str(len(content)))]
@@ -105,19 +95,15 @@ class Strangers(Closing):
         except (httpcore.UnsupportedProtocol, ValueError) as error:
             raise RetrievalError(f"not an address: {url}: {error}") from error
         finally:
-            _until.reset(ends)
+            until.reset(ends)
 
-    def _opened(self) -> httpcore.ConnectionPool:
+    def _opened(self) -> ConnectionPool:
         """Made when it is first needed, since certificates take a megabyte."""
+        from fedpact.retrieval import deadlines
+
         with self._lock:
             if self._pool is None:
-                self._pool = httpcore.ConnectionPool(
-                    ssl_context=_tls(),
-                    max_connections=self._connections,
-                    max_keepalive_connections=KEPT,
-                    keepalive_expiry=KEPT_SECONDS,
-                    network_backend=_Backend(self._private),
-                )
+                self._pool = deadlines.pool(self._connections, partial(is_allowed, self._private))
             return self._pool
 
     def _asked(self, method: str, url: str, most: int, content: bytes, media_type: str) -> bytes:
@@ -135,137 +121,13 @@ def is_allowed(private: Allowed, seconds: float) -> bool:
 def leads_to_private(url: str, seconds: float) -> bool:
     """Whether the host of an address is of this machine or of a private network, by number or by
     one of its name's addresses. Raises RetrievalError where none is known within `seconds`."""
+    import httpcore
+
+    from fedpact.retrieval.deadlines import addresses
+
     host = urlsplit(url).hostname or ""
     try:
-        found = _addresses(host, 0, seconds)
+        found = addresses(host, 0, seconds)
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
         raise RetrievalError(f"{host}: {error}") from error
     return any(not ipaddress.ip_address(one).is_global for one in found)
-
-
-def _parsed(url: str) -> httpcore.URL:
-    """Raises ValueError. A host name beyond ASCII is taken in its IDNA form (RFC 3490)."""
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return httpcore.URL(
-        scheme=parts.scheme.encode("ascii"),
-        host=(parts.hostname or "").encode("idna"),
-        port=parts.port,
-        target=target.encode("ascii"),
-    )
-
-
-def _host(at: httpcore.URL) -> bytes:
-    """As the header `Host` has it (RFC 9110, section 7.2)."""
-    name = b"[%b]" % at.host if b":" in at.host else at.host
-    return name if at.port is None else b"%b:%d" % (name, at.port)
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection whose steps end with the exchange's deadline."""
-
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # Not the stream's own write, which gives the whole time to each part that the peer takes.
-        connected: socket.socket = self._stream.get_extra_info("socket")
-        left = memoryview(buffer)
-        while left:
-            connected.settimeout(_left(timeout, httpcore.WriteTimeout))
-            try:
-                left = left[connected.send(left) :]
-            except TimeoutError as error:
-                raise httpcore.WriteTimeout(str(error)) from error
-            except OSError as error:
-                raise httpcore.WriteError(str(error)) from error
-
-    def start_tls(
-        self,
-        ssl_context: SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    def __init__(self, private: Allowed) -> None:
-        self._private = private
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        found = _addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
-        usable = [one for one in found if ipaddress.ip_address(one).is_global]
-        if len(usable) < len(found) and is_allowed(
-            self._private, _left(timeout, httpcore.ConnectTimeout)
-        ):
-            usable = found
-        failed: Exception = httpcore.ConnectError(f"{host} has no public address")
-        tried = usable[:ADDRESSES]
-        for waiting, address in zip(range(len(tried), 0, -1), tried, strict=True):
-            left = _left(None, httpcore.ConnectTimeout) / waiting
-            seconds = left if timeout is None else min(left, timeout)
-            try:  # What is connected to is what was looked at: an address is not looked up again.
-                return _Stream(
-                    super().connect_tcp(address, port, seconds, local_address, socket_options)
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        raise failed
-
-
-def _addresses(host: str, port: int, seconds: float) -> list[str]:
-    """Of a host, each once, in the order of the system; in a thread of its own, since the system's
-    look-up has a time limit of its own. Raises ConnectError, ConnectTimeout."""
-    answer: Future[list[str]] = Future()
-
-    def look() -> None:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answer.set_result(list(dict.fromkeys(str(one[4][0]) for one in found)))
-        except (OSError, ValueError) as error:
-            answer.set_exception(error)
-
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        Thread(target=look, name="looking-up", daemon=True).start()
-    else:
-        return [host]
-    try:
-        return answer.result(seconds)
-    except TimeoutError as error:
-        raise httpcore.ConnectTimeout(f"nobody says in time which address {host} has") from error
-    except (OSError, ValueError) as error:
-        raise httpcore.ConnectError(str(error)) from error
-
-
-def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float:
-    """Seconds that a step may take; raises `late` where none are left."""
-    left = _until.get() - time.monotonic()
-    if left <= 0:
-        raise late("the deadline has passed")
-    return left if timeout is None else min(left, timeout)
-
-
-@cache
-def _tls() -> SSLContext:
-    """Shared: each copy takes some 20 ms and a megabyte."""
-    return httpcore.default_ssl_context()

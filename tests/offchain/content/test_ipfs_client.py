@@ -158,6 +158,16 @@ def test_a_node_that_does_not_answer_is_unreachable(node: Node, impatient: IpfsS
     silence.set()
 
 
+def test_silence_about_what_a_node_holds_is_no_answer(node: Node, impatient: IpfsStore) -> None:
+    """It was taken for "not here", and the content was put again, to a node that hung."""
+    silence = threading.Event()
+    node.behave = lambda request: silence.wait(PATIENCE) and None
+    for ask in (impatient.has, impatient.unpin):
+        with pytest.raises(StoreUnreachable):
+            ask(CID)
+    silence.set()
+
+
 def test_a_node_that_lacks_the_content_says_so(node: Node, store: IpfsStore) -> None:
     node.behave = error("block was not found locally (offline)")
     assert not store.has(CID)

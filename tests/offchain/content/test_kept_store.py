@@ -180,6 +180,29 @@ def test_an_owner_can_prune_by_itself(
     bob.close()
 
 
+def test_what_is_kept_anew_while_a_store_prunes_stays(
+    alice: KeptStore, settings: Settings, content: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon's store prunes beside its cycle, which may keep equal bytes for the next request."""
+    with keeping_for(1):
+        first, record = alice.put(b"first model"), alice.put(b"record of joining")
+    alice.end(1, NOW)
+    unpin = EmbeddedStore.unpin
+
+    def keep_again(store: EmbeddedStore, cid: Cid) -> None:
+        with keeping_for(2):
+            alice.keep(b"record of joining", pinned=True)
+            alice.keep(b"first model", pinned=True)
+        unpin(store, cid)
+
+    monkeypatch.setattr(EmbeddedStore, "unpin", keep_again)
+    alice.prune(settings.state, NOW)
+    monkeypatch.setattr(EmbeddedStore, "unpin", unpin)
+    alice.look_after(NOW)
+    assert (content.has(first), content.has(record)) == (True, True)
+    assert kept_by_all(settings.state)[-1][1].items == 2
+
+
 def test_everything_kept_is_listed(alice: KeptStore, settings: Settings) -> None:
     with keeping_for(7):
         alice.put(b"1234")

@@ -9,7 +9,7 @@ import pytest
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.register import PinRegister
-from fedpact.errors import ContentMissing
+from fedpact.errors import ContentMissing, StoreUnreachable
 from fedpact.provider import fetching
 from fedpact.provider.fetching import Fetching
 from fedpact.types.cid import Cid
@@ -149,6 +149,65 @@ def test_an_old_failure_counts_for_who_waited_for_it_alone(
             found.take(1, HUNG, 10)
     wait_until(lambda: found.take(1, HUNG, 10) == b"here", "it is not looked for again")
     found.close()
+
+
+def test_what_is_put_is_kept_at_once_and_stored_beside_the_cycle(tmp_path: Path) -> None:
+    """A store that took half a minute for a put held up the duties of all requests as long."""
+
+    class Deaf(EmbeddedStore):
+        go = threading.Event()
+
+        def put(self, data: bytes) -> Cid:
+            self.go.wait(20)
+            return super().put(data)
+
+        def another(self) -> "Deaf":
+            return Deaf(self._folder)
+
+    with PinRegister(tmp_path / "pins.sqlite") as register:
+        store, copies = Deaf(tmp_path / "store"), EmbeddedStore(tmp_path / "copies")
+        found = Fetching(KeptStore(store, register, copies, bytes(32)), 0.0)
+        with keeping_for(7):
+            assert found.put(7, b"here") is None
+        assert copies.has(HERE)
+        assert register.owed(now=0) == {HERE}
+        assert not store.has(HERE)
+        Deaf.go.set()
+        wait_until(lambda: found.put(7, b"here") == HERE, "it is not stored")
+        assert store.has(HERE)
+        found.close()
+
+
+def test_a_put_that_failed_is_tried_again(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = [StoreUnreachable("full")]
+
+    def put(_: bytes) -> Cid:
+        if refused:
+            raise refused.pop()
+        return HERE
+
+    monkeypatch.setattr(store, "put", put, raising=False)
+    found = Fetching(store, 5.0)
+    with pytest.raises(StoreUnreachable):
+        found.put(1, b"here")
+    assert found.put(1, b"here") == HERE
+    found.close()
+
+
+def test_what_others_name_is_read_and_stored_once(tmp_path: Path) -> None:
+    with PinRegister(tmp_path / "pins.sqlite") as register:
+        store, copies = EmbeddedStore(tmp_path / "store"), EmbeddedStore(tmp_path / "copies")
+        store.put(b"here")
+        store.unpin(HERE)
+        found = Fetching(KeptStore(store, register, copies, bytes(32)), 5.0)
+        with keeping_for(7):
+            assert found.is_pinned(7, HERE, 10)
+        assert store.collect_garbage() == 0  # it is pinned
+        assert register.past(now=0) == {}
+        register.end(bytes(32).hex(), 7, 0)
+        assert register.past(now=1) == {HERE: 4}
+        assert not found._searches
+        found.close()
 
 
 def test_what_the_store_has_lost_is_found_in_the_copies(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +10,17 @@ from typing import Any
 import pytest
 
 from fedpact.chain.records import Frame
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.register import PinRegister
+from fedpact.provider import housekeeping
 from fedpact.provider.background import Background
+from fedpact.provider.fetching import Fetching
+from fedpact.provider.files import pins_file
 from fedpact.provider.housekeeping import Housekeeping
+from fedpact.provider.state.checkpoint import Participation
+from fedpact.types.cid import Cid
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("overdue", ["public_work", "private_work"])
@@ -23,7 +33,8 @@ def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> No
     busy.result("of a round that is over", lambda: lambda: made.append("late"), due=10)
 
     house = Housekeeping(tmp_path, 0.0, None)
-    house._measured_until = house._content_until = math.inf
+    house._measured_until = house._sized_until = math.inf
+    house._content_until = house._events_until = math.inf
     ctx: Any = SimpleNamespace(**workers, fetching=SimpleNamespace(tidy=lambda: None))
     house.keep(ctx, Frame(7, "0xb7", 50))
 
@@ -33,3 +44,68 @@ def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> No
     assert made == ["in time"]
     for one in workers.values():
         one.close()
+
+
+class Deaf(EmbeddedStore):
+    """Says nothing to whoever asks it beside reading."""
+
+    over = threading.Event()
+
+    def size(self) -> int:
+        self.over.wait(20)
+        return super().size()
+
+    def has(self, cid: Cid) -> bool:
+        self.over.wait(20)
+        return super().has(cid)
+
+    def unpin(self, cid: Cid) -> None:
+        self.over.wait(20)
+        super().unpin(cid)
+
+    def another(self) -> "Deaf":
+        return Deaf(self._folder)
+
+
+def test_a_store_that_hangs_holds_up_no_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of fifty items was asked for in the cycle, half a minute each, once a minute."""
+    state, folder = tmp_path / "state", Deaf(tmp_path / "content")
+    Deaf.over.clear()
+    register = PinRegister(pins_file(state, "0xaa"))
+    copies = EmbeddedStore(tmp_path / "copies")
+    store = KeptStore(folder, register, copies, bytes(32))
+    for request, data in ((1, b"of an ended request"), (2, b"owed")):
+        with keeping_for(request):
+            store.put(data)
+    (tmp_path / "content/content" / str(Cid.of(b"owed"))).unlink()
+    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: None)
+    standings = [(1, Participation.FINISHED, ""), (2, Participation.JOINED, "")]
+    told = list[int]()
+    worker = SimpleNamespace(forget=lambda _: None)
+    ctx: Any = SimpleNamespace(
+        public_work=worker,
+        private_work=worker,
+        store=store,
+        fetching=Fetching(store),
+        metrics=SimpleNamespace(store_holds=told.append),
+        state=SimpleNamespace(all_requests=lambda: standings, events=lambda *_: []),
+    )
+    house = Housekeeping(tmp_path, 0.0, state)
+    house._measured_until = math.inf
+    began = time.monotonic()
+    for _ in range(5):
+        house.keep(ctx, Frame(9, "0xb9", 1_000))
+    assert time.monotonic() - began < 10
+    assert not told
+    Deaf.over.set()
+
+    def kept() -> bool:
+        house.keep(ctx, Frame(9, "0xb9", 1_000))
+        ended, owed = (folder.has(Cid.of(data)) for data in (b"of an ended request", b"owed"))
+        return bool(told) and owed and not ended
+
+    wait_until(kept, "the content is not looked after")
+    ctx.fetching.close()
+    store.close()

@@ -128,10 +128,9 @@ def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> 
     metrics.paid(Paid(3, "SharingMarket.join", 2 * 10**15, 90_000, False))
     metrics.paid(Paid(3, "SharingMarket.join", 10**15, 30_000, True))
     metrics.holds(
-        Holdings(
-            5 * 10**17, {"": Budget(1.5, 6.0), "pumps": Budget(0.0, 8.0)}, 4096, {"/state": 10**9}
-        )
+        Holdings(5 * 10**17, {"": Budget(1.5, 6.0), "pumps": Budget(0.0, 8.0)}, {"/state": 10**9})
     )
+    metrics.store_holds(4096)
     metrics.saw(["submit", "submit", "open"])
     metrics.saw(["submit"])
     with metrics.duty("submit_model"):
@@ -144,6 +143,7 @@ def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> 
     assert sample(server, "fedpact_balance_ether") == 0.5
     assert sample(server, "fedpact_epsilon", kind="left", data="") == 6.0
     assert sample(server, "fedpact_epsilon", kind="left", data="pumps") == 8.0
+    assert sample(server, "fedpact_store_bytes") == 4096
     assert sample(server, "fedpact_disk_free_bytes", folder="/state") == 10**9
     assert sample(server, "fedpact_requests", stage="submit") == 1
     assert sample(server, "fedpact_requests", stage="open") is None

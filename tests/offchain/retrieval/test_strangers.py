@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from fedpact.errors import RetrievalError
+from fedpact.retrieval.deadlines import KEPT
 from fedpact.retrieval.http import may_ask
-from fedpact.retrieval.strangers import KEPT, Strangers
+from fedpact.retrieval.strangers import Strangers
 from tests.support.dripping import dripping
 from tests.support.node_proxy import serving
 

@@ -9,8 +9,9 @@ from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.turns import my_turn
 from fedpact.provider.duties.voting import round_models
 from fedpact.provider.request.history import replay_of
-from fedpact.provider.request.reading import request_key, round_ref_of
+from fedpact.provider.request.reading import put, request_key, round_ref_of
 from fedpact.provider.request.view import RequestView, digest_of
+from fedpact.types.cid import Cid
 from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID, SCORE_BITS, lane
 
@@ -37,12 +38,13 @@ def attest_aggregate(view: RequestView) -> DutyResult:
 
 def aggregate_digest(view: RequestView) -> bytes | None:
     """Digest of the sealed global model, computed and stored once. None: a model is missing.
+    ContentSought while it is being stored.
 
     The k-th final model is sealed under the k-th delivery key, whatever its round.
     """
     ctx, at = view.ctx, (view.id, view.round)
     if at in ctx.cache.global_digests:
-        return ctx.cache.global_digests[at]
+        return _stored_digest(view)
     models, replay = round_models(view), replay_of(view)
     if models is None or any(
         models.get(index) is None for index in replay.history.included(view.round)
@@ -50,11 +52,20 @@ def aggregate_digest(view: RequestView) -> bytes | None:
         return None
     aggregate = replay.aggregate(view.round)
     reference = round_ref_of(view, view.facts.final_rounds + 1)
-    cid = ctx.store.put(seal_global(aggregate, request_key(view), reference))
-    ctx.cache.globals[at] = aggregate
-    ctx.cache.global_digests[at] = cid.digest
+    sealed = seal_global(aggregate, request_key(view), reference)
+    ctx.cache.globals[at], ctx.cache.unstored[at] = aggregate, sealed
+    ctx.cache.global_digests[at] = Cid.of(sealed).digest
     ctx.cache.forget(view.id, view.round - 1)
-    return cid.digest
+    return _stored_digest(view)
+
+
+def _stored_digest(view: RequestView) -> bytes:
+    """As `aggregate_digest`, of an aggregate that is computed; raises as `reading.put`."""
+    cache, at = view.ctx.cache, (view.id, view.round)
+    if at in cache.unstored:
+        put(view, cache.unstored[at], f"aggregate of round {view.round}")
+        del cache.unstored[at]
+    return cache.global_digests[at]
 
 
 def own_error(view: RequestView) -> int | None:

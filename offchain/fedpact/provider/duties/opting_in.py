@@ -3,7 +3,7 @@
 import time
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
-from fedpact.errors import ContentMissing, ContentSought, PolicyRefusal
+from fedpact.errors import ContentMissing, PolicyRefusal
 from fedpact.provider.content_store import require_room
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.deciding import (
@@ -16,7 +16,7 @@ from fedpact.provider.duties.deciding import (
 from fedpact.provider.duties.declining import say_declined
 from fedpact.provider.fetching import AT_ONCE
 from fedpact.provider.request.history import DaemonHistory
-from fedpact.provider.request.reading import fetched, specification_of
+from fedpact.provider.request.reading import put, specification_of
 from fedpact.provider.request.view import RequestView
 from fedpact.provider.state.checkpoint import Participation
 from fedpact.types.cid import Cid
@@ -59,7 +59,7 @@ def opt_in(view: RequestView) -> DutyResult:
     ctx.state.choose(view.id, match.data.name)
     ctx.keep_records(view.id, match.data)
     endpoint = "" if ctx.exchange is None else ctx.exchange.own
-    cid = ctx.store.put(opt_in_record(ctx, spec, match, endpoint))
+    cid = put(view, opt_in_record(ctx, spec, match, endpoint), "record of joining")
     join = Join(view.account, match.samples, cid.digest)
     receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
     of = f" of {match.data.name}" if match.data.name else ""
@@ -92,16 +92,18 @@ def _pin_slices(view: RequestView) -> int | None:
         if (view.id, number) not in ctx.cache.pinned
     }
     for cid in [*missing.values()][:AT_ONCE]:
-        ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+        ctx.fetching.begin_pinning(view.id, cid, SLICE_MAX_BYTES)
     until, lacking = time.monotonic() + LONGEST_PINNING, list[int]()
     for number, cid in missing.items():
         if time.monotonic() > until or len(lacking) == AT_ONCE:
             lacking.append(number)
             break
         try:
-            ctx.store.put(fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {number}"))
-        except (ContentMissing, ContentSought):
-            lacking.append(number)
-        else:
+            pinned = ctx.fetching.is_pinned(view.id, cid, SLICE_MAX_BYTES)
+        except ContentMissing:
+            pinned = False
+        if pinned:
             ctx.cache.pinned.add((view.id, number))
+        else:
+            lacking.append(number)
     return min(lacking, default=None)

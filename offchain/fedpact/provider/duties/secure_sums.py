@@ -41,14 +41,14 @@ from fedpact.consensus.sums import (
     shares_for,
 )
 from fedpact.content.envelope import Aad, open_model, seal_model
-from fedpact.errors import DecryptionError, PrivacyError, Retryable
+from fedpact.errors import ContentSought, DecryptionError, PrivacyError, Retryable
 from fedpact.exchange.messages import Kind
 from fedpact.learning.summed import Integers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster
 from fedpact.provider.duties.messages import Talk, peers_of
-from fedpact.provider.request.reading import request_key, round_ref_of
+from fedpact.provider.request.reading import put, request_key, round_ref_of
 from fedpact.provider.request.secure_sums import (
     look_for_vectors,
     masked_vector,
@@ -159,8 +159,11 @@ class _Sum:
     def go_on(self, values: Integers | None) -> bytes | str:
         """Say all that can be said; the record once the sum is opened, else what is missing."""
         member = self._member()
-        if not self._announce(member):
-            return "this account announced itself to another sum of this round"
+        try:
+            if not self._announce(member):
+                return "this account announced itself to another sum of this round"
+        except ContentSought as error:
+            return str(error)
         self._read_announcements()
         roster = self._roster = self._chosen()
         if roster is None:
@@ -216,7 +219,8 @@ class _Sum:
         accounts = [view.cohort.members[seat].account for seat in self._group.seats]
         keys = [registry.participant(one).encryption_key for one in accounts]
         content = encode_announced(member.announcement(), member.shares_for(keys))
-        announced = self._talk.say(Kind.ANNOUNCE, view.ctx.store.put(content).digest)
+        cid = put(view, content, "announcement for a secure sum")
+        announced = self._talk.say(Kind.ANNOUNCE, cid.digest)
         if announced:
             log.info("request %d: round %d: announced itself for a secure sum", *self._place)
         return announced
@@ -309,8 +313,8 @@ class _Sum:
         if not self._talk.say(Kind.MASKED, digest, roster.digest):
             raise PrivacyError("this account has masked its values for another sum")
         view.ctx.ledger.publishing(ReleaseId(view.ctx.deployment.fingerprint, *self._place))
-        view.ctx.store.put(sealed)
-        log.info("request %d: round %d: published a masked vector", *self._place)
+        if view.ctx.fetching.put(view.id, sealed) is not None:
+            log.info("request %d: round %d: published a masked vector", *self._place)
 
     def _masked(self, roster: Roster) -> dict[int, bytes]:
         """Digests of the masked vectors that are here, by number."""

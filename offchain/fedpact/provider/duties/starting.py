@@ -7,7 +7,7 @@ from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.ending import finish
 from fedpact.provider.duties.turns import TURN_SECONDS
-from fedpact.provider.request.reading import deliveries_of, specification_of
+from fedpact.provider.request.reading import deliveries_of, put, specification_of
 from fedpact.provider.request.view import RequestView
 from fedpact.types.requests import PoolFacts, Start
 
@@ -43,7 +43,8 @@ def _start(view: RequestView, pool: PoolFacts, index: int) -> DutyResult:
     secret = _new_request_key(view)
     fingerprint = ctx.deployment.fingerprint
     deliveries = deliveries_of(view, secret)
-    cid = ctx.store.put(_manifest(view, secret, deliveries.ephemeral).encode())
+    manifest = _manifest(view, secret, deliveries.ephemeral)
+    cid = put(view, manifest.encode(), "sealed keys")
     start = Start(
         cid.digest,
         key_hash(secret),

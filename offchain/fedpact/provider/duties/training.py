@@ -9,7 +9,7 @@ from functools import partial
 
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
 from fedpact.data.declared import no_examples
-from fedpact.errors import ContentError, DecryptionError, NotReady, Retryable
+from fedpact.errors import ContentError, ContentSought, DecryptionError, NotReady, Retryable
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.catching_up import caught_up
@@ -24,6 +24,7 @@ from fedpact.provider.request.history import replay_of
 from fedpact.provider.request.reading import (
     data_of,
     former_keys,
+    put,
     request_key,
     round_ref_of,
     specification_of,
@@ -116,7 +117,10 @@ def publish_model(view: RequestView) -> DutyResult:
         return idle("the submitted model is not the one in this ledger: publishing nothing")
     if specification_of(view).privacy.sum is None:  # a sum's values are charged once masked
         view.ctx.ledger.publishing(release_of(view))
-    cid = view.ctx.store.put(sealed)
+    try:
+        cid = put(view, sealed, f"model of round {view.round}")
+    except ContentSought as error:
+        return idle(str(error))  # the vote waits for the others' models, not for this
     view.ctx.cache.published.add(at)
     log.info("request %d: round %d: published %s", view.id, view.round, cid)
     return idle("published")

@@ -37,7 +37,6 @@ class Holdings:
     """Wei."""
     budgets: dict[str, Budget]
     """By the name of the data set; empty for the only one."""
-    store_bytes: int
     disk_free: dict[str, int]
     """Bytes, by folder."""
 
@@ -141,9 +140,12 @@ class Metrics:
         for data, budget in holdings.budgets.items():
             self._epsilon.labels("spent", data).set(budget.spent)
             self._epsilon.labels("left", data).set(budget.left)
-        self._store.set(holdings.store_bytes)
         for folder, free in holdings.disk_free.items():
             self._disk.labels(folder).set(free)
+
+    def store_holds(self, size: int) -> None:
+        """Bytes."""
+        self._store.set(size)
 
 
 class _Nodes(Collector):

@@ -1,4 +1,4 @@
-"""What the duties read of a request from the chain and the content store."""
+"""What the duties read of a request from the chain and the content store, and put there."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -59,6 +59,17 @@ def fetched(view: RequestView, cid: Cid, most: int, what: str) -> bytes:
         said = f"request {view.id}: looking for its {what} ({cid})"
         raise ContentSought(said, again=view.ctx.fetching.was_missing(view.id, cid))
     return data
+
+
+def put(view: RequestView, data: bytes, what: str) -> Cid:
+    """Put content of a request into the store, and pin it.
+
+    Raises ContentSought while that is not done, and what the store raises.
+    """
+    cid = view.ctx.fetching.put(view.id, data)
+    if cid is None:
+        raise ContentSought(f"request {view.id}: storing its {what} ({Cid.of(data)})")
+    return cid
 
 
 def _read(view: RequestView, what: str) -> Read:

@@ -189,7 +189,7 @@ def test_a_slice_that_is_nowhere_keeps_no_other_in_memory(
         return cache.pinned == {(1, 2), (1, 3)}
 
     wait_until(kept, "they are not kept")
-    assert set(fetching._searches) == {(1, NOWHERE)}
+    assert set(fetching._searches) == {(1, ("pin", NOWHERE))}
 
 
 def test_slices_are_looked_for_beside_each_other_and_kept_over_several_cycles(

@@ -1,0 +1,75 @@
+"""A content store that hangs: what needs it waits, nothing else does (real daemon and node)."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import get_ident
+
+import pytest
+
+from fedpact.demo.data import prepare
+from fedpact.demo.network import running_network
+from fedpact.demo.options import DemoOptions, StoreKind
+from tests.chaos.weather import StoreWeather, store_with
+from tests.support.waiting import wait_until
+from tests.support.world import PAY, World
+
+ATTEMPTS = 5
+"""A busy machine may take longer for a request than a daemon's store waits: half a minute."""
+
+
+GIVEN_UP = 29.0
+"""Seconds after which a put that hangs may have been given up."""
+
+
+class DeafToPuts(StoreWeather):
+    """The node reads, and says nothing to whoever puts something into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs, self.begun = False, dict[int, float]()
+        """Whether it does, and when each put began, by the thread that answers it."""
+
+    def says_nothing(self, path: str) -> bool:
+        waits = self.hangs and "/add?" in path
+        if waits:
+            self.begun.setdefault(get_ident(), time.monotonic())
+        return waits
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    data = prepare(DemoOptions(providers=2, rounds=1), tmp_path)
+    with running_network(tmp_path, StoreKind.IPFS) as (network, registrar):
+        yield World(network, registrar, data)
+
+
+def declined_meanwhile(world: World, weather: DeafToPuts) -> bool:
+    """Whether the daemon declines a request while one and the same put hangs."""
+    begun = max(weather.begun.values())
+    others = [world.accounts[1].address, world.auditor.address]
+    draft = world.data.draft.changed(invited=others)
+    other = world.requester.create(draft, world.data.evaluation, PAY)
+    declined = f"request {other}: declined: others are invited"
+    wait_until(lambda: declined in world.log(0), lambda: world.log(0))
+    return time.monotonic() < begun + GIVEN_UP
+
+
+def test_a_put_that_hangs_delays_no_other_request(world: World) -> None:
+    """A daemon put its own content into the store in its cycle: votes and claims of all requests
+    waited half a minute, again and again."""
+    network, weather = world.network, DeafToPuts()
+    node = network.store_uri
+    with store_with(weather, lambda: node) as address:
+        network.store_uri = address
+        weather.hangs = True
+        world.serve(0)
+        network.store_uri = node
+        network.wait_until_serving()
+        draft = world.data.draft.changed(min_providers=2)
+        joined = world.requester.create(draft, world.data.evaluation, PAY)
+        wait_until(lambda: weather.begun, lambda: world.log(0))
+        assert any(declined_meanwhile(world, weather) for _ in range(ATTEMPTS)), world.log(0)
+        assert f"request {joined}: joined" not in world.log(0)
+        weather.hangs = False
+        wait_until(lambda: f"request {joined}: joined" in world.log(0), lambda: world.log(0))
