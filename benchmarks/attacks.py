@@ -46,7 +46,7 @@ def request(family: str, extreme_start: bool = False, **changes: Any) -> Hostile
     """A request that may be published: an ordinary one with `changes`, which replace or, where both
     are tables, extend its fields. extreme_start: all weights at their bounds."""
     random = np.random.default_rng(0)
-    fields = hostile._fields(family, random, False)
+    fields = hostile._fields(family, random)
     fields["labels"] = fields["labels"] and list(hostile.LABELS)
     if "scale" in fields["features"]:
         fields["features"]["scale"] = 1.0

@@ -89,7 +89,7 @@ def play(case: CommitteeData, *, rides: bool) -> Played:
                 at = (number, seat)
                 training = LocalTraining(spec, start, parts[seat], noise=drawing, round_and_seat=at)
                 total = total + member_integers(training)
-            model = group_model(spec, number, start, total, sum(samples[one] for one in members))
+            model = group_model(spec, number, start, total, [samples[one] for one in members])
             models.update(dict.fromkeys(members, model))
             sums.update(dict.fromkeys(members, members))
         part = case.slices[number - 1]

@@ -5,14 +5,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fedpact.data.dataset import Dataset
+from fedpact.data.documents import documents, pack
+from fedpact.data.proposal import as_toml, propose
+from fedpact.learning.families import SummedFamily, family_of
 from fedpact.privacy.ledger.check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.requests import Phase, RoundFacts
+from fedpact.types.schema import schema_file
 from tests.support.reports import shown_to_its_requester
 from tests.support.summing import SECURE
+from tests.support.text_examples import LABELS, text_dataset, texts
 from tests.support.world import World, faults_of, points_of, running_world
 
 PROVIDERS = 4
@@ -33,6 +40,36 @@ def summing_world(folder: Path, rounds: int) -> Iterator[World]:
         world.exchanging = True
         world.policy = "accept_secure_sums = true\n"
         yield world
+
+
+CONSTRUCTED = {
+    "text-statistics": ({"bits": 11}, "class-sums"),
+    "random-forest": ({"trees": 60, "depth": 2, "bits": 11}, "union"),
+}
+
+TEXTS = 150
+"""Of each provider."""
+
+
+def ask_for_texts(world: World, name: str) -> Dataset:
+    """Give every daemon texts, and ask for sums of them; a test set."""
+    parameters, aggregation = CONSTRUCTED[name]
+    draft = world.data.draft.changed(
+        labels=list(LABELS),
+        features={"kind": "text", "shape": []},
+        family={"name": name, "parameters": parameters},
+        aggregation={"name": aggregation},
+        local={"construction_seed": 4},
+        rounds=1,
+        privacy={"mode": "sound", "epsilon": 4.0, "delta": 1e-5, **SECURE},
+    )
+    for number, path in enumerate(world.data.files):
+        written, names = texts(TEXTS, 100 + number)
+        np.savez(path, **pack(documents(written)), y=np.array(names))
+        declared = propose(path, draft.fields["category"]).model_copy(update={"labels": LABELS})
+        schema_file(path).write_text(as_toml(declared))
+    world.data = replace(world.data, draft=draft, evaluation=text_dataset(90, 1000))
+    return text_dataset(300, 2000)
 
 
 def charged_as_accounted(world: World, number: int, rounds: int) -> None:
@@ -70,6 +107,37 @@ def test_a_request_learns_from_sums_that_nobody_sees_into(tmp_path: Path) -> Non
         assert "of which nobody sees a part" in shown.report
         assert shown.report_data["audit"]["fails"] == 0
         assert shown.report_data["quality"]["error"] == shown.card_data["quality"]["error"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_a_model_is_constructed_from_a_sum_that_nobody_sees_into(tmp_path: Path, name: str) -> None:
+    with summing_world(tmp_path, rounds=1) as world:
+        test = ask_for_texts(world, name)
+        for number in range(PROVIDERS):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create(LONG)
+        world.follow(request, world.settled(request))
+        [entry] = world.entries(request)
+        assert all(points_of(entry, PROVIDERS))
+        assert not faults_of(entry)
+        assert world.paid_as_mirrored(request)
+        assert world.audited(request, world.auditor)["sums"] == "1 sum in 1 round"
+        for number in range(PROVIDERS):
+            charged_as_accounted(world, number, rounds=1)
+        spec, model = world.specification, world.final_model(request)
+        assert spec is not None
+        family = family_of(spec)
+        assert isinstance(family, SummedFamily)
+        # Once each: four models of four members would have four times the noise.
+        most = PROVIDERS * family.sum_std(spec) ** 2
+        np.testing.assert_allclose(model["variance"], most, rtol=1e-6)
+        counted = float(model["counts"].sum()) / CONSTRUCTED[name][0].get("trees", 1)
+        assert counted == pytest.approx(PROVIDERS * TEXTS, abs=100)  # seven standard errors
+        if name == "text-statistics":
+            right = family.predict(spec, model, test.x).argmax(axis=1) == test.y
+            assert right.mean() > 0.9
 
 
 @pytest.mark.slow

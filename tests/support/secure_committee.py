@@ -90,10 +90,10 @@ class SecureCommittee(Committee):
         if found is None:
             return
         start = self.replay.global_model(number - 1)
-        units = sum(self.history.samples(one) for one in found.seats)
+        samples = [self.history.samples(one) for one in found.seats]
         self.history.sums[number][seat] = found.seats
         self.history.models[number][seat] = group_model(
-            self.spec, number, start, found.total, units
+            self.spec, number, start, found.total, samples
         )
 
     def _values(self, number: int) -> list[Integers]:

@@ -23,7 +23,7 @@ def audit(
         AuditedMode,
         typer.Option(
             help="adaptive: sound, with a clipping norm that follows a quantile; "
-            "secure: the least secure sum, checks draws only; "
+            "secure: the least secure sum, checks draws and participation only; "
             "paper: checks draws and membership only."
         ),
     ] = AuditedMode.SOUND,

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from fedpact.consensus.leader import capped_weights
 from fedpact.learning.aggregation import RULES
 from fedpact.learning.artefact import Model
@@ -42,5 +44,21 @@ def global_model(
     weights = combining_weights(spec, samples)
     taken = strategy(spec.strategy).aggregated(round_number, list(samples), included)
     chosen = {seat: models[seat] for seat in taken}
+    if spec.privacy.sum is not None and not family_of(spec).moves:
+        chosen = _one_of_each_sum(chosen)
     aggregated = family_of(spec).combine(spec, LocalModels(globals_.start, chosen, weights))
     return next_global(spec, round_number, globals_, aggregated, {}, len(models))[0]
+
+
+def _one_of_each_sum(models: Mapping[int, Model]) -> dict[int, Model]:
+    """Without the models of a group's other members, which are the same: sums are added, not
+    averaged."""
+    found: dict[int, Model] = {}
+    for seat, model in models.items():
+        if not any(_same(model, other) for other in found.values()):
+            found[seat] = model
+    return found
+
+
+def _same(one: Model, other: Model) -> bool:
+    return all(np.array_equal(values, other[name]) for name, values in one.items())

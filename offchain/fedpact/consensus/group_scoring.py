@@ -20,9 +20,8 @@ from fedpact.consensus.groups import GroupScore, worths
 from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs
 from fedpact.consensus.shapley import ERROR_BITS, rounded_errors
 from fedpact.learning.artefact import Model
-from fedpact.learning.bounds import update_norm
 from fedpact.learning.families import family_of
-from fedpact.learning.summed import largest_move
+from fedpact.learning.summed import plausible_group
 from fedpact.types.scores import INVALID
 
 HARM = 0.02
@@ -35,9 +34,9 @@ def score_groups(
 ) -> tuple[dict[int, int], ContributionRecord]:
     """Scores of all submitted seats, and the record for the next round, as `scoring.score_round`.
 
-    INVALID: a seat without a sum that it is in, whose group moved the model further than its
-    members can have, or of whose group two sums were opened: more of its members signed two than
-    may collude. NEUTRAL less EVEN_SHARE: a worth as large as the mean of those above zero.
+    INVALID: a seat without a sum that it is in, whose group's model is further from the start than
+    its members can have made it, or of whose group two sums were opened: more of its members signed
+    two than may collude. NEUTRAL less EVEN_SHARE: a worth as large as the mean of those above zero.
     """
     spec, evaluation = inputs.spec, inputs.evaluation
     scores = dict.fromkeys(sorted(inputs.models), INVALID)
@@ -69,9 +68,8 @@ def _plausible(inputs: RoundInputs) -> dict[int, Model]:
         members = inputs.sums.get(seat, ())
         if model is None or seat not in members:
             continue
-        units = sum(inputs.samples[one] for one in members)
-        most = largest_move(inputs.spec, inputs.round_number, len(members), units)
-        if update_norm(inputs.start, model) <= most:
+        samples = [inputs.samples[one] for one in members]
+        if plausible_group(inputs.spec, inputs.round_number, inputs.start, model, samples):
             found[seat] = model
     return found
 

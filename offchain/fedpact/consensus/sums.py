@@ -399,8 +399,8 @@ class SumRound:
         `samples`: as declared, by seat."""
         if seat not in found.seats:
             return None
-        units = sum(samples[one] for one in found.seats)
-        return group_model(self.spec, self.reference.round, start, found.total, units)
+        held = [samples[one] for one in found.seats]
+        return group_model(self.spec, self.reference.round, start, found.total, held)
 
 
 def record_content(digest: bytes) -> tuple[Cid, int]:

@@ -41,8 +41,9 @@ def _check_sum(spec: Specification) -> None:
     needs = {
         f"strategy {spec.strategy.name} needs members' own models": spec.strategy.name
         not in SUMMED_STRATEGIES,
-        f"aggregation {spec.aggregation.name} needs members' own models": spec.aggregation.name
-        != "weighted-mean",
+        f"aggregation {spec.aggregation.name} needs members' own models": (
+            family_of(spec).moves and spec.aggregation.name != "weighted-mean"
+        ),
         'score must be "contribution": groups are judged, not models': spec.score
         is not ScoreKind.CONTRIBUTION,
         f"min_providers {spec.min_providers} make no group of {spec.privacy.group}": (

@@ -28,7 +28,7 @@ from fedpact.learning.units import (
     UnitSum,
     clipped_unit_sum,
     clipping_bound,
-    first_of_units,
+    one_per_unit,
     samples_of,
 )
 from fedpact.privacy.noise import NoiseSource, SystemNoise
@@ -80,7 +80,7 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
 def _constructed(training: LocalTraining) -> Model:
     spec, dataset = training.spec, training.dataset
     if spec.privacy.mode is PrivacyMode.SOUND:
-        dataset = _one_per_unit(spec, dataset)
+        dataset = one_per_unit(spec, dataset)
     return constructed_family_of(spec).construct(spec, _given(training, dataset))
 
 
@@ -201,14 +201,6 @@ def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch
         return batch
     uniform = np.ldexp((source.words(units) >> np.uint64(11)).astype(np.float64), -53)
     return batch.of_units(uniform < rate, source.words(units))
-
-
-def _one_per_unit(spec: Specification, dataset: Dataset) -> Dataset:
-    """Each unit's first example, where the family can use it."""
-    rows = first_of_units(dataset)
-    rows = rows[family_of(spec).usable(spec, dataset.x, dataset.y)[rows]]
-    units = tuple(dataset.units[row] for row in rows) if dataset.units else ()
-    return Dataset(dataset.x[rows], dataset.y[rows], units, dataset.unit_count)
 
 
 def noised_step(

@@ -1,11 +1,13 @@
 """One round's release as integers that add up, and the model that follows from their sum.
 
-For families that descend a gradient, in one step of all units a round (or in the means of a
-statistics round): a member's release is one noised sum, and so is a group's. All members' values
-and noise lie on one lattice (`privacy.noise`), so that their integers are added exactly.
+Of families that descend a gradient, in one step of all units a round (or in the means of a
+statistics round), and of those that construct a model from one sum (class sums, counts in leaves).
+A member's release is one noised sum, and so is a group's. All members' values and noise lie on one
+lattice (`privacy.noise`), so that their integers are added exactly.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +16,20 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import Model, bounded, clipped
-from fedpact.learning.families import family_of, gradient_family_of
+from fedpact.learning.bounds import update_norm
+from fedpact.learning.families import SummedFamily, family_of, gradient_family_of
 from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.learning.tails import chi_upper
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.learning.units import Batch, clipped_unit_sum, clipping_bound, samples_of
-from fedpact.privacy.noise import from_half_steps
-from fedpact.types.local_training import LocalSteps
+from fedpact.learning.units import (
+    Batch,
+    clipped_unit_sum,
+    clipping_bound,
+    one_per_unit,
+    samples_of,
+)
+from fedpact.privacy.noise import NoiseSource, from_half_steps
+from fedpact.types.local_training import LocalApp, LocalSteps
 from fedpact.types.specification import Specification
 
 Integers = NDArray[np.int64]
@@ -30,17 +39,30 @@ _FLOAT32_MARGIN = 1e-5
 
 def check_summed(spec: Specification) -> None:
     """Raise SpecificationError unless what a member releases in a round is one noised sum."""
-    local = spec.local
-    if not isinstance(family_of(spec), GradientFamily) or not isinstance(local, LocalSteps):
+    local, family = spec.local, family_of(spec)
+    if isinstance(family, SummedFamily):
+        return
+    if not isinstance(family, GradientFamily) or not isinstance(local, LocalSteps):
         raise SpecificationError(
-            f"privacy.sum: family {spec.family.name} does not descend a gradient in steps: what a "
-            "member releases is not one sum that others can be added to"
+            f"privacy.sum: family {spec.family.name}: {_no_sum(spec)}. Choose a family that "
+            "descends a gradient with local.steps = 1, class sums or a random forest, or leave "
+            "out privacy.sum"
         )
     if (local.steps, local.sampling_rate) != (1, 1.0):
         raise SpecificationError(
             f"privacy.sum: local.steps {local.steps} at sampling_rate {local.sampling_rate:g}: a "
             "secure sum is of one step of all units a round"
         )
+
+
+def _no_sum(spec: Specification) -> str:
+    """Why members of the request cannot make secure sums."""
+    if isinstance(spec.local, LocalApp):
+        return (
+            "an app measures a slice as a whole, and what a group's sum is worth is measured by "
+            "examples"
+        )
+    return "what it constructs from a member's data cannot be added to what others construct"
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,9 @@ def family_norm(spec: Specification) -> float:
 
 def summed_values(spec: Specification, round_number: int) -> int:
     """How many integers a member's vector has in a round."""
+    family = family_of(spec)
+    if isinstance(family, SummedFamily):
+        return family.sum_size(spec)
     return _Summed.of(spec, round_number).size
 
 
@@ -91,7 +116,16 @@ def member_integers(training: LocalTraining) -> Integers:
     spec, source = training.spec, training.noise
     if source is None or training.round_and_seat is None:
         raise PrivacyError("a secure sum needs a source of noise, and the round")
-    round_number = training.round_and_seat[0]
+    family = family_of(spec)
+    if isinstance(family, SummedFamily):
+        with np.errstate(all="ignore"):  # warnings would tell of records
+            values = family.summed(spec, one_per_unit(spec, training.dataset))
+            return source.add_integers(values, family.sum_std(spec))
+    return _gradient_integers(training, source, training.round_and_seat[0])
+
+
+def _gradient_integers(training: LocalTraining, source: NoiseSource, round_number: int) -> Integers:
+    spec = training.spec
     family, summed = gradient_family_of(spec), _Summed.of(spec, round_number)
     start = bounded(training.start, family.template(spec).largest)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
@@ -115,16 +149,25 @@ def member_integers(training: LocalTraining) -> Integers:
 
 
 def group_model(
-    spec: Specification, round_number: int, start: Model, total: Integers, units: int
+    spec: Specification,
+    round_number: int,
+    start: Model,
+    total: Integers,
+    samples: Sequence[int],
 ) -> Model:
-    """The model of members with `units` declared units in all, whose integers sum to `total`.
+    """The model of members with `samples` declared units, one number each, whose integers sum to
+    `total`.
 
     Bit for bit the same for all who compute it. Raises InvalidInput for another number of values.
     """
-    summed, family = _Summed.of(spec, round_number), family_of(spec)
-    if total.shape != (summed.size,):
-        raise InvalidInput(f"a sum of {total.size} values, a round's has {summed.size}")
-    means = from_half_steps(total, summed.std) / units
+    size, family = summed_values(spec, round_number), family_of(spec)
+    if total.shape != (size,):
+        raise InvalidInput(f"a sum of {total.size} values, a round's has {size}")
+    if isinstance(family, SummedFamily):
+        values = from_half_steps(total, family.sum_std(spec))
+        return family.of_sum(spec, values, len(samples))
+    summed = _Summed.of(spec, round_number)
+    means = from_half_steps(total, summed.std) / sum(samples)
     largest = family.template(spec).largest
     begin = bounded(start, largest)
     found, at = dict(begin), 0
@@ -141,9 +184,20 @@ def group_model(
     return found
 
 
-def largest_move(spec: Specification, round_number: int, members: int, units: int) -> float:
-    """How far, in L2, honest members with `units` units in all can move a model together; their
-    noise exceeds it with probability 10^-9 at most."""
+def plausible_group(
+    spec: Specification, round_number: int, start: Model, model: Model, samples: Sequence[int]
+) -> bool:
+    """Whether honest members with `samples` units, one number each, can have made this model
+    together from `start`; their noise exceeds each bound with probability 10^-9 at most."""
+    family = family_of(spec)
+    if isinstance(family, SummedFamily):
+        return family.plausible_sum(spec, model, len(samples), sum(samples))
+    most = _largest_move(spec, round_number, len(samples), sum(samples))
+    return update_norm(start, model) <= most
+
+
+def _largest_move(spec: Specification, round_number: int, members: int, units: int) -> float:
+    """In L2, of members with `units` units in all together."""
     summed = _Summed.of(spec, round_number)
     noise = summed.std * math.sqrt(members) * chi_upper(summed.size)
     longest = (units * summed.norm + noise) / units * (1 + _FLOAT32_MARGIN)

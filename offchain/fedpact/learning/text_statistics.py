@@ -18,6 +18,7 @@ byte for byte, however the documents are split across providers.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,13 +87,17 @@ class StatisticsLayout:
                 tensors[f"dense.{part}"] = (self.labels, self.dense)
         return Template(tuple(sorted(tensors.items())))
 
+    @property
+    def size(self) -> int:
+        """Values of a release."""
+        return self.labels * (1 + self.words + self.dense)
+
     def noise_std(self, noise_multiplier: float) -> float:
         """Standard deviation of the noise on each released value, in a document's word norm."""
         if noise_multiplier == 0:
             return 0.0
         std = noise_multiplier * self.sensitivity
-        values = self.labels * (1 + self.words + self.dense)
-        return std + noise_multiplier * rounding_sensitivity(values, std)
+        return std + noise_multiplier * rounding_sensitivity(self.size, std)
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,23 @@ class Statistics:
         if self.dense.size:
             tensors |= _halves("dense", self.dense)
         return tensors
+
+    def weighted(self, layout: StatisticsLayout) -> Floats:
+        """All sums, (layout.size,), each part with its weight in the noise."""
+        parts = (layout.count_weight * self.counts, self.words, layout.dense_weight * self.dense)
+        return np.concatenate([part.reshape(-1) for part in parts])
+
+    @classmethod
+    def of_weighted(cls, layout: StatisticsLayout, values: Floats, std: float) -> "Statistics":
+        """The sums of which `values`, (layout.size,), are `weighted`, with noise of `std`."""
+        ends = np.cumsum([layout.labels, layout.labels * layout.words])
+        counts, words, dense = np.split(values, ends)
+        return cls(
+            counts / layout.count_weight,
+            np.full(layout.labels, std**2),
+            words.reshape(layout.labels, layout.words),
+            dense.reshape(layout.labels, layout.dense) / layout.dense_weight,
+        )
 
     @classmethod
     def of(cls, model: Model) -> "Statistics":
@@ -172,6 +194,32 @@ def release_of_blocks(
     """
     if noise_multiplier and noise is None:
         raise PrivacyError(f"noise multiplier {noise_multiplier:g}, but no source of noise")
+    found = exact_sums(layout, blocks)
+    if noise is None and not found.counts.any():
+        raise DataError("statistics: no documents")
+    std = layout.noise_std(noise_multiplier)
+
+    def noised(values: Floats, weight: float) -> Floats:
+        if noise is None or std == 0:
+            return values
+        scaled = np.atleast_2d(values * weight)
+        # Row by row: the sampler's data stay in the processor's cache.
+        return np.stack([noise.add(row, std) for row in scaled]).reshape(values.shape) / weight
+
+    dense = noised(found.dense, layout.dense_weight) if layout.dense else found.dense
+    return Statistics(
+        noised(found.counts, layout.count_weight),
+        np.full(layout.labels, std**2),
+        noised(found.words, 1.0),
+        dense,
+    )
+
+
+def exact_sums(layout: StatisticsLayout, blocks: Iterable[Block]) -> Statistics:
+    """The sums over documents, read block by block, without noise; of none zeros.
+
+    Raises DataError for parts that do not fit.
+    """
     counts = np.zeros(layout.labels)
     word_sums = np.zeros((layout.labels, layout.words))
     dense_sums = np.zeros((layout.labels, layout.dense))
@@ -189,25 +237,7 @@ def release_of_blocks(
         if dense is not None:
             exact = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
             dense_sums += np.asarray(members @ exact) * FRACTION
-    if noise is None and not counts.any():
-        raise DataError("statistics: no documents")
-    std = layout.noise_std(noise_multiplier)
-
-    def noised(values: Floats, weight: float) -> Floats:
-        if noise is None or std == 0:
-            return values
-        scaled = np.atleast_2d(values * weight)
-        # Row by row: the sampler's data stay in the processor's cache.
-        return np.stack([noise.add(row, std) for row in scaled]).reshape(values.shape) / weight
-
-    if layout.dense:
-        dense_sums = noised(dense_sums, layout.dense_weight)
-    return Statistics(
-        noised(counts, layout.count_weight),
-        np.full(layout.labels, std**2),
-        noised(word_sums, 1.0),
-        dense_sums,
-    )
+    return Statistics(counts, np.zeros(layout.labels), word_sums, dense_sums)
 
 
 def combine(
@@ -218,17 +248,21 @@ def combine(
     Without noise a plain sum. With noise a provider without documents of a class adds nothing but
     noise to it, so each class's sums are weighted by the released counts:
     u = n^3 / (n^2 + t^2), n the released count (at least 0) and t its noise's standard deviation,
-    over the largest u of the class. This only post-processes public values.
+    over the largest u of the class. This only post-processes public values. The sum of several
+    providers has the noise of all of them.
     """
     if not models:
         raise ModelError("no statistics to combine")
     parts = [Statistics.of(models[seat]) for seat in sorted(models)]
-    std = layout.noise_std(noise_multiplier)
-    weights = class_weights([part.counts for part in parts], std / layout.count_weight)
+    own = layout.noise_std(noise_multiplier)
+    stds = [own * math.sqrt(summed_providers(part.variance, own)) for part in parts]
+    weights = class_weights(
+        [part.counts for part in parts], [std / layout.count_weight for std in stds]
+    )
     counts, variance = np.zeros(layout.labels), np.zeros(layout.labels)
     words = np.zeros((layout.labels, layout.words))
     dense = np.zeros((layout.labels, layout.dense))
-    for part, weight in zip(parts, weights, strict=True):
+    for part, weight, std in zip(parts, weights, stds, strict=True):
         counts += weight * part.counts
         variance += weight**2 * std**2
         words += weight[:, None] * part.words
@@ -236,12 +270,20 @@ def combine(
     return Statistics(counts, variance, words, dense)
 
 
-def class_weights(counts: list[Floats], std: float) -> list[Floats]:
-    """Weight in [0, 1] of each provider's sums of each class."""
-    if std == 0:
+def summed_providers(variance: NDArray[np.floating[Any]], own: float) -> int:
+    """How many providers' noise, of standard deviation `own` each, a release's variance is; 1
+    without noise."""
+    return round(float(variance[0]) / own**2) if own else 1
+
+
+def class_weights(counts: list[Floats], stds: list[float]) -> list[Floats]:
+    """Weight in [0, 1] of each provider's sums of each class. `stds`: of the counts' noise."""
+    if not any(stds):
         return [np.ones_like(one) for one in counts]
     useful = [np.maximum(one, 0.0) for one in counts]
-    useful = [one * one * one / (one * one + std * std) for one in useful]
+    useful = [
+        one * one * one / (one * one + std * std) for one, std in zip(useful, stds, strict=True)
+    ]
     largest = np.maximum.reduce(useful)
     return [one / np.where(largest > 0, largest, 1.0) for one in useful]
 

@@ -44,6 +44,14 @@ def first_of_units(dataset: Dataset) -> NDArray[np.int64]:
     return np.unique(dataset.unit_numbers, return_index=True)[1]
 
 
+def one_per_unit(spec: Specification, dataset: Dataset) -> Dataset:
+    """Each unit's first example, where the family can use it."""
+    rows = first_of_units(dataset)
+    rows = rows[family_of(spec).usable(spec, dataset.x, dataset.y)[rows]]
+    units = tuple(dataset.units[row] for row in rows) if dataset.units else ()
+    return Dataset(dataset.x[rows], dataset.y[rows], units, dataset.unit_count)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Examples that take part in one step: some of a data set's, in some order."""

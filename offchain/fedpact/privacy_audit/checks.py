@@ -5,7 +5,7 @@ found. The auditor knows everything except who is in, and removes what is public
 learning rate (so small that all steps see the same gradients), the number of records.
 
 Under mode `sound` the stated figure must hold; mode `adaptive` is the same with a clipping norm
-that follows a quantile, mode `secure` draws the least sum that a secure sum opens. Mode `paper` is
+that follows a quantile, mode `secure` draws the least secure sum that is opened. Mode `paper` is
 DDP-SGD (Wang et al. 2024), against the paper's claim.
 """
 
@@ -24,7 +24,7 @@ def checks_of(name: str, mode: AuditedMode) -> list[Check]:
     if isinstance(family(name), ConstructedFamily):
         return [Check.DRAWS, Check.PARTICIPATION]
     if mode is AuditedMode.SECURE:
-        return [Check.DRAWS]
+        return [Check.DRAWS, Check.PARTICIPATION]
     return [Check.DRAWS, Check.MEMBERSHIP] if mode is AuditedMode.PAPER else list(Check)
 
 

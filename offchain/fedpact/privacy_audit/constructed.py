@@ -3,7 +3,9 @@
 Every document adds a vector of the same length, so that any one reaches the stated bound.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import constructed_family_of
 from fedpact.learning.families.text_statistics import TextStatisticsParameters
 from fedpact.learning.local_training import train_local
+from fedpact.learning.summed import group_model, member_integers
 from fedpact.learning.text_statistics import Statistics
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.mechanisms import GaussianRelease
@@ -49,15 +52,16 @@ class Silent(NoiseSource):
 
 
 def constructed_release(
-    name: str, epsilon: float, delta: float, noise: NoiseSource
+    name: str, privacy: Mapping[str, Any], noise: NoiseSource
 ) -> tuple[Callable[[int], list[float]], float]:
     """A function that draws over the first n texts along the last one's direction; the stated mu.
 
-    Raises InvalidInput for a family without an audit.
+    Of secure sums: the least one that is opened, less what colluders know, of which one member has
+    the texts. Raises InvalidInput for a family without an audit.
     """
     if name not in _TRIED:
         raise InvalidInput(f"family {name}: its releases have no audit")
-    spec = _specification(name, epsilon, delta)
+    spec = _specification(name, privacy)
     released = GaussianRelease.of_round(spec, 1)
     assert released is not None
     every = len(TEXTS)
@@ -67,14 +71,25 @@ def constructed_release(
     def release(texts: int) -> list[float]:
         return [float(_released(spec, texts, noise) @ along)]
 
-    return release, 1 / released.noise_multiplier
+    return release, math.sqrt(released.steps) / released.noise_multiplier
 
 
 def _released(spec: Specification, texts: int, noise: NoiseSource) -> Flat:
-    """All values of a local model, scaled so that all have the same noise."""
-    start = constructed_family_of(spec).initial(spec, 0)
-    dataset = Dataset(documents(TEXTS[:texts]), np.array(LABELS[:texts]), ())
-    model = train_local(LocalTraining(spec, start, dataset, noise=noise, round_and_seat=(1, 0)))
+    """All values of a local model, or of the least sum's, scaled so that all have the same
+    noise."""
+    start, honest = constructed_family_of(spec).initial(spec, 0), spec.privacy.honest
+
+    def training(texts: int) -> LocalTraining:
+        held = Dataset(documents(TEXTS[:texts]), np.array(LABELS[:texts], int), ())
+        return LocalTraining(spec, start, held, noise=noise, round_and_seat=(1, 0))
+
+    if honest is None:
+        model = train_local(training(texts))
+    else:
+        total = member_integers(training(texts))
+        for _ in range(honest - 1):
+            total = total + member_integers(training(0))
+        model = group_model(spec, 1, start, total, [len(TEXTS)] * honest)
     return _sums(spec, model) if spec.family.name == "text-statistics" else _counts(model)
 
 
@@ -89,8 +104,9 @@ def _counts(model: Model) -> Flat:
     return model["counts"].astype(np.float64).ravel()
 
 
-def _specification(name: str, epsilon: float, delta: float) -> Specification:
+def _specification(name: str, privacy: Mapping[str, Any]) -> Specification:
     parameters, aggregation = _TRIED[name]
+    summed = "sum" in privacy
     return Draft(
         {
             "title": "A privacy audit",
@@ -101,11 +117,11 @@ def _specification(name: str, epsilon: float, delta: float) -> Specification:
             "aggregation": {"name": aggregation},
             "local": {"construction_seed": 0},
             "rounds": 1,
-            "min_providers": 2,
-            "max_providers": 2,
-            "score": "model",
-            "max_error": 10_000,
-            "privacy": {"mode": "sound", "epsilon": epsilon, "delta": delta},
+            "min_providers": privacy.get("group", 2),
+            "max_providers": privacy.get("group", 2),
+            "score": "contribution" if summed else "model",
+            "max_error": 5_000 if summed else 10_000,
+            "privacy": privacy,
         },
         on_chain=False,
     ).specification

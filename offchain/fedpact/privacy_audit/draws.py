@@ -57,9 +57,9 @@ def audit_draws(
     """
     source = SystemNoise() if noise is None else noise
     if isinstance(family(name), ConstructedFamily):
-        if mode is not AuditedMode.SOUND:
-            raise InvalidInput(f"family {name} has no gradients: audit it in mode sound")
-        release, stated = constructed_release(name, EPSILON, DELTA, source)
+        if mode not in (AuditedMode.SOUND, AuditedMode.SECURE):
+            raise InvalidInput(f"family {name} has no gradients: audit it in mode sound or secure")
+        release, stated = constructed_release(name, asked_privacy(None, mode), source)
     else:
         x, y, lengths = _worst_last(name)
         privacy = asked_privacy(float(lengths[-1]) / 2, mode)

@@ -12,6 +12,7 @@ from fedpact.learning.artefact import LARGEST, MAX_WEIGHT, Model
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
 from fedpact.learning.families.oblivious_trees import LEAVES
+from fedpact.privacy.attacks import AuditedMode
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import canonical_json
 from fedpact.types.series import Series
@@ -84,11 +85,13 @@ class HostileRequest:
     round: int
 
 
-def hostile_request(name: str, random: np.random.Generator, adaptive: bool) -> HostileRequest:
+def hostile_request(
+    name: str, random: np.random.Generator, mode: AuditedMode = AuditedMode.SOUND
+) -> HostileRequest:
     """A request for a family that a requester could publish, with the model of its last round's
     start.
 
-    adaptive: the clipping norm follows a quantile.
+    mode: `sound`, `adaptive` (the clipping norm follows a quantile) or `secure`.
 
     Raises InvalidInput for a family of which no requests are known here.
     """
@@ -96,7 +99,7 @@ def hostile_request(name: str, random: np.random.Generator, adaptive: bool) -> H
         raise InvalidInput(f"family {name}: no hostile requests are known, one of {list(_FORMS)}")
     for _ in range(_ATTEMPTS):
         try:
-            spec = Specification.decode(canonical_json(_fields(name, random, adaptive)))
+            spec = Specification.decode(canonical_json(_fields(name, random, mode)))
             check_published(spec)
         except SpecificationError:
             continue
@@ -106,7 +109,9 @@ def hostile_request(name: str, random: np.random.Generator, adaptive: bool) -> H
     raise InvalidInput(f"family {name}: no request that may be published was found")
 
 
-def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str, Any]:
+def _fields(
+    name: str, random: np.random.Generator, mode: AuditedMode = AuditedMode.SOUND
+) -> dict[str, Any]:
     shape, parameters = _FORMS[name]
     texts, regression = name in TEXT_FAMILIES, name == "linear-regression"
     if name in TABULAR:
@@ -154,7 +159,7 @@ def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str,
     else:
         privacy = fields["privacy"]
         privacy["clipping_norm"] = _extreme(random, 1e-6, 1e6)
-        if adaptive:
+        if mode is AuditedMode.ADAPTIVE:
             privacy["adaptive_clipping"] = {}
             fields["local"]["steps"] = 2
         if name in CENTRED:
@@ -162,7 +167,30 @@ def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str,
             fields["local"]["sampling_rate"] = 1.0
         if fields["local"]["sampling_rate"] != 1:
             privacy["noise_multiplier"], fields["local"]["sampling_rate"] = _SAMPLED
+    if mode is AuditedMode.SECURE:
+        _sum_up(fields, random)
     return fields
+
+
+def _sum_up(fields: dict[str, Any], random: np.random.Generator) -> None:
+    """Ask for secure sums, of groups of any size."""
+    group = int(random.integers(4, 17))
+    honest = int(random.integers(2, group + 1))
+    colluders = int(random.integers(0, min(group - honest, 14) + 1))
+    fields["privacy"] |= {
+        "sum": "secure",
+        "group": group,
+        "honest": honest,
+        "colluders": colluders,
+    }
+    if "steps" in fields["local"]:
+        fields["local"] |= {"steps": 1, "sampling_rate": 1.0}
+    fields |= {
+        "min_providers": group,
+        "max_providers": 16,
+        "score": "contribution",
+        "max_error": 5000,
+    }
 
 
 def _labels(random: np.random.Generator) -> list[str]:

@@ -26,9 +26,10 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import no_examples
 from fedpact.data.documents import documents, pack
 from fedpact.errors import BudgetExceeded, FedpactError
-from fedpact.learning.artefact import decode
+from fedpact.learning.artefact import Template, decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
+from fedpact.learning.summed import summed_values
 from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
@@ -119,7 +120,7 @@ class Behaviour:
     submitted: int
     """Bytes."""
     opens: bool
-    """Whether the model has its template's form and values."""
+    """Whether the model has its template's form and values, or a vector its length."""
     at: float
     log: tuple[str, ...]
     charged: tuple[str, ...]
@@ -145,9 +146,9 @@ class Watched(NoiseSource):
     def words(self, count: int) -> NDArray[np.uint64]:
         return self._noise.words(count)
 
-    def add(self, values: NDArray[Any], std: float) -> NDArray[np.float64]:
+    def add_integers(self, values: NDArray[Any], std: float) -> NDArray[np.int64]:
         self.seen.append(np.ravel(values).astype(np.float64) / std)
-        return super().add(values, std)
+        return super().add_integers(values, std)
 
 
 class WatchedWork(LocalWork):
@@ -183,7 +184,7 @@ def audit_participation(
     differences: list[str] = []
     joined, most = 0, 0.0
     for number in range(requests):
-        hostile = hostile_request(name, random, mode is AuditedMode.ADAPTIVE)
+        hostile = hostile_request(name, random, mode)
         found, moved, joins = compare(hostile, random)
         joined += joins
         most = max(most, moved)
@@ -258,6 +259,7 @@ def play(
             epsilon_per_requester=LIMIT,
             epsilon_lifetime=LIMIT,
             min_samples=1,
+            accept_secure_sums=True,
         )
         keys = AccountKeys(Account.from_key(b"\1" * 32))
         records = OwnRecords(path, schema, Path(folder) / "features", Path(folder) / "snapshots")
@@ -297,13 +299,20 @@ def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
         )
         try:
             sealed = make_release(own, planned)
-            opens = bool(decode(sealed, template))
+            opens = _opens(hostile, sealed, template)
         except Exception as failure:  # noqa: BLE001 - an error is what the game looks for
             error = f"{type(failure).__name__}: {failure}"
         at = submission_time(1000, 600, own.policy.submit_after, own.ledger.kept_at(release_id))
     charged = tuple(f"{one.id.round} {one.event}" for one in own.ledger.entries() if one.id.request)
     accepts = _accepts(own, hostile)
     return Behaviour(decision, opt_in, error, len(sealed), opens, at, tuple(log), charged, accepts)
+
+
+def _opens(hostile: HostileRequest, sealed: bytes, template: Template) -> bool:
+    """Whether what is submitted can be read. Of a secure sum: the own integers, to be masked."""
+    if hostile.spec.privacy.sum is None:
+        return bool(decode(sealed, template))
+    return len(sealed) == 8 * summed_values(hostile.spec, hostile.round)
 
 
 def _accepts(own: Own, hostile: HostileRequest) -> int:
@@ -332,8 +341,11 @@ def _moved(first: Sequence[NDArray[np.float64]], second: Sequence[NDArray[np.flo
 
 
 def _multiplier(hostile: HostileRequest) -> float | None:
+    """Of the noise that the provider adds itself: a part of a secure sum's."""
     release = GaussianRelease.of_round(hostile.spec, hostile.round)
-    return None if release is None else release.noise_multiplier
+    if release is None:
+        return None
+    return release.noise_multiplier / (hostile.spec.privacy.honest or 1)
 
 
 @contextmanager

@@ -97,9 +97,11 @@ def descent(mode: AuditedMode = AuditedMode.SOUND) -> dict[str, Any]:
     return {"steps": steps, "learning_rate": LEARNING_RATE}
 
 
-def asked_privacy(clipping_norm: float, mode: AuditedMode) -> dict[str, Any]:
-    sound = PrivacyMode.SOUND.value
-    asked = {"mode": sound, "epsilon": EPSILON, "delta": DELTA, "clipping_norm": clipping_norm}
+def asked_privacy(clipping_norm: float | None, mode: AuditedMode) -> dict[str, Any]:
+    """`clipping_norm`: None for families that construct their models."""
+    asked: dict[str, Any] = {"mode": PrivacyMode.SOUND.value, "epsilon": EPSILON, "delta": DELTA}
+    if clipping_norm is not None:
+        asked["clipping_norm"] = clipping_norm
     if mode is AuditedMode.SECURE:
         return asked | SECURE_SUM
     return asked | ({"adaptive_clipping": {}} if mode is AuditedMode.ADAPTIVE else {})

@@ -1,30 +1,44 @@
 """A member's release as integers, and the model of a group's sum."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fedpact.consensus.aggregate import global_model
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.learning import summed
 from fedpact.learning.artefact import Model
-from fedpact.learning.bounds import update_norm
 from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
-from fedpact.learning.families import family_of
+from fedpact.learning.families import LocalModels, SummedFamily, family_of
 from fedpact.learning.local_training import train_local
-from fedpact.learning.summed import group_model, largest_move, member_integers, summed_values
+from fedpact.learning.strategies import Globals
+from fedpact.learning.summed import (
+    check_summed,
+    group_model,
+    member_integers,
+    plausible_group,
+    summed_values,
+)
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
-from fedpact.privacy.noise import SeededNoise
+from fedpact.privacy.noise import SeededNoise, from_half_steps
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
+from fedpact.privacy_audit.constructed import Silent
+from fedpact.types.local_training import LocalApp
 from fedpact.types.specification import Specification
-from tests.support.specifications import SOUND, specification
+from tests.support.specifications import BLANK_SLICE, SOUND, specification
 from tests.support.summing import SECURE, secure_specification
+from tests.support.text_examples import LABELS, text_dataset
 
 ALONE = specification(privacy=SOUND)
+FOUR = [40] * 4
+"""Declared by the members of a group."""
 FIXED = {
     "family": {"name": "scattering-linear"},
     "features": {"shape": [28, 28], "scale": 255.0},
@@ -49,7 +63,7 @@ def test_of_one_member_it_is_what_that_member_would_submit() -> None:
     start = family_of(spec).initial(spec, 0)
     integers = member_integers(training(spec, 1, start))
     alone = train_local(training(ALONE, 1, start))
-    found = group_model(spec, 1, start, integers, 40)
+    found = group_model(spec, 1, start, integers, [40])
     assert {name: values.tobytes() for name, values in found.items()} == {
         name: values.tobytes() for name, values in alone.items()
     }
@@ -60,7 +74,7 @@ def test_of_a_group_it_is_the_mean_of_what_its_members_would_submit() -> None:
     start = family_of(spec).initial(spec, 0)
     total = sum(member_integers(training(spec, seed, start)) for seed in range(4))
     models = [train_local(training(ALONE, seed, start)) for seed in range(4)]
-    found = group_model(spec, 1, start, np.asarray(total), 160)
+    found = group_model(spec, 1, start, np.asarray(total), FOUR)
     for name, values in found.items():
         mean = np.mean([one[name].astype(np.float64) for one in models], axis=0)
         np.testing.assert_allclose(values, mean, atol=1e-6)
@@ -74,7 +88,7 @@ def test_no_records_give_noise() -> None:
     assert integers.any()
     assert len(integers) == summed_values(spec, 1) == 9
     with pytest.raises(InvalidInput, match="a round's has 9"):
-        group_model(spec, 1, start, integers[1:], 40)
+        group_model(spec, 1, start, integers[1:], [40])
 
 
 def test_an_honest_group_moves_no_further_than_it_can() -> None:
@@ -82,10 +96,10 @@ def test_an_honest_group_moves_no_further_than_it_can() -> None:
     start = family_of(spec).initial(spec, 0)
     for seed in range(20):
         total = sum(member_integers(training(spec, 4 * seed + one, start)) for one in range(4))
-        moved = update_norm(start, group_model(spec, 1, start, np.asarray(total), 160))
-        assert moved <= largest_move(spec, 1, 4, 160)
-    far = group_model(spec, 1, start, np.full(9, 2**52), 160)
-    assert update_norm(start, far) > largest_move(spec, 1, 4, 160)
+        model = group_model(spec, 1, start, np.asarray(total), FOUR)
+        assert plausible_group(spec, 1, start, model, FOUR)
+    far = group_model(spec, 1, start, np.full(9, 2**52), FOUR)
+    assert not plausible_group(spec, 1, start, far, FOUR)
 
 
 def test_nobody_trains_alone_under_a_secure_sum() -> None:
@@ -112,16 +126,133 @@ def test_what_is_no_sum_is_refused(changes: dict[str, Any], reason: str) -> None
         check_published(specification(**fields))
 
 
-def test_families_without_gradients_are_refused() -> None:
+CONSTRUCTED = {
+    "text-statistics": ({"bits": 11}, "class-sums"),
+    "random-forest": ({"trees": 7, "depth": 2, "bits": 11}, "union"),
+}
+
+
+def constructed(name: str, **privacy: Any) -> Specification:
+    """Of four members whose texts are summed."""
+    parameters, aggregation = CONSTRUCTED[name]
     fields = {
         **secure_specification().model_dump(mode="json"),
-        "family": {"name": "random-forest"},
+        "labels": list(LABELS),
+        "features": {"kind": "text", "shape": []},
+        "family": {"name": name, "parameters": parameters},
         "local": {"construction_seed": 1},
-        "aggregation": {"name": "forest"},
-        "privacy": {**SOUND, **SECURE, "clipping_norm": None},
+        "rounds": 1,
+        "evaluation": [BLANK_SLICE],
+        "aggregation": {"name": aggregation},
+        "privacy": {**SOUND, **SECURE, "clipping_norm": None, **privacy},
     }
-    with pytest.raises(SpecificationError, match=r"not one sum|forest"):
-        check_published(specification(**fields))
+    return specification(**fields)
+
+
+def texts_of(spec: Specification, seed: int, examples: int = 30) -> LocalTraining:
+    start = family_of(spec).initial(spec, 0)
+    held = replace(text_dataset(examples, seed), declared_units=30)
+    return LocalTraining(spec, start, held, noise=SeededNoise(seed), round_and_seat=(1, 0))
+
+
+def summed_family(spec: Specification) -> SummedFamily[Any]:
+    found = family_of(spec)
+    assert isinstance(found, SummedFamily)
+    return found
+
+
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_the_sum_of_constructed_models_is_that_of_all_their_texts(name: str) -> None:
+    """Before noise, to the last bit; noise adds to the stated variance."""
+    spec = constructed(name)
+    check_published(spec)
+    family, parts = summed_family(spec), [texts_of(spec, seed).dataset for seed in range(4)]
+    together = Dataset(
+        np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), ()
+    )
+    sums = np.sum([family.summed(spec, part) for part in parts], axis=0)
+    assert sums.tobytes() == family.summed(spec, together).tobytes()
+
+    total = sum(member_integers(texts_of(spec, seed)) for seed in range(4))
+    assert len(total) == summed_values(spec, 1) == sums.size
+    start = family.initial(spec, 0)
+    model = group_model(spec, 1, start, np.asarray(total), [30] * 4)
+    assert plausible_group(spec, 1, start, model, [30] * 4)
+    np.testing.assert_allclose(model["variance"], 4 * family.sum_std(spec) ** 2, rtol=1e-6)
+    off = from_half_steps(np.asarray(total), family.sum_std(spec)) - sums
+    assert off.std() == pytest.approx(2 * family.sum_std(spec), rel=0.2)
+    far = group_model(spec, 1, start, np.full(sums.size, 2**52), [30] * 4)
+    assert not plausible_group(spec, 1, start, far, [30] * 4)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_a_text_moves_the_sum_by_what_its_noise_is_for(name: str) -> None:
+    """In every unit of the noise, with several texts of one unit as well."""
+    spec = constructed(name)
+    family, held = summed_family(spec), texts_of(spec, 1).dataset
+    sensitivity = family.sum_std(spec) / (spec.privacy.noise_multiplier or 0)
+    whole = family.summed(spec, held)
+    for row in range(len(held)):
+        left = [index for index in range(len(held)) if index != row]
+        less = family.summed(spec, Dataset(held.x[left], held.y[left], ()))
+        moved = float(np.linalg.norm(whole - less))
+        assert 0.99 * sensitivity < moved <= sensitivity
+    several = replace(held, units=(*held.units[:-3], *[held.units[-3]] * 3))
+    shown = replace(texts_of(spec, 1), dataset=several, noise=Silent())
+    gone = Dataset(held.x[:-3], held.y[:-3], held.units[:-3], 30)
+    less = replace(shown, dataset=gone)
+    moved = from_half_steps(member_integers(shown) - member_integers(less), family.sum_std(spec))
+    assert np.linalg.norm(moved) <= sensitivity
+
+
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_no_texts_give_noise(name: str) -> None:
+    spec = constructed(name)
+    integers = member_integers(texts_of(spec, 1, 0))
+    assert abs(integers / 2.0**33).std() == pytest.approx(0.6, abs=0.2)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_sums_of_groups_are_added_once_each(name: str) -> None:
+    """Four members submit one model: it counts once, and with the noise of four."""
+    spec = constructed(name)
+    family = family_of(spec)
+    start = family.initial(spec, 0)
+    integers = [member_integers(texts_of(spec, seed)) for seed in range(8)]
+    halves = [
+        group_model(spec, 1, start, np.sum(integers[first::2], axis=0), [30] * 4)
+        for first in range(2)
+    ]
+    models = {seat: halves[seat % 2] for seat in range(8)}
+    known = Globals(initial=start, start=start, before=None)
+    weights = dict.fromkeys(range(8), 30)
+    found = global_model(spec, 1, known, models, weights, range(8))
+    local = LocalModels(start, dict(enumerate(halves)), weights)
+    expected = family.combine(spec, local)
+    assert {one: values.tobytes() for one, values in found.items()} == {
+        one: values.tobytes() for one, values in expected.items()
+    }
+    most = 8 * summed_family(spec).sum_std(spec) ** 2 * (1 + 1e-6)
+    assert (found["variance"] <= most).all()
+    assert found["variance"].max() > 0.5 * most
+
+
+def test_what_cannot_be_added_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = constructed("random-forest")
+    one_by_one = SimpleNamespace(name="random-forest")
+    monkeypatch.setattr(summed, "family_of", lambda _: one_by_one)
+    with pytest.raises(SpecificationError, match="cannot be added to what others construct"):
+        check_summed(spec)
+    app = spec.model_copy(update={"local": LocalApp(groups=2, seconds=5)})
+    with pytest.raises(SpecificationError, match="an app measures a slice as a whole"):
+        check_summed(app)
+
+
+def test_grown_trees_are_refused() -> None:
+    """They bound nothing that a unit adds."""
+    fields = constructed("random-forest").model_dump(mode="json")
+    with pytest.raises(SpecificationError, match="cannot bound what one unit adds"):
+        check_published(specification(**{**fields, "family": {"name": "decision-tree"}}))
 
 
 @pytest.mark.parametrize(("honest", "colluders", "rounds"), [(2, 1, 1), (3, 1, 20), (9, 2, 300)])

@@ -24,15 +24,20 @@ PIECES, PIECE = 5, 10
 `-m slow -k "five_hundred and cnn-2"`."""
 
 
+def modes_of(name: str) -> list[AuditedMode]:
+    modes = [AuditedMode.SOUND, AuditedMode.SECURE]
+    return modes if name in hostile.TEXT_FAMILIES else [*modes, AuditedMode.ADAPTIVE]
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_record_changes_nothing_but_noised_bytes(name: str) -> None:
     """Hypothesis draws the requests; `--check participation` plays the same game."""
 
     @settings(max_examples=1 if name in SLOWER else 5, deadline=None)
-    @given(st.integers(0, 2**32 - 1), st.booleans())
-    def game(seed: int, adaptive: bool) -> None:
+    @given(st.integers(0, 2**32 - 1), st.sampled_from(modes_of(name)))
+    def game(seed: int, mode: AuditedMode) -> None:
         random = np.random.default_rng(seed)
-        request = hostile_request(name, random, adaptive and name not in hostile.TEXT_FAMILIES)
+        request = hostile_request(name, random, mode)
         differences, _, _ = compare(request, random)
         assert differences == []
 
@@ -53,7 +58,7 @@ def test_one_record_changes_nothing_in_five_hundred_requests(name: str, piece: i
 @pytest.mark.parametrize("name", hostile.TABULAR)
 def test_the_game_plays_every_loss_with_and_without_priors(name: str) -> None:
     random = np.random.default_rng(0)
-    drawn = [hostile_request(name, random, adaptive=False).spec for _ in range(100)]
+    drawn = [hostile_request(name, random).spec for _ in range(100)]
     asked = [{"task": one.task, **one.family.parameters} for one in drawn]
     played = {(one["task"], one.get("loss"), "priors" in one) for one in asked}
     assert played == {
@@ -75,6 +80,15 @@ def test_the_game_joins_and_reaches_the_charged_sensitivity() -> None:
     assert found.details["joined"] >= 1
     assert found.details["largest_move"] == pytest.approx(1.0, abs=1e-3)
     assert audit_participation(SOFTMAX, AuditedMode.ADAPTIVE, requests=2, seed=3).holds
+
+
+@pytest.mark.parametrize("name", [SOFTMAX, "text-statistics", "random-forest"])
+def test_a_part_of_a_secure_sum_is_moved_by_what_its_noise_pays_for(name: str) -> None:
+    """And by no more, whatever the group."""
+    found = audit_participation(name, AuditedMode.SECURE, requests=4, seed=2)
+    assert found.details["differences"] == []
+    assert found.details["joined"] >= 1
+    assert found.details["largest_move"] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_family_without_known_requests_is_refused() -> None:

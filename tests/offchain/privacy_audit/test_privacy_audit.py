@@ -8,7 +8,7 @@ from fedpact.privacy.accounting import gaussian_epsilon
 from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy.quantile import QuantileClipping
-from fedpact.privacy_audit import draws
+from fedpact.privacy_audit import constructed, draws
 from fedpact.privacy_audit.canary import audit_canaries
 from fedpact.privacy_audit.checks import audit
 from fedpact.privacy_audit.draws import audit_draws
@@ -116,6 +116,23 @@ def test_many_draws_of_sum_and_count_agree_to_two_hundredths() -> None:
 
 def test_canaries_do_not_refute_a_norm_that_follows() -> None:
     assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=AuditedMode.ADAPTIVE).holds
+
+
+@pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
+def test_a_document_shows_in_the_least_secure_sum_as_much_as_stated(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And shows more once a member adds no noise."""
+    found = audit_draws(name, AuditedMode.SECURE, draws=200, noise=SeededNoise(12))
+    assert found.holds
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+    real = constructed.member_integers
+
+    def quiet(training):
+        return real(training) if training.dataset.x.size else 0 * real(training)
+
+    monkeypatch.setattr(constructed, "member_integers", quiet)
+    assert not audit_draws(name, AuditedMode.SECURE, draws=500, noise=SeededNoise(9)).holds
 
 
 @pytest.mark.parametrize("name", ["text-statistics", "random-forest"])

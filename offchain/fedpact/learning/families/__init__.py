@@ -15,6 +15,7 @@ from fedpact.learning.families.base import (
     GradientFamily,
     LocalModels,
     ModelFamily,
+    SummedFamily,
 )
 from fedpact.learning.packages import package_of, package_of_app, packaged
 from fedpact.types.privacy import PrivacyMode
@@ -49,6 +50,7 @@ __all__ = [
     "GradientFamily",
     "LocalModels",
     "ModelFamily",
+    "SummedFamily",
     "app_family_of",
     "constructed_family_of",
     "family",

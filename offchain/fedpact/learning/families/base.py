@@ -325,6 +325,33 @@ class ConstructedFamily(ModelFamily[P]):
         """The local model of a provider."""
 
 
+class SummedFamily(ConstructedFamily[P]):
+    """A constructed family whose release under `sound` is one noised sum of what the examples add:
+    under a secure sum those of several providers are added up (docs/adr/0048)."""
+
+    @abstractmethod
+    def sum_size(self, spec: Specification) -> int:
+        """How many values a sum has."""
+
+    @abstractmethod
+    def sum_std(self, spec: Specification) -> float:
+        """Standard deviation of the noise that a provider adds to each value."""
+
+    @abstractmethod
+    def summed(self, spec: Specification, dataset: Dataset) -> NDArray[np.float64]:
+        """The sum over examples, one a unit, before noise: (sum_size,); of none zeros. One example
+        moves it by `sum_std` over the noise multiplier at most, in L2."""
+
+    @abstractmethod
+    def of_sum(self, spec: Specification, values: NDArray[np.float64], members: int) -> Model:
+        """The model of the noised sums of so many providers together, (sum_size,)."""
+
+    @abstractmethod
+    def plausible_sum(self, spec: Specification, model: Model, members: int, samples: int) -> bool:
+        """Whether so many providers, of `samples` units in all, can have this sum together: no
+        value is too large. An honest sum fails with probability 10^-9 a bound at most."""
+
+
 class AppFamily(ModelFamily[P]):
     """A family whose models an app of a third party trains, in a process apart."""
 

@@ -14,18 +14,25 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from fedpact.data.dataset import Inputs
+from fedpact.data.dataset import Dataset, Inputs
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.hashing import HashedBag
 from fedpact.features.text.rows import bag_rows
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.families.base import ConstructedFamily, Construction, LocalModels
+from fedpact.learning.families.base import (
+    ConstructedFamily,
+    Construction,
+    LocalModels,
+    SummedFamily,
+)
 from fedpact.learning.families.trees import ShareFamily, TreeParameters
 from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
+from fedpact.learning.text_statistics import summed_providers
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import Ensemble
 from fedpact.learning.trees.random_splits import (
     RandomForestLayout,
+    exact_counts,
     noised_counts,
     term_chances,
     votes,
@@ -68,7 +75,7 @@ class GrownForest(ShareFamily[RandomForestParameters]):
         return training.random_forest(rows, y, labels, trees, self.growth(spec), seed)
 
 
-class SoundForest(ConstructedFamily[RandomForestParameters]):
+class SoundForest(SummedFamily[RandomForestParameters]):
     """Shared random splits of hashed words, and noised counts in the leaves."""
 
     name = "random-forest"
@@ -99,8 +106,7 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
 
     def template(self, spec: Specification) -> Template:
         layout = self._layout(spec)
-        counts = (layout.trees, 2**layout.depth, layout.labels)
-        return Template((("counts", counts), ("variance", (layout.labels,))))
+        return Template((("counts", layout.shape), ("variance", (layout.labels,))))
 
     def initial(self, spec: Specification, seed: int) -> Model:
         """Nothing released: zeros, whatever the seed."""
@@ -108,24 +114,40 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
         return {name: np.zeros(shape, np.float32) for name, shape in tensors}
 
     def construct(self, spec: Specification, given: Construction) -> Model:
-        layout, multiplier = self._layout(spec), spec.privacy.noise_multiplier or 0.0
+        layout = self._layout(spec)
         released = noised_counts(
             layout,
             _splits(layout, self.parameters(spec).bits),
             self._rows(spec, given.dataset.x),
             given.dataset.y.astype(np.int64),
-            noise_multiplier=multiplier,
+            noise_multiplier=spec.privacy.noise_multiplier or 0.0,
             noise=given.noise,
         )
-        variance = np.full(layout.labels, layout.noise_std(multiplier) ** 2, np.float32)
+        variance = np.full(layout.labels, self.sum_std(spec) ** 2, np.float32)
         return {"counts": released.value, "variance": variance}
+
+    def sum_size(self, spec: Specification) -> int:
+        return math.prod(self._layout(spec).shape)
+
+    def sum_std(self, spec: Specification) -> float:
+        return self._layout(spec).noise_std(spec.privacy.noise_multiplier or 0.0)
+
+    def summed(self, spec: Specification, dataset: Dataset) -> NDArray[np.float64]:
+        layout, rows = self._layout(spec), self._rows(spec, dataset.x)
+        splits = _splits(layout, self.parameters(spec).bits)
+        return exact_counts(layout, splits, rows, dataset.y.astype(np.int64)).reshape(-1)
+
+    def of_sum(self, spec: Specification, values: NDArray[np.float64], members: int) -> Model:
+        layout = self._layout(spec)
+        variance = np.full(layout.labels, members * self.sum_std(spec) ** 2, np.float32)
+        return {"counts": values.reshape(layout.shape).astype(np.float32), "variance": variance}
 
     def combine(self, spec: Specification, local: LocalModels) -> Model:
         """The sum, each class's counts weighted by their own estimate of reliability."""
-        counts = [local.models[seat]["counts"] for seat in sorted(local.models)]
-        total, variance = weighted_counts(
-            self._layout(spec), counts, spec.privacy.noise_multiplier or 0.0
-        )
+        released = [local.models[seat] for seat in sorted(local.models)]
+        own, counts = self.sum_std(spec), [one["counts"] for one in released]
+        stds = [own * math.sqrt(summed_providers(one["variance"], own)) for one in released]
+        total, variance = weighted_counts(self._layout(spec), counts, stds)
         return {"counts": total.astype(np.float32), "variance": variance.astype(np.float32)}
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
@@ -139,22 +161,27 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         """Whether `samples` documents, each in one leaf of every tree, and the declared noise can
         give these counts; an honest release fails with probability 10^-9 a bound at most."""
-        layout = self._layout(spec)
-        std = layout.noise_std(spec.privacy.noise_multiplier or 0.0)
+        layout, std = self._layout(spec), self.sum_std(spec)
         if not np.array_equal(model["variance"], np.full(layout.labels, std**2, np.float32)):
             return False
         counts = model["counts"].astype(np.float64)
         off = std * math.sqrt(counts.size) / layout.trees * normal_bound()
         if abs(float(counts.sum()) / layout.trees - samples) > off * _ABOVE:
             return False
-        norm = float(np.sqrt((counts**2).sum()))
-        if norm > (math.sqrt(layout.trees) * samples + std * chi_upper(counts.size)) * _ABOVE:
+        if not self.plausible_sum(spec, model, 1, samples):
             return False
         # Every tree counts the same documents, so their totals differ only by noise.
         totals = counts.sum(axis=1)
         spread = float(np.sqrt(((totals - totals.mean(axis=0)) ** 2).sum()))
         free, each = (layout.trees - 1) * layout.labels, std * math.sqrt(2**layout.depth)
         return each * chi_lower(free) / _ABOVE <= spread <= each * chi_upper(free) * _ABOVE
+
+    def plausible_sum(self, spec: Specification, model: Model, members: int, samples: int) -> bool:
+        layout, counts = self._layout(spec), model["counts"].astype(np.float64)
+        std = self.sum_std(spec) * math.sqrt(members)
+        norm = float(np.sqrt((counts**2).sum()))
+        most = math.sqrt(layout.trees) * samples + std * chi_upper(counts.size)
+        return norm <= most * _ABOVE
 
     def _layout(self, spec: Specification) -> RandomForestLayout:
         asked = self.parameters(spec)
@@ -171,7 +198,7 @@ def _splits(layout: RandomForestLayout, bits: int) -> Ensemble:
     return layout.splits(term_chances(HashedBag(bits=bits)))
 
 
-class RandomForest(ConstructedFamily[RandomForestParameters]):
+class RandomForest(SummedFamily[RandomForestParameters]):
     """Grown or sound, by the specification's privacy mode."""
 
     name = "random-forest"
@@ -210,6 +237,21 @@ class RandomForest(ConstructedFamily[RandomForestParameters]):
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         return self.form(spec).plausible(spec, start, model, samples)
+
+    def sum_size(self, spec: Specification) -> int:
+        return _SOUND.sum_size(spec)
+
+    def sum_std(self, spec: Specification) -> float:
+        return _SOUND.sum_std(spec)
+
+    def summed(self, spec: Specification, dataset: Dataset) -> NDArray[np.float64]:
+        return _SOUND.summed(spec, dataset)
+
+    def of_sum(self, spec: Specification, values: NDArray[np.float64], members: int) -> Model:
+        return _SOUND.of_sum(spec, values, members)
+
+    def plausible_sum(self, spec: Specification, model: Model, members: int, samples: int) -> bool:
+        return _SOUND.plausible_sum(spec, model, members, samples)
 
     def form(self, spec: Specification) -> ConstructedFamily[RandomForestParameters]:
         """Grown or sound, as the specification asks."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from fedpact.data.dataset import Inputs
+from fedpact.data.dataset import Dataset, Inputs
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import MAX_BITS, HashedBag
@@ -24,9 +24,9 @@ from fedpact.learning.artefact import Model, Template
 from fedpact.learning.discriminant import CONSTANTS, Constants, solve
 from fedpact.learning.families.base import (
     MIN_BUCKET_BITS,
-    ConstructedFamily,
     Construction,
     LocalModels,
+    SummedFamily,
 )
 from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
 from fedpact.learning.text_statistics import (
@@ -34,6 +34,7 @@ from fedpact.learning.text_statistics import (
     Statistics,
     StatisticsLayout,
     combine,
+    exact_sums,
     release,
 )
 from fedpact.types.document import Document
@@ -55,7 +56,7 @@ class ClassSumsParameters(Document):
 P = TypeVar("P", bound=ClassSumsParameters)
 
 
-class ClassSums(ConstructedFamily[P]):
+class ClassSums(SummedFamily[P]):
     """Sums of word rows, and of the dense rows that a subclass adds to them."""
 
     tasks = frozenset({"classification"})
@@ -115,6 +116,21 @@ class ClassSums(ConstructedFamily[P]):
         )
         return found.model()
 
+    def sum_size(self, spec: Specification) -> int:
+        return self._layout(spec).size
+
+    def sum_std(self, spec: Specification) -> float:
+        return self._layout(spec).noise_std(_multiplier(spec))
+
+    def summed(self, spec: Specification, dataset: Dataset) -> NDArray[np.float64]:
+        layout, (words, dense) = self._layout(spec), self._rows(spec, dataset.x)
+        block = (words, dataset.y.astype(np.int64), dense)
+        return exact_sums(layout, [block]).weighted(layout)
+
+    def of_sum(self, spec: Specification, values: NDArray[np.float64], members: int) -> Model:
+        std = self.sum_std(spec) * math.sqrt(members)
+        return Statistics.of_weighted(self._layout(spec), values, std).model()
+
     def combine(self, spec: Specification, local: LocalModels) -> Model:
         """The sum, each class's parts weighted by the released counts; the declared samples add no
         information."""
@@ -141,8 +157,21 @@ class ClassSums(ConstructedFamily[P]):
         off = std / layout.count_weight * math.sqrt(layout.labels) * normal_bound()
         if abs(float(found.counts.sum()) - samples) > off:
             return False
-        parts = [(found.words, std), (found.dense, std / layout.dense_weight)]
-        return all(_noised_sums(values, one, samples) for values, one in parts if values.size)
+        noised = all(
+            _norm(values) >= one * chi_lower(values.size - 1) * (1 - _ROUNDING)
+            for values, one in _parts(layout, found, std)
+        )
+        return noised and self.plausible_sum(spec, model, 1, samples)
+
+    def plausible_sum(self, spec: Specification, model: Model, members: int, samples: int) -> bool:
+        """Sums over classes have norm `samples` at most, and the rest is noise."""
+        layout, found = self._layout(spec), Statistics.of(model)
+        std = self.sum_std(spec) * math.sqrt(members)
+        counts = (found.counts, std / layout.count_weight)
+        return all(
+            _norm(values) <= (samples + one * chi_upper(values.size)) * (1 + _ROUNDING)
+            for values, one in [counts, *_parts(layout, found, std)]
+        )
 
     def _layout(self, spec: Specification) -> StatisticsLayout:
         asked = self.parameters(spec)
@@ -203,8 +232,11 @@ def _exact_sums(found: Statistics, samples: int) -> bool:
     return not (np.sqrt((found.dense**2).sum(axis=1)) > longest).any()
 
 
-def _noised_sums(values: Floats, std: float, samples: int) -> bool:
-    """Whether sums over classes have norm `samples` at most, and the rest fits the noise."""
-    norm = float(np.sqrt((values**2).sum()))
-    low = std * chi_lower(values.size - 1) * (1 - _ROUNDING)
-    return low <= norm <= (samples + std * chi_upper(values.size)) * (1 + _ROUNDING)
+def _parts(layout: StatisticsLayout, found: Statistics, std: float) -> list[tuple[Floats, float]]:
+    """The sums of rows, with the standard deviation of their noise."""
+    parts = [(found.words, std), (found.dense, std / layout.dense_weight)]
+    return [(values, one) for values, one in parts if values.size]
+
+
+def _norm(values: Floats) -> float:
+    return float(np.sqrt((values**2).sum()))

@@ -46,8 +46,12 @@ class RandomForestLayout:
         std = noise_multiplier * self.sensitivity
         if std == 0:
             return 0.0
-        counts = self.trees * 2**self.depth * self.labels
-        return std + noise_multiplier * rounding_sensitivity(counts, std)
+        return std + noise_multiplier * rounding_sensitivity(math.prod(self.shape), std)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the counts: trees, leaves, labels."""
+        return self.trees, 2**self.depth, self.labels
 
     def splits(self, chances: NDArray[np.float64]) -> Ensemble:
         """The trees with leaves of 0; `chances` (width,): how likely each feature is drawn.
@@ -89,19 +93,30 @@ def noised_counts(
         raise DataError(f"trees: {rows.shape[0]} rows of {len(y)} classes")
     if noise_multiplier and noise is None:
         raise PrivacyError(f"noise multiplier {noise_multiplier:g}, but no source of noise")
+    counts = exact_counts(layout, splits, rows, y)
+    std = layout.noise_std(noise_multiplier)
+    if noise is not None and std > 0:
+        counts = np.stack([noise.add(tree, std) for tree in counts])
+    return Ensemble(
+        splits.feature, splits.threshold, counts.reshape(layout.shape).astype(np.float32)
+    )
+
+
+def exact_counts(
+    layout: RandomForestLayout,
+    splits: Ensemble,
+    rows: sparse.csr_matrix,
+    y: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The counts before noise, (T, 2^d * labels); of no rows zeros."""
     leaves = splits.leaves(rows)
     size = 2**layout.depth * layout.labels
-    counts = np.stack(
+    return np.stack(
         [
             np.bincount(leaves[:, tree] * layout.labels + y, minlength=size)
             for tree in range(layout.trees)
         ]
     ).astype(np.float64)
-    std = layout.noise_std(noise_multiplier)
-    if noise is not None and std > 0:
-        counts = np.stack([noise.add(tree, std) for tree in counts])
-    shape = (layout.trees, 2**layout.depth, layout.labels)
-    return Ensemble(splits.feature, splits.threshold, counts.reshape(shape).astype(np.float32))
 
 
 def voting(
@@ -116,24 +131,25 @@ def voting(
     first = released[0]
     if any((one.feature != first.feature).any() for one in released):
         raise ModelError("forests of different splits cannot be added up")
-    counts = [one.value for one in released]
-    return votes(first, *weighted_counts(layout, counts, noise_multiplier))
+    counts, std = [one.value for one in released], layout.noise_std(noise_multiplier)
+    return votes(first, *weighted_counts(layout, counts, [std] * len(counts)))
 
 
 def weighted_counts(
-    layout: RandomForestLayout, released: Sequence[NDArray[np.float32]], noise_multiplier: float
+    layout: RandomForestLayout, released: Sequence[NDArray[np.float32]], stds: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum of at least one provider's counts, (T, 2^d, labels), and its noise's variance, (labels,).
 
-    Each provider's counts of a class are weighted by `text_statistics.class_weights`.
+    Each provider's counts of a class, whose noise has standard deviation `stds`, are weighted by
+    `text_statistics.class_weights`.
     """
-    std = layout.noise_std(noise_multiplier)
     counts = [one.astype(np.float64) for one in released]
     # Every tree counts all documents: the mean over the trees has little noise.
     classes = [one.sum(axis=1).mean(axis=0) for one in counts]
-    weights = class_weights(classes, std * math.sqrt(2**layout.depth / layout.trees))
+    spread = math.sqrt(2**layout.depth / layout.trees)
+    weights = class_weights(classes, [std * spread for std in stds])
     total, variance = np.zeros(counts[0].shape), np.zeros(layout.labels)
-    for count, weight in zip(counts, weights, strict=True):
+    for count, weight, std in zip(counts, weights, stds, strict=True):
         total += weight * count
         variance += (weight * std) ** 2
     return total, variance
