@@ -22,6 +22,7 @@ from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 from lab.text_training.collections import collection, measured, sub_collection
 from lab.text_training.task import Family, TextTask
+from lab.texts.graph_network import TextGraphNetwork
 from lab.texts.rounds import CentralMachine, GradientRounds
 from lab.texts.statistics import TextStatisticsRun
 from lab.texts.trees import BoostedTreesRun, GrownTrees, SoundForestRun
@@ -33,6 +34,7 @@ FAMILIES: Mapping[str, type[Family]] = {
     "grown-trees": GrownTrees,
     "sound-forest": SoundForestRun,
     "central-svm": CentralMachine,
+    "text-gcn": TextGraphNetwork,
 }
 LONGEST = 600.0
 """Seconds: the unit of times, since metrics lie between 0 and 1."""

@@ -170,3 +170,13 @@ def test_a_collection_that_is_unknown_or_missing_is_refused(
     monkeypatch.delenv("FEDPACT_DATA", raising=False)
     with pytest.raises(DataMissing, match="FEDPACT_DATA"):
         text_collections.collection("r8")
+
+
+@pytest.mark.usefixtures("posts")
+def test_a_graph_of_words_and_documents_learns_the_groups_in_one_place() -> None:
+    found = outcome(case(family="text-gcn"))
+    assert found.metrics["macro_auc"] > 0.95
+    assert 1 <= found.details["epochs"] <= 200
+    assert found.details["nodes"] > 3 * (40 + 15)  # the documents, and words
+    with pytest.raises(InvalidInput, match="no privacy"):
+        outcome(case(family="text-gcn", epsilon=1.0))
