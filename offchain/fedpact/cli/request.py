@@ -1,4 +1,4 @@
-"""`fedpact request`: publish, follow, fetch, answer, report."""
+"""`fedpact request`: publish, follow, fetch, give, answer, report."""
 
 import typer
 
@@ -24,6 +24,7 @@ app.command()(request_follow.status)
 app.command()(request_terms.show)
 app.command()(request_follow.follow)
 app.command()(request_results.fetch)
+app.command()(request_results.give)
 app.command()(request_results.answer)
 app.command()(request_results.export)
 app.command()(request_end.cancel)

@@ -1,4 +1,4 @@
-"""`fedpact request fetch`, `answer` and `export`: the delivered model."""
+"""`fedpact request fetch`, `give`, `answer` and `export`: the delivered model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,16 +18,20 @@ def fetch(
         Path | None,
         typer.Option(help="File for the model (.safetensors). Default: in the state folder."),
     ] = None,
+    gift: Annotated[
+        Path | None,
+        typer.Option(help="File of `fedpact request give`, for a result of somebody else's."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch and decrypt a delivered or bought model, with a JSON file that describes it and a model
-    card: how good it is by slice and label, how private, and where it came from.
+    """Fetch and decrypt a delivered, bought or given model, with a JSON file that describes it and
+    a model card: how good it is by slice and label, how private, and where it came from.
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
     from fedpact.requester.model_file import card_paths
 
-    model = session.of(context).requester.fetch(request_id, output)
+    model = session.of(context).requester.fetch(request_id, output, gift)
     facts = model.facts()
     del facts["specification"]
     if not as_json:
@@ -35,6 +39,23 @@ def fetch(
         facts["error"] = None if model.error is None else f"{model.error / 100:.2f} %"
     card = str(card_paths(model.path)[0])
     print_facts({"file": str(model.path), "card": card, **facts}, as_json=as_json)
+
+
+def give(
+    context: typer.Context,
+    request_id: RequestId,
+    output: Annotated[Path, typer.Argument(help="File to write; whoever has it has the model.")],
+) -> None:
+    """Give a finished result away: whoever has the file can fetch the model at no price, checked
+    against the chain. Not for a result that is for sale.
+
+    Example: fedpact --account bob request give 1 gift.json
+    """
+    session.of(context).requester.give(request_id, output)
+    typer.echo(
+        f"wrote {output}: with it, `fedpact request fetch {request_id} --gift {output}` fetches the"
+        " model"
+    )
 
 
 def answer(

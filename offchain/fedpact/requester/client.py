@@ -26,8 +26,9 @@ from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
 from fedpact.requester.duties import Acting, Refund, next_duty, require_open, settle
-from fedpact.requester.fetching import fetch_model, receive
+from fedpact.requester.fetching import OpenedKey, fetch_model, opened_key, receive
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
+from fedpact.requester.gifts import key_given, read_gift, write_gift
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model_file import FetchedModel, card_paths, check_output
@@ -203,28 +204,44 @@ class Requester(RequestCreator):
 
     # The end
 
-    def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
+    def fetch(
+        self, request_id: int, output: Path | None = None, gift: Path | None = None
+    ) -> FetchedModel:
         """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
-        model card. For the account's own requests and for results that it bought.
+        model card. For the account's own requests, for results that it bought, and with a gift.
+
+        gift: a file of `give`, by whoever has the result.
 
         Raises NotReady before the delivery, InvalidInput for a file that cannot be written (see
-        `check_output`) or a result that the account has not bought, DecryptionError for a key that
-        does not open it (`follow` disputes it), ContentError or ModelError if the content is not
-        the model.
+        `check_output`), for a result that the account has not bought or another request's gift,
+        DecryptionError for a key that does not open it (`follow` disputes it), ContentError or
+        ModelError if the content is not the model.
         """
         if output is not None:
             check_output(output, request_id, self.client.deployment.fingerprint.hex())
         to = output or self.model_path(request_id)
         spec, seen = self.specification(request_id), look(self.client, request_id)
-        return receive(seen, self.store, spec, self.keys, self._secret, to)
+        opened = self._opened(seen) if gift is None else key_given(read_gift(gift), seen)
+        return receive(seen, self.store, spec, self.keys, opened, to)
+
+    def give(self, request_id: int, path: Path) -> None:
+        """Write the key of the account's own or bought result to a new file, with which anybody can
+        `fetch` the model at no price.
+
+        Raises as `fetch`, and InvalidInput for a result that is for sale.
+        """
+        spec, seen = self.specification(request_id), look(self.client, request_id)
+        write_gift(spec, seen, self._opened(seen), path)
+
+    def _opened(self, seen: RequestLook) -> OpenedKey:
+        return opened_key(seen, self._secret, self.keys.address)
 
     def quality(self, request_id: int) -> Quality | None:
         """The delivered model on this account's evaluation slices; None where one is lost. Raises
         as `fetch`."""
         spec, path = self.specification(request_id), self.model_path(request_id)
         seen = look(self.client, request_id)
-        given = (self._secret, self.keys.address, path)
-        fetched, model = fetch_model(seen, self.store, spec, *given)
+        fetched, model = fetch_model(seen, self.store, spec, self._opened(seen), path)
         slices = own_slices(self.store, spec, self.keys)
         return None if slices is None else measured(fetched, model, slices)[1]
 

@@ -30,7 +30,7 @@ from fedpact.errors import (
     ModelError,
     NotReady,
 )
-from fedpact.requester.fetching import delivery_of, receive
+from fedpact.requester.fetching import delivery_of, opened_key, receive
 from fedpact.requester.look import RequestLook
 from fedpact.requester.slice_keys import SliceKeys
 from fedpact.requester.telling import Telling
@@ -159,7 +159,8 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
 
 def _received(acting: Acting, look: RequestLook, secret: int) -> str:
     """Keep the model with its card."""
-    receive(look, acting.store, acting.spec, acting.account, secret, acting.output)
+    opened = opened_key(look, secret, acting.account.address)
+    receive(look, acting.store, acting.spec, acting.account, opened, acting.output)
     return f"received the model ({acting.output})"
 
 

@@ -1,6 +1,6 @@
 """Open what was delivered, and fetch, decrypt and check the model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fedpact.chain.bindings.events import (
@@ -66,37 +66,45 @@ def sale_of(look: RequestLook, buyer: str) -> tuple[Delivery, Delivery, int]:
     return replace(delivered, cipher=sealed[-1]), delivered, count
 
 
-def opened_key(look: RequestLook, secret: int, account: str) -> tuple[bytes, int]:
-    """The final model's key, as delivered to the requester or sealed to a buyer, and the number of
-    final rounds. `secret`: of the account's delivery key. Raises as `fetch_model`."""
+@dataclass(frozen=True)
+class OpenedKey:
+    """The final model's key, and the number of final rounds."""
+
+    key: bytes = field(repr=False)
+    final_rounds: int
+
+
+def opened_key(look: RequestLook, secret: int, account: str) -> OpenedKey:
+    """As delivered to the requester or sealed to a buyer. `secret`: of the account's delivery key.
+
+    Raises NotReady, InvalidInput for who has bought nothing, DecryptionError for a key that is not
+    the model's."""
     if account == look.stored.requester:
         delivery, count = delivery_of(look)
     else:
         delivery, _, count = sale_of(look, account)
-    return open_delivery(secret, delivery, count), count
+    return OpenedKey(open_delivery(secret, delivery, count), count)
 
 
 def fetch_model(
     look: RequestLook,
     store: ContentStore,
     spec: Specification,
-    secret: int,
-    account: str,
+    opened: OpenedKey,
     output: Path,
 ) -> tuple[FetchedModel, Model]:
-    """The delivered or bought model, and what the chain says of it. `secret`: of the account's
-    delivery key.
+    """The model, and what the chain says of it.
 
-    Raises NotReady, DecryptionError for a key that is not the model's, ContentError or ModelError
-    if the content is not the model.
+    Raises ContentError or ModelError if the content is not the model.
     """
-    key, count = opened_key(look, secret, account)
     last = look.events(RoundFinalised)[-1]
     template = family_of(spec).template(spec)
     cid = model_cid(template, last.digest)
     fingerprint = look.client.deployment.fingerprint
     sealed = store.get(cid, sealed_bytes(template))
-    model = open_global(sealed, key, RoundRef(fingerprint, look.request_id, count), template)
+    model = open_global(
+        sealed, opened.key, RoundRef(fingerprint, look.request_id, opened.final_rounds), template
+    )
     fetched = FetchedModel(
         look.request_id,
         fingerprint.hex(),
@@ -115,12 +123,12 @@ def receive(
     store: ContentStore,
     spec: Specification,
     account: AccountKeys,
-    secret: int,
+    opened: OpenedKey,
     output: Path,
 ) -> FetchedModel:
     """Fetch the model and keep it, with its JSON file and its card. `account`: the requester's,
-    which opens its slices, or a buyer's, which cannot. Raises as `fetch_model`."""
-    fetched, model = fetch_model(look, store, spec, secret, account.address, output)
+    which opens its slices, or another's, which cannot. Raises as `fetch_model`."""
+    fetched, model = fetch_model(look, store, spec, opened, output)
     slices = None
     if account.address == look.stored.requester:
         slices = own_slices(store, spec, account)

@@ -320,6 +320,49 @@ def test_others_requests_are_left_alone(scene: Scene, people: People, tmp_path: 
         other.fetch(request.id)
 
 
+def test_a_result_is_given_away_and_checked_against_the_chain(
+    scene: Scene, people: People, tmp_path: Path
+) -> None:
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    request.finish_round()
+    with pytest.raises(NotReady, match="no model has been delivered"):
+        scene.requester.give(request.id, tmp_path / "early.json")
+    request.deliver()
+    file = tmp_path / "gift.json"
+    scene.requester.give(request.id, file)
+    assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(InvalidInput, match="cannot write"):
+        scene.requester.give(request.id, file)
+
+    other = Requester(scene.client, scene.store, people.members[0], tmp_path / "other")
+    given = other.fetch(request.id, gift=file)
+    own = scene.requester.fetch(request.id, scene.folder / "own.safetensors")
+    assert given.path.read_bytes() == own.path.read_bytes()
+    assert given.contributors == own.contributors
+
+    document = json.loads(file.read_text())
+    for change, said in (
+        ({"key": bytes(32).hex()}, "not that of request"),
+        ({"request": request.id + 1}, f"of request {request.id + 1} "),
+        ({"format": "other"}, "is not of format"),
+        ({"key": 1}, "holds no gift"),
+    ):
+        file.write_text(json.dumps(document | change))
+        with pytest.raises(InvalidInput, match=said) as refused:
+            other.fetch(request.id, gift=file)
+        assert document["key"] not in str(refused.value)
+
+
+def test_a_result_that_is_for_sale_is_not_given_away(scene: Scene, tmp_path: Path) -> None:
+    request = scene.create(resale={"price": 10**15}).begin()
+    request.submit(0, 1, 2)
+    request.finish_round()
+    request.deliver()
+    with pytest.raises(InvalidInput, match="makers are paid for each copy"):
+        scene.requester.give(request.id, tmp_path / "gift.json")
+
+
 def test_what_is_too_early_or_too_late_says_so_in_words(scene: Scene) -> None:
     request, requester = scene.create(), scene.requester
     with pytest.raises(NotReady, match=f"not over.*fedpact request cancel {request.id}"):
