@@ -13,7 +13,7 @@ _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 
 def write_workbook(path: Path, sheets: list[list[list[Any]]]) -> None:
-    """Sheets of rows of numbers and texts, at most 26 columns."""
+    """Sheets of rows of numbers and texts, or None for nothing; at most 26 columns."""
     numbers = range(1, len(sheets) + 1)
     overrides = "".join(
         f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_SHEET}.worksheet+xml"/>'
@@ -56,6 +56,8 @@ def write_workbook(path: Path, sheets: list[list[list[Any]]]) -> None:
 def _row(place: int, cells: list[Any]) -> str:
     written = ""
     for column, cell in enumerate(cells):
+        if cell is None:  # as the cells that a merged one covers
+            continue
         at = f"{chr(65 + column)}{place}"
         if isinstance(cell, str):
             written += f'<c r="{at}" t="inlineStr"><is><t>{escape(cell)}</t></is></c>'

@@ -16,7 +16,7 @@ from fedpact.data.proposal import propose
 from fedpact.data.readers import LABEL_COLUMN, pictures, read_table, read_unchecked
 from fedpact.data.readers.cells import is_missing, numbers
 from fedpact.data.readers.records import Records
-from fedpact.data.readers.table import TEXT_COLUMN, UNIT_COLUMN, Table
+from fedpact.data.readers.table import TEXT_COLUMN, UNIT_COLUMN, Table, listed
 from fedpact.errors import DataError
 from fedpact.types.layout import FileLayout
 from fedpact.types.metric import are_skewed
@@ -126,6 +126,7 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
                 f"column {one.name!r}: {one.rare} values have fewer than {RARE} examples and are "
                 "not named"
             )
+    warnings += _of_names(table.header)
     duplicates = len(table) - len(set(zip(*table.columns, strict=True)))
     classes, unlabelled, said = _classes(table, label, answers, regression)
     warnings += said
@@ -157,6 +158,17 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
         tuple(undecided),
         schema,
     )
+
+
+def _of_names(header: Sequence[str]) -> list[str]:
+    folded: dict[str, list[str]] = defaultdict(list)
+    for name in header:
+        folded[name.casefold()].append(name)
+    return [
+        f"columns {listed(names)} differ in upper and lower case alone: they stay different"
+        for names in folded.values()
+        if len(names) > 1
+    ]
 
 
 def _of_records(path: Path, choices: Choices) -> Diagnosis:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fedpact.data.readers.cells import FALSE, TRUE, is_missing, numbers
 from fedpact.data.readers.encoding import values_of
 from fedpact.data.readers.table import Table
-from fedpact.types.columns import ColumnSchema, ColumnType
+from fedpact.types.columns import MAX_MAGNITUDE, ColumnSchema, ColumnType, check_range
 from fedpact.types.layout import FileLayout
 from fedpact.types.names import label_key
 
@@ -63,6 +63,8 @@ def look_at(table: Table, name: str) -> SeenColumn:
         note = "" if numeric else "the same value everywhere"
         return SeenColumn(name, "constant", missing, 1, note)
     kind, measure, form, note = _type(name, present, table.layout, distinct)
+    if kind in ("number", "integer") and not note:
+        note = _too_large(numbers(present, table.layout, measure))
     rare = 0
     if kind == "category":
         counts = Counter(map(label_key, present)).values()
@@ -103,6 +105,14 @@ def proposed(table: Table, seen: SeenColumn) -> ColumnSchema | None:
             limits = (float(first // DAY * DAY), float(last // DAY * DAY + DAY))
             return blank.model_copy(update={"range": limits, "missing": missing})
     return None
+
+
+def _too_large(values: NDArray[np.float64]) -> str:
+    try:
+        check_range("", rounded(values))
+    except ValueError:
+        return f"values beyond {MAX_MAGNITUDE:g}: give them in another unit of measurement"
+    return ""
 
 
 def rounded(values: NDArray[np.generic]) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import Records
 from fedpact.data.readers.table import UNIT_COLUMN
 from fedpact.errors import DataError, InvalidInput
-from fedpact.types.columns import ColumnSchema
+from fedpact.types.columns import ColumnSchema, check_range
 from fedpact.types.layout import FileLayout
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
@@ -152,4 +152,9 @@ def _range(path: Path, name: str, values: NDArray[np.generic]) -> tuple[float, f
         return 0.0, 255.0
     if not np.isfinite(values).any():
         raise DataError(f"data {path}: column {name!r} holds no number")
-    return rounded(values)
+    found = rounded(values)
+    try:
+        check_range(name, found)
+    except ValueError as error:
+        raise DataError(f"data {path}: {error}: give it in another unit of measurement") from error
+    return found

@@ -13,6 +13,7 @@ import pytest
 from fedpact.data.declared import DeclaredData
 from fedpact.data.doctor import Choices, Diagnosis, diagnose
 from fedpact.data.proposal import as_toml
+from fedpact.errors import DataError
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.exports import maintenance_export
 from tests.support.workbooks import write_workbook
@@ -120,6 +121,12 @@ def test_the_unit_is_asked_for_where_nothing_in_the_file_tells_it(tmp_path: Path
             "one of its values has 30 examples, all of one label",
         ),
         ("a,1.5\n" * 3 + "b,2.5\n", {"label": "column_1"}, "does not name the columns"),
+        (
+            "Temp,temp,label\n1.5,2,x\n2.5,3,y\n",
+            {},
+            "'Temp', 'temp' differ in upper and lower case",
+        ),
+        ("big,a,label\n1e29,1.5,x\n1,2.5,y\n", {}, "column 'big' is not proposed: values beyond"),
         ("zip,a,label\n007,1.5,x\n010,2.5,y\n009,3.5,x\n", {}, "codes with leading zeros"),
     ],
 )
@@ -197,3 +204,10 @@ def test_a_daemon_reads_each_format_by_its_draft(
     declared = DeclaredData.read(path, DataSchema.read(schema_file(path)))
     assert len(declared.records.labels) == 12
     assert (declared.misfits.unusable, declared.misfits.undeclared_labels) == (0, 0)
+
+
+def test_values_that_no_range_can_hold_are_refused_in_one_line(tmp_path: Path) -> None:
+    """They ended in a trace."""
+    np.savez(tmp_path / "own.npz", x=[[1e29], [1.0]], y=["a", "b"])
+    with pytest.raises(DataError, match="give it in another unit of measurement"):
+        look(tmp_path / "own.npz")

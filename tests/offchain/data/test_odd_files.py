@@ -102,6 +102,80 @@ def hdf5(**arrays: Any) -> Make:
     return make
 
 
+def packed(content: bytes) -> Make:
+    """As .zst."""
+
+    def make(path: Path) -> None:
+        import pyarrow
+
+        with pyarrow.output_stream(str(path), compression="zstd") as stream:
+            stream.write(content)
+
+    return make
+
+
+def parquet(**columns: Any) -> Make:
+    def make(path: Path) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.table(columns), path)
+
+    return make
+
+
+def exact_parquet(path: Path) -> None:
+    """Decimals, and labels by a dictionary, as databases export them."""
+    import pyarrow
+
+    exact = pyarrow.array([-2, 3], pyarrow.decimal128(10, 2))
+    labels = pyarrow.array(["a", "b"]).dictionary_encode()
+    parquet(u=[1.5, 1000.25], v=exact, label=labels)(path)
+
+
+def mapped_parquet(path: Path) -> None:
+    import pyarrow
+
+    kind = pyarrow.map_(pyarrow.string(), pyarrow.int64())
+    parquet(u=pyarrow.array([[("w", 1)], [("w", 2)]], kind), label=["a", "b"])(path)
+
+
+def grouped_hdf5(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name in ("train", "test"):
+            file.create_group(name)["x"] = ROWS
+
+
+def viewed(query: str) -> Make:
+    """A database with a view, and a column of bytes."""
+
+    def make(path: Path) -> None:
+        file = path.with_suffix(".sqlite")
+        with sqlite3.connect(file) as connection:
+            connection.executescript(
+                "create table t (w text, v, u);"
+                "insert into t values ('a', -2, 1.5), ('b', 3, 1000.25);"
+                "create view seen as select u, v, w as label from t;"
+                "create table bytes (u, label); insert into bytes values (x'01', 'a');"
+            )
+        path.write_text(f'url = "sqlite:///{file}"\nquery = "{query}"\n')
+
+    return make
+
+
+def listed_images(*lines: str) -> Make:
+    def make(path: Path) -> None:
+        from PIL import Image
+
+        for name in ("one.png", "two.png"):
+            Image.new("L", (2, 2)).save(path.parent / name)
+        path.write_text("\n".join(["file_name,x_min,y_min,label", *lines]) + "\n")
+
+    return make
+
+
 def half(make: Make) -> Make:
     """The bytes, cut in the middle."""
 
@@ -153,6 +227,19 @@ READ: list[tuple[str, Make]] = [
     ("empty-rows.xlsx", workbook([[], ["u", "v", "label"], [1.5, -2, "a"], [1000.25, 3, "b"]], [])),
     ("query.sql.toml", database("select u, v, label from t order by u")),
     ("arrays.h5", hdf5(x=ROWS, y=["a", "b"])),
+    ("utf-16-decimal-comma.tsv", text(GERMAN.replace(";", "\t"), "utf-16")),
+    ("mark.csv.zst", packed(b"\xef\xbb\xbf" + PLAIN.encode())),
+    ("utf-16-decimal-comma.csv.zst", packed(GERMAN.encode("utf-16"))),
+    ("mark.tsv.gz", raw(gzip.compress(b"\xef\xbb\xbf" + PLAIN.replace(",", "\t").encode()))),
+    ("mark.jsonl", text("\r\n".join(map(json.dumps, OBJECTS)), mark=b"\xef\xbb\xbf")),
+    ("numbers-as-text.json", text(json.dumps([{**OBJECTS[0], "u": "1.5"}, OBJECTS[1]]))),
+    ("exponents.csv", text("u;v;label\n1,5E+00;-2;a\n1,00025E+03;3;b\n")),
+    ("no-width.csv", text("\u200bu,v\u200b ,label\n1.5,-2,a\n1000.25,3,b\n")),
+    ("wide-digits.csv", text("u,v,label\n\uff11.\uff15,-2,a\n1000.25,3,b\n")),
+    ("decimals.parquet", exact_parquet),
+    ("view.sql.toml", viewed("select * from seen")),
+    ("other-bytes.npz", lambda p: np.savez(p, x=np.array(ROWS, ">f4"), y=["a", "b"])),
+    ("by-columns.npz", lambda p: np.savez(p, x=np.asfortranarray(ROWS), y=["a", "b"])),
 ]
 
 
@@ -220,6 +307,44 @@ REFUSED: list[tuple[str, Make, str]] = [
     ("text.h5", text(PLAIN), "not HDF5"),
     ("objects.npz", lambda p: np.savez(p, x=np.array([{}, 1]), y=["a", "b"]), "x and y"),
     ("fourth.doc", text(PLAIN), "unknown format"),
+    (
+        "merged.xlsx",
+        workbook([["sensors", None, "result"], ["u", "v", "label"], [1.5, -2, "a"]]),
+        "column 2 has no name",
+    ),
+    ("title.csv", text("Report,,\n" + PLAIN), "column 2 has no name"),
+    ("gap.xlsx", workbook([["u", "v", "label"], [1.5, None, "a"]]), "column 'v' is not a finite"),
+    ("records.parquet", parquet(u=[{"w": 1.0}, {"w": 2.0}], label=["a", "b"]), "'u' holds struct"),
+    ("maps.parquet", mapped_parquet, "column 'u' holds map"),
+    ("twice.sql.toml", viewed("select u, u, label from seen"), "twice: 'u', columns 1 and 2"),
+    ("bytes.sql.toml", viewed("select * from bytes"), "example 1: column 'u' is not a finite"),
+    ("writes.sql.toml", viewed("delete from t"), "it must be one SELECT"),
+    ("groups.h5", grouped_hdf5, "needs data sets x and y, and has 'test', 'train'"),
+    (
+        "fields.h5",
+        hdf5(x=np.array([(1.0, 2.0)], [("u", "f8"), ("v", "f8")]), y=["a"]),
+        "not numbers",
+    ),
+    ("complex.npz", lambda p: np.savez(p, x=[[1j]], y=["a"]), "complex128, not numbers"),
+    ("wrapped.json", text(json.dumps({"data": OBJECTS})), "'data' is nested"),
+    ("lists.json", text('[{"u": [1, 2], "label": "a"}]'), "example 1: 'u' is nested"),
+    ("not-a-number.json", text('[{"u": NaN, "label": "a"}]'), "column 'u' is not a finite number"),
+    (
+        "gaps.csv",
+        text("u,v,label\n1,2,a\n1,n/a,b\n2,?,a\n3,NULL,b\n"),
+        "example 2: column 'v' is not a finite number",
+    ),
+    (
+        "dates.csv",
+        text("d,u,label\n2024-01-02,1,a\n03/04/2024,2,b\n"),
+        "example 1: column 'd' is not a finite number",
+    ),
+    (
+        "boxes.csv",
+        listed_images("one.png,0,0,cat", "two.png,0,0,cat", "one.png,1,1,dog"),
+        "examples 1 and 3 are one image with different labels",
+    ),
+    ("lost.csv", listed_images("one.png,0,0,cat", "three.png,0,0,dog"), "example 2: its file"),
 ]
 
 
@@ -256,3 +381,18 @@ def test_an_empty_label_is_no_class(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("u,label\n1,a\n2,\n")
     with pytest.raises(DataError, match="example 2 has no label"):
         read_dataset(tmp_path / "own.csv", specification(features={"shape": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("own.npz", lambda p: np.savez(p, x=[[1.0], [2.0]], y=[1.0, np.nan])),
+        ("own.parquet", parquet(u=[1.0, 2.0], label=[1.0, np.nan])),
+        ("own.json", text('[{"u": 1, "label": 1}, {"u": 2, "label": NaN}]')),
+    ],
+)
+def test_a_label_that_is_no_number_is_no_class(tmp_path: Path, name: str, make: Make) -> None:
+    """It was one of its own, called nan."""
+    make(tmp_path / name)
+    with pytest.raises(DataError, match="example 2 has no label"):
+        read_dataset(tmp_path / name, specification(labels=["1", "2"], features={"shape": [1]}))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Inputs
 from fedpact.data.documents import TEXT, unpack
-from fedpact.data.readers.records import Records, label_name, refuse
+from fedpact.data.readers.records import NO_NUMBER, Records, label_name, refuse
 from fedpact.data.readers.texts import text_records
 from fedpact.errors import DataError
 
@@ -47,7 +47,7 @@ def array_records(
     if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
         refuse(path, f"x of shape {x.shape} and y of shape {y.shape} do not fit")
     names = _unit_names(path, unit, len(x))
-    labels = tuple(label_name(value) for value in y.tolist())
+    labels = tuple("" if one == NO_NUMBER else one for one in map(label_name, y.tolist()))
     return Records(kind, x, labels, groups=names, grouped_units=bool(names))
 
 

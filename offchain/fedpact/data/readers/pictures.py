@@ -79,8 +79,11 @@ def read_listed(
         file = (root / cell.strip()).resolve()
         if not file.is_relative_to(root):
             refuse(table.path, f"example {example}: its file is outside the list's folder")
+        if not file.is_file():
+            refuse(table.path, f"example {example}: its file {cell.strip()!r} does not exist")
         files.append(file)
     named = None if label_column is None else tuple(c.strip() for c in table.cells(label_column))
+    _require_one_label(table.path, files, named or ())
     units: tuple[str, ...] = ()
     if unit_column is not None and unit_column in table.header:
         units = tuple(cell.strip() for cell in table.cells(unit_column))
@@ -95,6 +98,19 @@ def read_listed(
         grouped_units=bool(units),
         ignored=tuple(name for name in table.header if name not in used),
     )
+
+
+def _require_one_label(path: Path, files: Sequence[Path], labels: Sequence[str]) -> None:
+    """A list of boxes names an image once a box; here an example is a whole image."""
+    first: dict[Path, int] = {}
+    for place, (file, label) in enumerate(zip(files, labels, strict=False)):
+        before = first.setdefault(file, place)
+        if labels[before] != label:
+            refuse(
+                path,
+                f"examples {before + 1} and {place + 1} are one image with different labels: boxes "
+                "are not read; list each image once, or cut the boxes out",
+            )
 
 
 def _images(files: Sequence[Path]) -> NDArray[np.uint8]:

@@ -65,6 +65,10 @@ def unit_digest(name: str) -> bytes:
     return sha256(b"unit\x1f" + name.encode()).digest()
 
 
+NO_NUMBER = "nan"
+"""What a number that is none becomes as text."""
+
+
 def label_name(value: Any) -> str:
     """The name of a label that may be stored as a number: 3 and 3.0 are "3"."""
     if isinstance(value, float) and value.is_integer():

@@ -1,5 +1,6 @@
 """A table as text, whatever file it is from, and the records in it."""
 
+import string
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from fedpact.data.dataset import row_digest
 from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.encoding import values_of
-from fedpact.data.readers.records import Records, label_name, refuse
+from fedpact.data.readers.records import NO_NUMBER, Records, label_name, refuse
 from fedpact.data.readers.texts import text_records
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.layout import FileLayout
@@ -25,6 +26,10 @@ TEXT_COLUMN = "text"
 """A table with this column holds documents, unless other columns are named."""
 INDEX_NAMES = ("", "index", "level_0", "Unnamed: 0", "__index_level_0__")
 """What pandas calls the column of row numbers that it writes."""
+UNSEEN = "\u200b\u2060\ufeff"
+"""Spaces of no width, which copying from web pages leaves."""
+WRITTEN = ("csv", "xlsx")
+"""Formats in which a label that reads `nan` was written so; in others it is no number."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,10 @@ class Table:
     def _labels(self, label_column: str | None) -> tuple[str, ...]:
         if label_column is None:
             return ("",) * len(self)
-        return tuple(cell.strip() for cell in self.cells(label_column))
+        labels = tuple(cell.strip() for cell in self.cells(label_column))
+        if self.kind in WRITTEN:
+            return labels
+        return tuple("" if label == NO_NUMBER else label for label in labels)
 
     def _check(
         self,
@@ -205,8 +213,8 @@ def cell_text(value: Any) -> str:
 
 
 def normalised(name: str) -> str:
-    """A column's name in Unicode's NFKC, without white space at the ends."""
-    return unicodedata.normalize("NFKC", name).strip()
+    """A column's name in Unicode's NFKC, without white space at the ends, seen or not."""
+    return unicodedata.normalize("NFKC", name).strip(string.whitespace + UNSEEN).strip()
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
