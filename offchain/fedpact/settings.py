@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from fedpact.errors import SettingsError
+from fedpact.types.device import DEVICE, PROCESSOR
 from fedpact.types.urls import without_credentials
 from fedpact.types.validation import said
 
@@ -95,6 +96,9 @@ class Settings(BaseSettings):
     link; empty: they link to pages of its own."""
     gateway: str = ""
     """Address of an IPFS gateway, to which the dashboard's contents link; empty: as `explorer`."""
+    device: str = PROCESSOR
+    """On which networks of torch train at a provider, and answer queries at a requester: cpu, cuda,
+    cuda:1, mps, or auto, a GPU if there is one. What others recompute is never computed there."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Of the provider's daemon."""
     state: Path = Field(default_factory=lambda: home() / "state")
@@ -117,6 +121,13 @@ class Settings(BaseSettings):
         if not endpoint or not all(one.startswith(schemes) for one in endpoint):
             raise ValueError("must be http(s)://, ws(s):// or the absolute path of a socket")
         return endpoint
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, device: str) -> str:
+        if not DEVICE.fullmatch(device):
+            raise ValueError("must be cpu, cuda, cuda:NUMBER, mps or auto")
+        return device
 
     @field_validator("monitor", mode="before")
     @classmethod

@@ -117,7 +117,8 @@ class Request:
         is not the model.
         """
         to = None if path is None else path_of("path", path)
-        return Model(self._session.requester.fetch(self.id, to).path)
+        path = self._session.requester.fetch(self.id, to).path
+        return Model(path, self._session.settings.device)
 
     def audit(self, *, sealed: bool = False) -> "AuditReport":
         """As `Market.audit`."""

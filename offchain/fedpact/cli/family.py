@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fedpact.cli.output import AsJson, print_json, print_rows
+from fedpact.types.device import PROCESSOR
 
 app = typer.Typer(
     help="See which model families are installed, write one of your own, and try it.",
@@ -64,19 +65,24 @@ def new(
 @app.command()
 def check(
     draft: Annotated[Path, typer.Argument(help="A draft that asks for the family (TOML or JSON).")],
+    device: Annotated[
+        str,
+        typer.Option(help="On which privacy's conditions are tried: cpu, cuda, cuda:1, mps, auto."),
+    ] = PROCESSOR,
     as_json: AsJson = False,
 ) -> None:
     """Try the family that a draft asks for: template, predictions, gradients against autograd,
-    clipping of each example, noise, threads. Exit code 1 if a check fails.
+    clipping of each example, noise, device, threads. Exit code 1 if a check fails.
 
     It finds mistakes. It cannot find malice: read a package before you list it in your policy.
 
     Example: fedpact family check draft.toml
     """
+    from fedpact.learning.devices import resolved
     from fedpact.privacy_audit.battery import check_family
     from fedpact.requester.draft import Draft
 
-    found = check_family(Draft.read(draft).specification)
+    found = check_family(Draft.read(draft).specification, resolved(device))
     rows = [asdict(one) for one in found]
     if as_json:
         print_json(rows)

@@ -208,6 +208,7 @@ def personal(
     """
     from fedpact.data.declared import DeclaredData
     from fedpact.learning.artefact import encode
+    from fedpact.learning.devices import resolved
     from fedpact.provider.data_sets import declared_schema
     from fedpact.provider.files import personal_model_file
     from fedpact.provider.personal import PRIVACY, train_personal
@@ -229,6 +230,7 @@ def personal(
         request_id,
         lambda: DeclaredData.read(data, declared),
         report,
+        resolved(at.settings.device),
     )
     file = output or personal_model_file(at.settings.state, at.deployment, at.address(), request_id)
     model_file.write(file, encode(found.model), found.facts(), private=True)

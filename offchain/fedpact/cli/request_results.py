@@ -95,7 +95,7 @@ def answer(
     path = _model_path(context, model)
     if output is not None:
         check_output(output, queries)
-    answers = answer_file(path, queries, ids)
+    answers = answer_file(path, queries, ids, session.of(context).settings.device)
     asked = were_asked(queries, model_file.specification(path))
     typer.echo(
         "these are the request's own queries"

@@ -9,11 +9,12 @@ computed once for a batch, the examples' norms follow, and then the sums with ea
 Within blocks of BLOCK examples arithmetic is in the parameters' type, between them in 64 bits; what
 rounding can add to the sensitivity is taken off the clipping norm (`privacy.linear_sums`). Every
 block has BLOCK rows, the last one rows of zeros that count for nothing, so that an example has the
-same gradient to the last bit wherever it stands and whoever stands beside it (tested). An
-example whose gradient overflows, or is longer than LARGEST_NORM, counts as zero.
+same gradient to the last bit wherever it stands and whoever stands beside it. Whether it does
+depends on shapes and machine: `TorchFamily` tries it. An example whose gradient
+overflows, or is longer than LARGEST_NORM, counts as zero.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +118,23 @@ def gradient_sums(
             if one.layer.bias is not None:
                 found[f"{one.name}.bias"] = bias
     return found, norms
+
+
+def contributions(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss, rows: Iterable[int]
+) -> Iterator[dict[str, torch.Tensor]]:
+    """What each of these examples adds to the sum of its block, scaled to norm 1, by parameter: the
+    same bits at any row and beside any others, which is what a guarantee rests on."""
+    seen, terms, norms = _backward(module, x, y, loss)
+    for row in rows:
+        factors, length = torch.zeros_like(norms, dtype=x.dtype), float(norms[row])
+        factors[row] = 1 / length if 0 < length <= LARGEST_NORM else 0.0
+        with torch.no_grad():
+            yield {
+                f"{one.name}.{kind}": value
+                for one, (_, weighted, _) in zip(seen, terms, strict=True)
+                for kind, value in zip(("weight", "bias"), weighted(factors, None), strict=True)
+            }
 
 
 def _filled(rows: torch.Tensor) -> torch.Tensor:

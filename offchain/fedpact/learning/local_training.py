@@ -12,6 +12,7 @@ from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model, bounded, clipped
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
+from fedpact.learning.devices import prepare
 from fedpact.learning.families import (
     app_family_of,
     constructed_family_of,
@@ -60,6 +61,7 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
     spec, noise = training.spec, training.noise
     if spec.privacy.sum is not None:
         raise InvalidInput("under a secure sum no member trains alone: its part is summed (ADR 48)")
+    prepare(training.device)
     made = {LocalConstruction: _constructed, LocalApp: _by_app}.get(type(spec.local))
     if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
         raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
@@ -167,7 +169,7 @@ def _steps(
     adaptive, norm = QuantileClipping.of(spec.privacy), spec.privacy.clipping_norm
     for step in range(local.steps):
         batch = _sample(everything, samples, local.sampling_rate, source)
-        gradient, share = noised_step(spec, weights, batch, norm, divisor, source)
+        gradient, share = noised_step(spec, weights, batch, norm, divisor, source, training.device)
         if adaptive is not None and norm is not None and share is not None:
             norm = adaptive.next_norm(norm, share)
         for name in sorted(gradient):
@@ -210,10 +212,11 @@ def noised_step(
     norm: float | None,
     expected_units: float,
     source: NoiseSource,
+    device: str = "cpu",
 ) -> tuple[Weights, float | None]:
     """Everything that a step releases: the noised sum of the gradients clipped to `norm` and, where
     the norm follows a quantile, the noised share of the units whose gradient is within it."""
-    model_family, adaptive = gradient_family_of(spec), QuantileClipping.of(spec.privacy)
+    model_family, adaptive = gradient_family_of(spec).on(device), QuantileClipping.of(spec.privacy)
 
     def sums(x: Inputs, y: Targets, bound: float | None) -> Weights:
         return model_family.gradient_sum(spec, weights, x, y, bound)

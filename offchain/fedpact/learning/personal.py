@@ -17,6 +17,7 @@ from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.learning.strategies.base import combine
 from fedpact.learning.training_inputs import LocalTraining, without_privacy
+from fedpact.types.device import PROCESSOR
 from fedpact.types.specification import Specification
 
 PASSES = 10
@@ -42,6 +43,7 @@ def personal_model(
     global_model: Model,
     dataset: Dataset,
     on_pass: Callable[[int], None] | None = None,
+    device: str = PROCESSOR,
 ) -> Model:
     """PASSES local trainings that begin at the global model and are drawn towards it; the mean of
     the last AVERAGED.
@@ -52,6 +54,7 @@ def personal_model(
     Args:
         dataset: represented as the family takes it (`families.represented`).
         on_pass: called with the number of finished passes.
+        device: torch's name of the one to train on.
 
     Raises SpecificationError for a strategy without personal models, and DataError for records that
     the family cannot be trained on and for a model that is no longer finite.
@@ -63,7 +66,7 @@ def personal_model(
     for number in range(1, PASSES + 1):
         task = plan.personal(fixed, memory)
         assert task is not None
-        model = _trained(openly, number, task, dataset)
+        model = _trained(openly, number, task, dataset, device)
         memory = plan.keep(memory, model)
         if number > PASSES - AVERAGED:
             last.append((1 / AVERAGED, model))
@@ -72,7 +75,9 @@ def personal_model(
     return combine(*last)
 
 
-def _trained(spec: Specification, number: int, task: LocalTask, dataset: Dataset) -> Model:
+def _trained(
+    spec: Specification, number: int, task: LocalTask, dataset: Dataset, device: str
+) -> Model:
     # Number and seat only order the batches.
     model = train_local(
         LocalTraining(
@@ -82,6 +87,7 @@ def _trained(spec: Specification, number: int, task: LocalTask, dataset: Dataset
             noise=None,
             round_and_seat=(number, 0),
             correction=task.correction,
+            device=device,
         )
     )
     if not all(np.isfinite(values).all() for values in model.values()):

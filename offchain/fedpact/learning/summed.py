@@ -17,6 +17,7 @@ from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import Model, bounded, clipped
 from fedpact.learning.bounds import update_norm
+from fedpact.learning.devices import prepare
 from fedpact.learning.families import SummedFamily, family_of, gradient_family_of
 from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.learning.tails import chi_upper
@@ -126,7 +127,9 @@ def member_integers(training: LocalTraining) -> Integers:
 
 def _gradient_integers(training: LocalTraining, source: NoiseSource, round_number: int) -> Integers:
     spec = training.spec
-    family, summed = gradient_family_of(spec), _Summed.of(spec, round_number)
+    prepare(training.device)
+    family = gradient_family_of(spec).on(training.device)
+    summed = _Summed.of(spec, round_number)
     start = bounded(training.start, family.template(spec).largest)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
     gathers = family.gathers(round_number)

@@ -29,7 +29,7 @@ class LocalTraining:
     correction: Correction | None = None
     """What a strategy adds to each step's gradient, after clipping and noise."""
     device: str = "cpu"
-    """torch's name of the device for epochs; steps always run on the CPU."""
+    """Torch's name of the device on which networks of torch train; all else is on the processor."""
 
 
 def without_privacy(spec: Specification) -> Specification:

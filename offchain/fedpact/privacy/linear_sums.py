@@ -25,16 +25,16 @@ BLOCK = 32
 """Examples of one product in 32 bits."""
 UNIT_ROUNDOFF = 2.0**-24
 """Of 32-bit arithmetic."""
-_PRODUCT = BLOCK * UNIT_ROUNDOFF / (1 - BLOCK * UNIT_ROUNDOFF)
+PRODUCT_ROUNDING = BLOCK * UNIT_ROUNDOFF / (1 - BLOCK * UNIT_ROUNDOFF)
 """Relative to the sum of |terms|, the error of a sum of BLOCK products in any order (Higham 2002,
 section 3.1)."""
 AFFECTED_BLOCKS = 2
 """Whose rounding a record touches. Records stand in a random order: one that is left out is
 replaced by the last of them, so its own block changes, and the last one."""
-ROUNDING_MARGIN = AFFECTED_BLOCKS * 2 * BLOCK * _PRODUCT + 1e-6
+ROUNDING_MARGIN = AFFECTED_BLOCKS * 2 * BLOCK * PRODUCT_ROUNDING + 1e-6
 """Two neighbouring sums differ by the record's contribution and by the rounding of the affected
-blocks of each: at most _PRODUCT * BLOCK * bound for a block whose every term has norm at most
-`bound`. The rest is for casts and for the sums in 64 bits."""
+blocks of each: at most PRODUCT_ROUNDING * BLOCK * bound for a block whose every term has norm at
+most `bound`. The rest is for casts and for the sums in 64 bits."""
 
 LARGEST_NORM = 1e20
 """An example with a longer gradient, or longer factors of one, contributes nothing: scaled to a

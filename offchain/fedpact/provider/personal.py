@@ -21,6 +21,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import kept_apart
 from fedpact.learning.personal import PASSES, personal_model, personalising
 from fedpact.provider.request.reading import agreed_specification, sealed_to, template_of
+from fedpact.types.device import PROCESSOR
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
@@ -86,6 +87,7 @@ def train_personal(
     request: int,
     read: "Callable[[], DeclaredData]",
     on_pass: Callable[[int, int], None] | None = None,
+    device: str = PROCESSOR,
 ) -> PersonalModel:
     """Train the account's personal model of a request, from its last final round.
 
@@ -95,6 +97,7 @@ def train_personal(
     Args:
         read: reads the records; called once the request is known to make personal models.
         on_pass: called with (finished passes, passes).
+        device: torch's name of the one to train on.
 
     Raises:
         UnknownRequest: there is no such request.
@@ -120,7 +123,7 @@ def train_personal(
         if on_pass is not None:
             on_pass(next(done), 2 * PASSES)
 
-    trial, own = (personal_model(spec, shared, part, told) for part in (training, whole))
+    trial, own = (personal_model(spec, shared, part, told, device) for part in (training, whole))
     errors = [family_of(spec).error(spec, one, judging.x, judging.y) for one in (trial, shared)]
     fingerprint = client.deployment.fingerprint.hex()
     counts = (len(whole), len(judging))

@@ -16,7 +16,9 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.content.opening import open_store
 from fedpact.data.declared import DeclaredData
-from fedpact.errors import FedpactError
+from fedpact.errors import FedpactError, PrivacyError
+from fedpact.learning.devices import resolved
+from fedpact.learning.families.device_probe import check_device
 from fedpact.provider.dry_run import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.policy import Policy
 from fedpact.provider.resources import free_bytes
@@ -24,6 +26,7 @@ from fedpact.provider.serve import Offer, connect, parts
 from fedpact.provider.startup_checks import Finding, Level, found, problem, warning
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment
+from fedpact.types.device import PROCESSOR
 from fedpact.types.urls import without_credentials
 
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Preflight:
         for uri in settings.store:
             self._add("content store", partial(self._store, uri))
         self._add("disk", self._disk)
+        self._add("device", self._device)
         if keys and policy and data and deployment:
             self._add("daemon", partial(self._daemon, keys))
         else:
@@ -94,6 +98,19 @@ class Preflight:
             yield (warning if one_of_several else problem)(name, str(error))
         else:
             yield Finding(name, Level.OK, f"{without_credentials(uri)} holds {held} MiB")
+
+    def _device(self) -> Iterable[Finding]:
+        device = resolved(self._settings.device)
+        if device == PROCESSOR:
+            yield Finding("device", Level.OK, "training is on the processor")
+            return
+        try:
+            check_device(device)
+        except PrivacyError as refusal:
+            yield problem("device", str(refusal))
+        else:
+            said = f"on {device} an example contributes the same bits in any company"
+            yield Finding("device", Level.OK, f"{said}; tried again for each sound request")
 
     def _disk(self) -> Iterable[Finding]:
         folders = [self._settings.state]

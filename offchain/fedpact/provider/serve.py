@@ -12,6 +12,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
+from fedpact.learning.devices import resolved
 from fedpact.provider.content_store import kept_store
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import ListedData, OwnData, listed
@@ -162,7 +163,7 @@ def parts(
             settings.keep_days * SECONDS_PER_DAY,
             state if settings.store_prune else None,
         ),
-        WorkerPool(work or LocalWork(), policy),
+        WorkerPool(work or LocalWork(resolved(settings.device)), policy),
     )
 
 

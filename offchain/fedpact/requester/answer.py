@@ -14,6 +14,7 @@ from fedpact.errors import DataError, InvalidInput
 from fedpact.requester.model import Model
 from fedpact.requester.model_file import card_paths, facts_path
 from fedpact.requester.queries import Queries, read_queries
+from fedpact.types.device import PROCESSOR
 
 FORMATS = (".csv", ".json", ".parquet")
 """Of files of answers."""
@@ -86,12 +87,14 @@ def answer(model: Model, queries: Queries, ids: str | None = None) -> Answers:
     return Answers(queries.rows, spec.labels, found, decided, model.error, queries.ids(ids))
 
 
-def answer_file(model: Path, queries: Path, ids: str | None = None) -> Answers:
+def answer_file(
+    model: Path, queries: Path, ids: str | None = None, device: str = PROCESSOR
+) -> Answers:
     """Answer a file of queries with a fetched model.
 
-    `ids`: see `Queries.ids`. Raises NotReady, ModelError, DataError.
+    `ids`: see `Queries.ids`; `device`: see `Model`. Raises NotReady, ModelError, DataError.
     """
-    found = Model(model)
+    found = Model(model, device)
     return answer(found, read_queries(queries, found.specification), ids)
 
 

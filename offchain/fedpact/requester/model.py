@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import InvalidInput, ModelError
+from fedpact.learning.devices import resolved
 from fedpact.requester import model_file
 from fedpact.requester.queries import Queries, queries_of
+from fedpact.types.device import PROCESSOR
 from fedpact.types.names import label_key
 from fedpact.types.paths import path_of
 from fedpact.types.scores import MAX_SCORE
@@ -30,13 +32,16 @@ class Model:
     the data: units, ranges and missing values are treated as the request's schema says.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        """`path`: the `.safetensors` file; its description, `.json`, lies beside it.
+    def __init__(self, path: Path | str, device: str = PROCESSOR) -> None:
+        """`path`: the `.safetensors` file; its description, `.json`, lies beside it. `device`: on
+        which networks of torch predict, as the setting of that name; another one than the
+        processor may give other last digits.
 
         Raises NotReady if it does not exist, ModelError if it is not such a model, InvalidInput for
-        anything but a path.
+        anything but a path, SettingsError for a device that is not here.
         """
-        self.path = path
+        self.path, self.device = path, device
+        self._device = resolved(device)
         file = path_of("path", path)
         self._spec, self._weights = model_file.read(file)
         self._error = model_file.measured_error(file)
@@ -123,15 +128,18 @@ class Model:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments of the constructor."""
-        return {"path": self.path}
+        return {"path": self.path, "device": self.device}
 
     def set_params(self, **params: Any) -> "Model":
-        """Load another model. InvalidInput for anything but `path`."""
-        if set(params) - {"path"}:
-            raise InvalidInput(f"a model has the parameter path, not {', '.join(sorted(params))}")
+        """Load another model, or use another device. InvalidInput for other parameters."""
+        known = self.get_params()
+        if set(params) - set(known):
+            raise InvalidInput(
+                f"a model has the parameters path and device, not {', '.join(sorted(params))}"
+            )
         if params:
             self.__dict__.clear()
-            Model.__init__(self, params["path"])
+            Model.__init__(self, **(known | params))
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -214,7 +222,8 @@ class Model:
         output's unit, (n,), of examples in the form of the training data."""
         from fedpact.learning.families import family_of
 
-        predicted = family_of(self._spec).predict(self._spec, self._weights, x)
+        family = family_of(self._spec).on(self._device)
+        predicted = family.predict(self._spec, self._weights, x)
         if self._spec.output is not None:
             return np.asarray(predicted[:, 0] * self._spec.output.scale)
         return predicted if self._decisions is None else self._decisions.calibrated(predicted)

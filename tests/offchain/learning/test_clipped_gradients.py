@@ -1,14 +1,17 @@
 """Clipped sums in one backward pass: against one example at a time, and what is refused."""
 
-from collections.abc import Iterable, Iterator
-
 import pytest
 import torch
 from torch import nn
 
 from fedpact.errors import ModelError
 from fedpact.learning import clipped_gradients
-from fedpact.learning.clipped_gradients import _backward, clipped_gradient_sum, supports
+from fedpact.learning.clipped_gradients import (
+    _backward,
+    clipped_gradient_sum,
+    contributions,
+    supports,
+)
 from fedpact.learning.families.cnn import FORMS, ConvolutionalNetwork
 from fedpact.privacy.linear_sums import BLOCK
 
@@ -74,27 +77,13 @@ def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
     y = torch.randint(0, 10, (BLOCK,), generator=generator)
     others = torch.randn(BLOCK, *shape, generator=generator)
 
-    def alone(
-        block: torch.Tensor, targets: torch.Tensor, indices: Iterable[int]
-    ) -> Iterator[dict[str, torch.Tensor]]:
-        """What each of these examples contributes."""
-        seen, terms, norms = _backward(module, block, targets, summed)
-        for index in indices:
-            factors = torch.zeros(BLOCK)
-            factors[index] = float(1 / norms[index])
-            with torch.no_grad():
-                yield {
-                    f"{one.name}.{kind}": value
-                    for one, (_, weighted, _) in zip(seen, terms, strict=True)
-                    for kind, value in zip(("weight", "bias"), weighted(factors, None), strict=True)
-                }
-
-    [expected] = alone(x, y, [7])
+    [expected] = contributions(module, x, y, summed, [7])
     for first in range(4):  # each index has the example in one of four blocks
         indices = range(first, BLOCK, 4)
         block, targets = others.clone(), y.flip(0).clone()
         block[first::4], targets[first::4] = x[7], y[7]
-        for index, found in zip(indices, alone(block, targets, indices), strict=True):
+        each = contributions(module, block, targets, summed, indices)
+        for index, found in zip(indices, each, strict=True):
             assert all(torch.equal(found[name], one) for name, one in expected.items()), index
 
 

@@ -1,19 +1,25 @@
 """Families of installed packages: found, named by their digest, tried, and refused if they are not
 what a specification names."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fedpact.data.dataset import Dataset
+from fedpact.data.documents import documents
 from fedpact.errors import InvalidInput, PolicyRefusal, SettingsError, UnknownFamily
 from fedpact.learning import packages
-from fedpact.learning.families import FAMILIES, family_of, privacy_statement
+from fedpact.learning.families import family_of, privacy_statement
 from fedpact.learning.families.new_package import write_package
 from fedpact.privacy_audit.battery import check_family
 from fedpact.provider.duties.deciding import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft
+from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.declining import Reason
 from fedpact.types.specification import Specification
 
@@ -65,7 +71,7 @@ def test_a_new_package_passes_its_checks_and_is_named_by_its_files(
     assert privacy_statement(spec).endswith("if the package fedpact-my-net 0.1.0 trains as it says")
     found = check_family(spec)
     assert [one for one in found if not one.passed] == []
-    assert len(found) == 9
+    assert len(found) == 10
     code.write_text(code.read_text().replace("torch.tanh", "torch.relu"))
     forget()
     with pytest.raises(UnknownFamily, match=r"my-net 0\.1\.0 \(sha-256 .*is asked for") as refused:
@@ -135,21 +141,67 @@ def test_layers_that_mix_examples_or_draw_are_refused(
         drafted(folder)
 
 
-def test_the_example_over_sensor_windows_passes_its_checks(tmp_path: Path) -> None:
-    """In a folder without metadata of its own: as fedpact's own."""
-    import sys
+SMALL: dict[str, list[dict[str, object]]] = {
+    "sensor-cnn": [
+        {"family": {"name": "sensor-cnn", "parameters": {"channels": [4, 4], "groups": groups}}}
+        for groups in (0, 2)
+    ],
+    "resnet": [
+        {
+            "features": {"shape": [3, 8, 8]},
+            "family": {"name": "resnet", "parameters": {"channels": [4, 8], "groups": 4}},
+        }
+    ],
+    "text-transformer": [
+        {
+            "family": {
+                "name": "text-transformer",
+                "parameters": {"words": 8, "bits": 6, "width": 4, "heads": 2},
+            }
+        }
+    ],
+}
+"""Of each example, drafts that are checked quickly."""
 
-    folder = EXAMPLES / "sensor-cnn"
-    sys.path.insert(0, str(folder))
-    FAMILIES["sensor-cnn"] = "fedpact_sensor_cnn:SensorCNN"
-    try:
-        for groups in (0, 2):
-            family = {"name": "sensor-cnn", "parameters": {"channels": [4, 4], "groups": groups}}
-            found = check_family(drafted(folder, family=family))
-            assert [one for one in found if not one.passed] == []
-    finally:
-        del FAMILIES["sensor-cnn"]
-        sys.path.remove(str(folder))
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_example_passes_its_checks(name: str, install: Install, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    install(folder)
+    spec = drafted(folder)
+    assert spec.family.package is not None
+    assert spec.family.package.name == f"fedpact-{name}"
+    for fields in SMALL[name]:
+        found = check_family(drafted(folder, **fields))
+        assert [one for one in found if not one.passed] == []
+        assert "device" in {one.check for one in found}
+
+
+def test_an_example_over_texts_is_trained_and_judged_in_a_request(
+    install: Install, tmp_path: Path
+) -> None:
+    """From documents to a global model: members make numbers of texts by themselves."""
+    folder = tmp_path / "text-transformer"
+    shutil.copytree(EXAMPLES / "text-transformer", folder)
+    install(folder)
+    spec = drafted(
+        folder, **SMALL["text-transformer"][0], labels=["sea", "sky"], rounds=2, max_error=10_000
+    )
+    texts = ["tide and wave", "cloud and wind"] * 6
+    y = np.array([0, 1] * 6)
+    part = Dataset(documents(texts), y, ())
+    result = simulate(
+        spec,
+        [Seat(number, part, Provider()) for number in range(3)],
+        [part] * 2,
+        lambda provider, number: noise(1, provider, number),
+    )
+    assert len(result.rounds) == 2
+    model = result.model
+    predicted = family_of(spec).predict(spec, model, part.x)
+    numbers = family_of(spec).represented(spec, part.x)
+    assert np.array_equal(predicted, family_of(spec).predict(spec, model, numbers))
 
 
 @pytest.mark.parametrize("name", ["My-Net", "1d", "", "mlp"])

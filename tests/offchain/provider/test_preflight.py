@@ -3,8 +3,12 @@
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+import torch
+
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
+from fedpact.provider import preflight
 from fedpact.provider.preflight import Preflight
 from fedpact.provider.serve import Offer
 from fedpact.provider.startup_checks import Level
@@ -26,10 +30,43 @@ def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: De
 
     with node_in_front(anvil.url, lag) as url:
         settings = Settings(endpoint=(anvil.url, f"{url}/v3/project-key"))
-        preflight = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
-        preflight._nodes(None)
+        looking = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
+        looking._nodes(None)
     # Other tests move this chain's clock, of which the check warns as well.
-    [behind] = [one for one in preflight.findings if one.said.endswith(" blocks behind")]
+    [behind] = [one for one in looking.findings if one.said.endswith(" blocks behind")]
     assert behind.level is Level.WARNING
     assert behind.said.startswith(f"{url} is ")
-    assert not any("project-key" in one.said for one in preflight.findings)
+    assert not any("project-key" in one.said for one in looking.findings)
+
+
+def of_device(settings: Settings) -> tuple[Level, str]:
+    looking = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
+    looking._add("device", looking._device)
+    [found] = looking.findings
+    return found.level, found.said
+
+
+def test_a_device_is_looked_at_before_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of_device(Settings()) == (Level.OK, "training is on the processor")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    level, said = of_device(Settings(device="cuda"))
+    assert level is Level.PROBLEM
+    assert "finds no CUDA device here: set device to cpu or auto" in said
+
+
+@pytest.mark.parametrize(
+    ("stands_in", "level", "said"),
+    [
+        ("cpu:0", Level.OK, "on cpu:0 an example contributes the same bits in any company"),
+        ("meta", Level.PROBLEM, "device meta: privacy mode sound is not served there with any"),
+    ],
+)
+def test_what_privacy_rests_on_is_tried_on_the_device(
+    monkeypatch: pytest.MonkeyPatch, stands_in: str, level: Level, said: str
+) -> None:
+    """No GPU need be here: the processor under another name, and a device that computes nothing,
+    stand in for one."""
+    monkeypatch.setattr(preflight, "resolved", lambda _: stands_in)
+    found = of_device(Settings(device="cuda"))
+    assert found[0] is level
+    assert found[1].startswith(said)

@@ -94,7 +94,7 @@ def test_it_stands_in_for_a_fitted_classifier(model: Model, frame: pd.DataFrame)
     again = clone(model)
     assert again.predict(frame).tolist() == said.tolist()
     assert pickle.loads(pickle.dumps(model)).predict(frame).tolist() == said.tolist()
-    assert again.get_params() == {"path": model.path}
+    assert again.get_params() == {"path": model.path, "device": "cpu"}
     assert again.set_params(path=str(model.path)).predict(frame).tolist() == said.tolist()
     with pytest.raises(InvalidInput, match="not depth"):
         model.set_params(depth=3)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import fsum, inf, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,17 @@ class ModelFamily(ABC, Generic[P]):
             return self.schema.model_validate(spec.family.parameters)
         except ValidationError as error:
             raise SpecificationError(f"family {self.name}: {every_error(error)}") from error
+
+    def on(self, device: str) -> Self:
+        """The family with gradients and predictions computed on that device of torch's; by default
+        all of it stays on the processor. Votes and aggregates use the family as it is: others
+        recompute them, and two kinds of processor round differently."""
+        return self
+
+    def check_sound(self, spec: Specification, device: str) -> None:
+        """Try on a device what privacy mode `sound` rests on, if the specification asks for it.
+        Raises PrivacyError with what failed, or why it could not be tried; by default there is
+        nothing to try, since all of it stays on the processor."""
 
     def check(self, spec: Specification) -> None:
         """Raise SpecificationError if this family does not support the specification."""

@@ -5,15 +5,16 @@ scores then differ by what a few examples at a boundary weigh, which the vote ba
 Aggregation, and training on one kind of machine and thread count, are exact all the same.
 """
 
+import copy
 import math
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fedpact.data.dataset import Targets
+from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
 from fedpact.learning.clipped_gradients import (
@@ -22,8 +23,10 @@ from fedpact.learning.clipped_gradients import (
     gradient_norms,
     supports,
 )
+from fedpact.learning.devices import Unfit, check_module, check_products, tried
 from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
-from fedpact.privacy.linear_sums import LARGEST_NORM
+from fedpact.learning.families.drawn import drawn_examples
+from fedpact.privacy.linear_sums import BLOCK, LARGEST_NORM
 from fedpact.types.document import Document
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 from fedpact.types.specification import Specification
@@ -33,11 +36,60 @@ UNSOUND = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.RR
 PREDICTED_AT_ONCE = 512
 """Examples per forward pass."""
 
+REMEMBERED = 64
+"""Networks of which it is known whether company matters."""
+
+_company: dict[tuple[object, ...], bool] = {}
+"""Whether it does."""
 P = TypeVar("P", bound=Document)
 
 
 class TorchFamily(GradientFamily[P]):
-    """A network that `module` builds; the template is its state."""
+    """A network that `module` builds; the template is its state.
+
+    A family of texts says in `represented` which numbers the network takes.
+    """
+
+    device = "cpu"
+    """Torch's name of where it computes; see `on`."""
+
+    def on(self, device: str) -> Self:
+        if device == self.device:
+            return self
+        found = copy.copy(self)
+        found.device = device
+        return found
+
+    def check_sound(self, spec: Specification, device: str) -> None:
+        if spec.privacy.mode is PrivacyMode.SOUND:
+            with tried(device, f"family {self.name}"):
+                self.on(device)._try(spec)
+
+    def _company_matters(self, spec: Specification) -> bool:
+        """Whether examples that are clipped in one pass are seen to change what others contribute,
+        for this network on this device, with as many threads; then they are clipped one at a
+        time."""
+        network = self.name, str(spec.family.parameters), spec.features.shape, spec.outputs
+        key = (*network, spec.task, self.device, torch.get_num_threads())
+        if key not in _company:
+            if len(_company) >= REMEMBERED:
+                _company.clear()
+            try:
+                self._try(spec)
+            except Unfit:
+                _company[key] = True
+            else:
+                _company[key] = False
+        return _company[key]
+
+    def _try(self, spec: Specification) -> None:
+        """Raise Unfit unless, with random examples, products are as precise as 32 bits are, and an
+        example contributes the same bits in any company."""
+        check_products(self.device)
+        x, y = drawn_examples(self, spec, 2 * BLOCK, seed=2)
+        module = self.loaded(spec, self.initial(spec, seed=1), self.device)
+        examples = torch.from_numpy(x), torch.from_numpy(y)
+        check_module(module, *examples, summed_loss(spec), self.device)
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -88,15 +140,15 @@ class TorchFamily(GradientFamily[P]):
         inputs = math.prod((weight or shapes[name])[1:])
         return 1 / math.sqrt(inputs)
 
-    def predict(
-        self, spec: Specification, model: Model, x: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         """See the base class; what overflows float32 counts as probability 0."""
-        module = self.loaded(spec, model).eval()
+        module = self.loaded(spec, model, self.device).eval()
+        x = self.represented(spec, x)
         parts = [np.empty((0, spec.outputs))]
         with torch.no_grad():
             for index in range(0, len(x), PREDICTED_AT_ONCE):
-                found = module(torch.tensor(x[index : index + PREDICTED_AT_ONCE])).double()
+                part = torch.tensor(x[index : index + PREDICTED_AT_ONCE], device=self.device)
+                found = module(part).cpu().double()
                 if spec.task == "classification":
                     found = torch.nan_to_num(torch.softmax(found, dim=1), nan=0.0)
                 parts.append(found.numpy())
@@ -106,22 +158,25 @@ class TorchFamily(GradientFamily[P]):
         self,
         spec: Specification,
         weights: Weights,
-        x: NDArray[np.float32],
+        x: Inputs,
         y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
         """See the base class. Networks of dense layers and plain convolutions alone are
-        clipped in one pass (`dp_training`), others one example at a time.
+        clipped in one pass (`clipped_gradients`), unless it was seen that examples change what
+        others contribute then; others one example at a time.
 
         That pass is in 32 bits, and has a margin for what they round; all else in 64. Clipped, an
         example whose gradient overflows counts as zero.
         """
-        module = self.loaded(spec, weights)
-        inputs, targets = torch.tensor(x), torch.tensor(y)
+        module = self.loaded(spec, weights, self.device)
+        inputs, targets = self._tensors(spec, x, y)
         if clipping_norm is None:
             return self._summed(spec, module, inputs, targets)
-        if supports(module):
-            return clipped_gradient_sum(module.float(), inputs, targets, _loss(spec), clipping_norm)
+        if supports(module) and not self._company_matters(spec):
+            return clipped_gradient_sum(
+                module.float(), inputs, targets, summed_loss(spec), clipping_norm
+            )
         total = {name: np.zeros(values.shape) for name, values in weights.items()}
         for index in range(len(y)):
             one = slice(index, index + 1)
@@ -136,12 +191,19 @@ class TorchFamily(GradientFamily[P]):
         return total
 
     def gradient_norms(
-        self, spec: Specification, weights: Weights, x: NDArray[np.float32], y: Targets
+        self, spec: Specification, weights: Weights, x: Inputs, y: Targets
     ) -> NDArray[np.float64]:
-        module = self.loaded(spec, weights)
-        if not supports(module):
+        module = self.loaded(spec, weights, self.device)
+        if not supports(module) or self._company_matters(spec):
             return super().gradient_norms(spec, weights, x, y)
-        return gradient_norms(module, torch.tensor(x), torch.tensor(y), _loss(spec))
+        return gradient_norms(module, *self._tensors(spec, x, y), summed_loss(spec))
+
+    def _tensors(
+        self, spec: Specification, x: Inputs, y: Targets
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Examples as the module takes them, and their targets, on the device."""
+        inputs = torch.tensor(self.represented(spec, x), device=self.device)
+        return inputs, torch.tensor(y, device=self.device)
 
     def _summed(
         self, spec: Specification, module: nn.Module, x: torch.Tensor, y: torch.Tensor
@@ -150,10 +212,11 @@ class TorchFamily(GradientFamily[P]):
             part = slice(index, index + PREDICTED_AT_ONCE)
             torch.autograd.backward(loss(spec, module(x[part].double()), y[part], "sum"))
         return {
-            name: np.zeros(tuple(one.shape)) if one.grad is None else one.grad.numpy()
+            name: np.zeros(tuple(one.shape)) if one.grad is None else one.grad.cpu().numpy()
             for name, one in module.named_parameters()
         }
 
 
-def _loss(spec: Specification) -> Loss:
+def summed_loss(spec: Specification) -> Loss:
+    """The sum of the examples' losses."""
     return lambda outputs, y: loss(spec, outputs, y, "sum")

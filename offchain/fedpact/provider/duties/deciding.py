@@ -1,7 +1,9 @@
 """Whether a request is joined, with which data, and what is said in public (stage 3)."""
 
+import time
 from dataclasses import dataclass
 
+from fedpact.content.store import ContentStore
 from fedpact.data.description import attributes
 from fedpact.errors import (
     BudgetExceeded,
@@ -12,6 +14,7 @@ from fedpact.errors import (
     ModelError,
     PolicyRefusal,
     PrivacyError,
+    TrainingFailed,
     UnknownFamily,
 )
 from fedpact.learning.checks import check_dataset
@@ -25,6 +28,7 @@ from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
 from fedpact.provider.state.checkpoint import Participation
 from fedpact.types.declining import Reason
+from fedpact.types.device import PROCESSOR
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import ETHER
@@ -32,6 +36,8 @@ from fedpact.types.specification import JudgedOn, Specification
 
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
 """For which a request is declined for good."""
+DEVICE_SECONDS = 300.0
+"""In which a device must have been tried."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,26 @@ def ready_to_join(
     match = match_to_join(ctx, spec, payment, requester, name, token)
     family = family_of(spec)
     obtained = ctx.fetching.is_done(request, "obtain", lambda store: family.obtain(spec, store))
-    return match if obtained else None
+    tried = obtained and _device_is_fit(ctx, spec, request)
+    return match if tried else None
+
+
+def _device_is_fit(ctx: Context, spec: Specification, request: int) -> bool:
+    """Whether the device that trains has been tried and found fit for the request's privacy, beside
+    the cycle. Raises PolicyRefusal where it is not."""
+    trainer = ctx.trainer
+    if trainer.work.device == PROCESSOR or spec.privacy.mode is not PrivacyMode.SOUND:
+        return True
+
+    def tries(_: ContentStore) -> None:
+        ends = time.monotonic() + DEVICE_SECONDS
+        try:
+            with trainer.training(request_name(ctx.deployment.fingerprint, request), ends) as one:
+                one.try_device(spec)
+        except TrainingFailed as failure:
+            raise PolicyRefusal(str(failure), Reason.PRIVACY) from failure
+
+    return ctx.fetching.is_done(request, "device", tries)
 
 
 def decline(ctx: Context, request: int, refusal: Exception) -> DutyResult:

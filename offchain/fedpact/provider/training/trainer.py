@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import FedpactError, TrainingFailed
+from fedpact.errors import FedpactError, PrivacyError, TrainingFailed
 from fedpact.learning.held_out import trained_on
 from fedpact.learning.units import samples_of
 from fedpact.provider.records import Source
@@ -32,7 +32,11 @@ class Loaded:
 
 
 class Training(Protocol):
-    """One round's training. All three raise TrainingFailed, and nothing of a record is in it."""
+    """One round's training. All raise TrainingFailed, and nothing of a record is in it."""
+
+    def try_device(self, spec: Specification) -> None:
+        """Raise TrainingFailed, with the reason, where a request's privacy would not hold on the
+        device that trains."""
 
     def load(self, source: Source, spec: Specification, *, former: bool) -> Loaded:
         """Read a request's records, as `train` will take them."""
@@ -68,6 +72,12 @@ class Bench(Training):
         self._loaded: tuple[Source, bytes] | None = None
         self._dataset: Dataset | None = None
         self._is_represented = False
+
+    def try_device(self, spec: Specification) -> None:
+        try:
+            self._work.try_device(spec)
+        except PrivacyError as refusal:  # It follows from no record.
+            raise TrainingFailed(str(refusal)) from None
 
     def load(self, source: Source, spec: Specification, *, former: bool) -> Loaded:
         from fedpact.data.snapshot import read_snapshot

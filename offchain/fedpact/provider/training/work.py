@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import LocalTask
+from fedpact.types.device import PROCESSOR
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
@@ -34,6 +35,18 @@ class TrainingTask:
 class LocalWork:
     """Trains and votes as the protocol requires."""
 
+    device = PROCESSOR
+
+    def __init__(self, device: str = PROCESSOR) -> None:
+        """`device`: torch's name of the one for training; votes are computed on the processor."""
+        self.device = device
+
+    def try_device(self, spec: Specification) -> None:
+        """Raise PrivacyError where a request's privacy would not hold on the device."""
+        from fedpact.learning.families import family_of
+
+        family_of(spec).check_sound(spec, self.device)
+
     def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
         """The encoded local model; of a secure sum the own integers, 8 bytes each.
 
@@ -54,6 +67,7 @@ class LocalWork:
             data_noise=SeededNoise(task.data_seed),
             round_and_seat=(task.round, task.own_seat),
             correction=task.local.correction,
+            device=self.device,
         )
         if task.spec.privacy.sum is not None:
             return member_integers(training).astype("<i8").tobytes()

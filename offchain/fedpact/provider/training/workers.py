@@ -105,6 +105,9 @@ class _ProcessTraining(Training):
         self._pool, self._request, self._ends = pool, request, ends
         self._worker: Worker | None = None
 
+    def try_device(self, spec: Specification) -> None:
+        self._ask(Ask("try_device", (spec,), {}))
+
     def load(self, source: Source, spec: Specification, *, former: bool) -> Loaded:
         found = self._ask(Ask("load", (source, spec), {"former": former}))
         assert isinstance(found, Loaded)

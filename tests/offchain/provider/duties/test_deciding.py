@@ -24,6 +24,8 @@ from fedpact.provider.duties import deciding, opting_in
 from fedpact.provider.duties.deciding import public_reason, ready_to_join
 from fedpact.provider.fetching import MOST, Fetching
 from fedpact.provider.policy import Policy
+from fedpact.provider.training.work import LocalWork
+from fedpact.provider.training.workers import WorkerPool
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.schema import DataSchema
@@ -96,12 +98,49 @@ def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
 
     monkeypatch.setattr(deciding, "family_of", lambda _: SimpleNamespace(obtain=obtain))
     monkeypatch.setattr(deciding, "match_to_join", lambda *given: 7)
-    ctx: Any = SimpleNamespace(fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"))
+    ctx: Any = SimpleNamespace(
+        fetching=fetching,
+        deployment=SimpleNamespace(fingerprint=b"\1"),
+        trainer=SimpleNamespace(work=LocalWork()),
+    )
     spec: Any = "specification"
     assert ready_to_join(ctx, spec, 1, "0x01", 3) is None
     may_go_on.set()
     wait_until(lambda: ready_to_join(ctx, spec, 1, "0x01", 3) == 7, "it was not obtained")
     assert obtained == [(spec, Patient)]
+
+
+def test_a_sound_request_is_declined_where_the_device_does_not_keep_its_privacy(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The device `meta`, which computes nothing, stands in for a GPU: torch has no other here."""
+    monkeypatch.setattr(deciding, "match_to_join", lambda *given: 7)
+    pool = WorkerPool(LocalWork("meta"), Policy())
+    ctx: Any = SimpleNamespace(
+        fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"), trainer=pool
+    )
+    network = {"name": "cnn", "parameters": {"form": "mnist", "channels": [2], "hidden": [4]}}
+    asked = {"features": {"shape": [8, 8]}, "family": network}
+    refused: list[PolicyRefusal] = []
+
+    def is_refused() -> bool:
+        try:
+            assert ready_to_join(ctx, specification(**asked), 1, "0x01", 3) is None
+        except PolicyRefusal as refusal:
+            refused.append(refusal)
+        return bool(refused)
+
+    try:
+        wait_until(is_refused, "it was not refused")
+        said = "device meta: privacy mode sound is not served there with family cnn: it could not"
+        assert str(refused[0]).startswith(said)
+        assert public_reason(refused[0]) is Reason.PRIVACY
+        openly = specification(**asked, privacy={"mode": "none"})
+        wait_until(lambda: ready_to_join(ctx, openly, 1, "0x01", 4) == 7, "it was not joined")
+        softmax = specification()
+        wait_until(lambda: ready_to_join(ctx, softmax, 1, "0x01", 5) == 7, "it was not joined")
+    finally:
+        pool.close()
 
 
 def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
