@@ -90,12 +90,17 @@ class ChainClient(Connection):
             topics=[None, indexed(request)],
         )
 
-    def request_events(self, request: int) -> Iterator[RequestEvent]:
-        """All events of a request in chain order. Raises UnknownRequest."""
+    def request_events(
+        self, request: int, until: type[RequestEvent] | None = None
+    ) -> Iterator[RequestEvent]:
+        """All events of a request in chain order; with `until`, those up to the first event of this
+        kind, however long the chain has become since. Raises UnknownRequest."""
         for event in self.request_scanner(request).scan():
             found = request_event(event)
             if found is not None:
                 yield found
+                if until is not None and isinstance(found, until):
+                    return
 
 
 def _resale_of(deployment: Deployment) -> str:

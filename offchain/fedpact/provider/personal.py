@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fedpact.chain.bindings.events import RoundFinalised, Started
+from fedpact.chain.bindings.events import RoundFinalised, RoundsEnded, Started
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
@@ -139,7 +139,7 @@ def _global_model(
 ) -> tuple[int, Model]:
     """The last final round, and the global model after it."""
     started, last, count = None, None, 0
-    for event in client.request_events(request):
+    for event in client.request_events(request, until=RoundsEnded):
         if isinstance(event, Started):
             started = event.start
         elif isinstance(event, RoundFinalised):

@@ -11,6 +11,7 @@ from fedpact.chain.bindings.events import (
     RoundFinalised,
     RoundOpened,
     RoundPosted,
+    RoundsEnded,
     RoundTallied,
     Started,
 )
@@ -165,7 +166,7 @@ def round_of(look: RequestLook, round_: int) -> RoundLook:
     seed = [one.seed for one in look.events(RoundOpened) if one.round == round_][-1]
     _, members = look.client.pool.cohort_of(look.request_id, seed, look.frame)
     submitted, board = 0, Board(0, 0, 0, 0, 0)
-    for event in look.all_events():
+    for event in look.up_to(RoundsEnded):
         if isinstance(event, Started) and round_ == 1:
             submitted = 0  # a void start began this round before
         elif isinstance(event, ModelsSubmitted) and event.round == round_:

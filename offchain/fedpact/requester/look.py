@@ -10,12 +10,15 @@ from fedpact.chain.bindings.events import (
     Credited,
     RequestCreated,
     RequestEvent,
+    RoundsEnded,
+    Settled,
     Started,
+    last_before,
     request_event,
 )
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
-from fedpact.chain.scanner import EventScanner
+from fedpact.chain.scanner import SETTLED, EventScanner
 from fedpact.consensus.earned import fold
 from fedpact.errors import ContentMissing
 from fedpact.requester.follow import RequestProgress
@@ -24,6 +27,7 @@ from fedpact.types.requests import (
     Phase,
     PoolFacts,
     RoundFacts,
+    Status,
     StoredRequest,
     Terms,
 )
@@ -52,13 +56,25 @@ class RequestLog:
     def _scanner(self) -> EventScanner:
         return self._client.request_scanner(self._request, self._created.at.block)
 
-    def up_to(self, frame: Frame) -> list[RequestEvent]:
-        """In order; what a reorganised chain has taken back is dropped. Raises as `terms`."""
-        for chunk in self._scanner.chunks(frame):
-            kept = [one for one in self._events if one.at.block < chunk.first]
-            found = [request_event(event) for event in chunk.events]
-            self._events = kept + [one for one in found if one is not None]
+    def up_to(self, frame: Frame, until: type[RequestEvent] | None = None) -> list[RequestEvent]:
+        """In order; what a reorganised chain has taken back is dropped. With `until`, at least
+        those up to the first event of this kind: what the chain has got since then is not read.
+        Raises as `terms`."""
+        settled = frame.block_number - SETTLED
+        if not self._holds(until, settled):
+            for chunk in self._scanner.chunks(frame):
+                kept = [one for one in self._events if one.at.block < chunk.first]
+                found = [request_event(event) for event in chunk.events]
+                self._events = kept + [one for one in found if one is not None]
+                if self._holds(until, settled):
+                    break
         return [one for one in self._events if one.at.block <= frame.block_number]
+
+    def _holds(self, kind: type[RequestEvent] | None, block: int) -> bool:
+        """Whether an event of this kind is known, in a block so old that it stays."""
+        if kind is None:
+            return False
+        return any(isinstance(one, kind) and one.at.block <= block for one in self._events)
 
 
 @dataclass(frozen=True)
@@ -107,10 +123,18 @@ class RequestLook:
 
     def events(self, kind: type[EventT]) -> list[EventT]:
         """The request's events of one kind up to this block, in order."""
-        return [one for one in self.all_events() if isinstance(one, kind)]
+        return [one for one in self.up_to(last_before(kind)) if isinstance(one, kind)]
+
+    def up_to(self, last: type[RoundsEnded] | type[Settled] | None) -> list[RequestEvent]:
+        """The request's events in order, at least those up to this one, if it has come."""
+        come = {
+            RoundsEnded: self.facts.phase is Phase.ENDED,
+            Settled: self.stored.status is Status.SETTLED,
+        }
+        return self.log.up_to(self.frame, last if last is not None and come[last] else None)
 
     def all_events(self) -> list[RequestEvent]:
-        return self.log.up_to(self.frame)
+        return self.up_to(None)
 
     def committee_key(self) -> bytes:
         """Of the last start; ContentMissing before any."""

@@ -40,7 +40,7 @@ def provenance_of(look: RequestLook, fetched: FetchedModel) -> Provenance:
             )
         )
     kinds = (RequestCreated, Started, Delivered, Settled)
-    steps = [one for one in look.all_events() if isinstance(one, kinds)]
+    steps = [one for one in look.up_to(Settled) if isinstance(one, kinds)]
     return Provenance(
         deployment.protocol,
         deployment.chain_id,

@@ -359,6 +359,21 @@ _SHAPES: dict[type[RequestEvent], Callable[[Mapping[str, Any]], Mapping[str, Any
     Equivocated: lambda facts: {**facts, "kind": MessageKind(facts["kind"])},
     ResultBought: _bought,
 }
+_UNTIL_SETTLED = (Cancelled, Delivered, Disputed, Collected, Settled)
+_AT_ANY_TIME = (
+    *(Paid, RetrievalRecorded, ResaleOffered, PointsTallied, ResultBought, KeySealed),
+    *(SealDisputed, ResultSold, ResaleClaimed, PurchaseRefunded),
+)
+
+
+def last_before(kind: type[RequestEvent]) -> type[RoundsEnded] | type[Settled] | None:
+    """After which no event of this kind comes, of what comes once in a request; None: there is no
+    such end."""
+    if kind in _AT_ANY_TIME:
+        return None
+    return Settled if kind in _UNTIL_SETTLED else RoundsEnded
+
+
 _KINDS: dict[str, type[RequestEvent]] = {
     kind.__name__: kind for kind in RequestEvent.__subclasses__()
 }

@@ -64,6 +64,26 @@ class Pool(Binding):
             found += [member_of(int(word)) for word in words]
         return tuple(found)
 
+    def joined_by(self, account: str, requests: Sequence[int]) -> list[int]:
+        """Those of these requests that an account has joined, whether or not it has left again."""
+        counts = self._connection.read([self.function("count", one) for one in requests], None)
+        parts = [
+            (request, start, min(count, start + MEMBERS_PER_READ))
+            for request, count in zip(
+                requests, (int(self.decoded("count", one)) for one in counts), strict=True
+            )
+            for start in range(0, count, MEMBERS_PER_READ)
+        ]
+        answers = self._connection.read([self.function("members", *part) for part in parts], None)
+        found = [
+            request
+            for (request, _, _), answer in zip(parts, answers, strict=True)
+            if any(
+                member_of(int(one)).account == account for one in self.decoded("members", answer)
+            )
+        ]
+        return list(dict.fromkeys(found))
+
     def member(self, request: int, index: int, block: BlockReference = None) -> PoolMember:
         return member_of(int(self._view("member", request, index, block=block)))
 

@@ -2,9 +2,8 @@
 
 from functools import cache
 
-from fedpact.chain.bindings.events import ModelsSubmitted, RoundOpened, RoundPosted
+from fedpact.chain.bindings.events import ModelsSubmitted, RoundOpened, RoundPosted, RoundsEnded
 from fedpact.chain.client import ChainClient
-from fedpact.chain.scanner import indexed
 from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.types.requests import seats_of
@@ -16,9 +15,10 @@ def submissions(client: ChainClient, account: str) -> list[tuple[ReleaseId, byte
 
     Raises ContentMissing where the node does not have the transaction that posted a round.
     """
-    joined = client.pool.history([client.pool.event_topic("Joined"), None, indexed(account)])
+    # Of the contract's state: the deployment's logs may be millions of blocks long.
+    joined = client.pool.joined_by(account, client.market.numbers_of(None))
     found: dict[ReleaseId, bytes] = {}
-    for request in dict.fromkeys(int(event.args["request"]) for event in joined):
+    for request in joined:
         for round_, digest in _of_request(client, request, account):
             found.setdefault(ReleaseId(client.deployment.fingerprint, request, round_), digest)
     return list(found.items())
@@ -32,7 +32,7 @@ def _of_request(client: ChainClient, request: int, account: str) -> list[tuple[i
         return accounts.index(account) if account in accounts else None
 
     found, seeds = [], dict[int, bytes]()
-    for event in client.request_events(request):
+    for event in client.request_events(request, until=RoundsEnded):
         if isinstance(event, RoundOpened):
             seeds[event.round] = event.seed
         elif isinstance(event, ModelsSubmitted | RoundPosted):
