@@ -3,9 +3,9 @@ docs/results/idle.json.
 
     make bench-idle
 
-A block comes every 12 seconds. The daemon's JSON-RPC calls are counted twice, for `--minutes` each:
-where it polls its node over HTTP, and where its node pushes heads over WebSocket. It is the last
-part of `benchmarks.soak` alone. Exits with 1 above 1,000 calls an hour, or
+A block comes every 12 seconds, and the daemon listens for messages. Its JSON-RPC calls are counted
+twice, for `--minutes` each: where it polls its node over HTTP, and where its node pushes heads over
+WebSocket. It is the last part of `benchmarks.soak` alone. Exits with 1 above 1,000 calls an hour or
 115 MB.
 """
 

@@ -153,8 +153,8 @@ class Soak:
         }
 
     def idle(self, minutes: float) -> dict[str, float]:
-        """Calls of an idle daemon an hour, with a block every 12 seconds, measured for so long
-        each, and its resident memory."""
+        """Calls of an idle daemon that listens, an hour, with a block every 12 seconds, measured
+        for so long each, and its resident memory."""
         rpc = self._world.client.rpc
         rpc.call("evm_setAutomine", False)
         rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
@@ -166,14 +166,16 @@ class Soak:
             "idle_rss_mb": megabytes,
         }
 
-    def _start(self, number: int, *, pushed: bool = False) -> Popen[bytes]:
-        """A daemon whose first cycle has succeeded. `pushed`: over WebSocket."""
+    def _start(self, number: int, *, pushed: bool = False, listens: bool = False) -> Popen[bytes]:
+        """A daemon whose first cycle has succeeded. `pushed`: over WebSocket; `listens`: for
+        searches and messages of rounds."""
         world, network = self._world, self._world.network
         name = f"provider-{number + 1}"
         policy, config = (network.folder / f"{name}{end}.toml" for end in ("-policy", ""))
         category = "nothing" if number == IDLE else world.data.draft.specification.category
         policy.write_text(POLICY.format(category=category))
-        settings = network.settings(name, POLL_SECONDS)
+        listen = network.listens() if listens else ""
+        settings = network.settings(name, POLL_SECONDS, listen)
         if pushed:
             settings = settings.replace("http://", "ws://", 1)
         settings += f'monitor = "{self._ports[number]}"\n'
@@ -291,7 +293,7 @@ class Soak:
 
     def _idle(self, minutes: float, *, pushed: bool = False) -> tuple[int, float]:
         """Calls an hour, from three blocks after the start on, and MB in the end."""
-        idle = self._start(IDLE, pushed=pushed)
+        idle = self._start(IDLE, pushed=pushed, listens=True)
         time.sleep(3 * BLOCK_SECONDS)
         calls, began, cpu = self._calls(), time.monotonic(), _cpu_seconds(idle.pid)
         time.sleep(60 * minutes)

@@ -1,5 +1,6 @@
 """A content store that hangs: what needs it waits, nothing else does (real daemon and node)."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from fedpact.demo.data import prepare
 from fedpact.demo.network import running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.weather import StoreWeather, store_with
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAY, World
 
 ATTEMPTS = 5
@@ -71,5 +72,12 @@ def test_a_put_that_hangs_delays_no_other_request(world: World) -> None:
         wait_until(lambda: weather.begun, lambda: world.log(0))
         assert any(declined_meanwhile(world, weather) for _ in range(ATTEMPTS)), world.log(0)
         assert f"request {joined}: joined" not in world.log(0)
+        process = world.process(0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
         weather.hangs = False
+        network.names.remove("provider-1")
+        network.daemons.remove(process)
+        network.store_uri = address
+        world.serve(0)
         wait_until(lambda: f"request {joined}: joined" in world.log(0), lambda: world.log(0))

@@ -16,7 +16,7 @@ from fedpact.requester.look import RequestLog, look
 from tests.support.chain_request import ChainRequest, People, deployed_contracts
 from tests.support.node_proxy import Message, node_in_front
 
-BEFORE, SINCE, AT_ONCE = 300, 1_000, 10
+BEFORE, SINCE, AT_ONCE = 100, 300, 10
 """Blocks before and after the request, and in one query."""
 
 
@@ -54,7 +54,8 @@ def old(tmp_path: Path) -> Iterator[Old]:
         net.mine(2, 60)
         [member] = people.members
         request.send(member, maker.rounds.expire(request.id))
-        net.mine(SINCE, 12)
+        for _ in range(SINCE // BEFORE):
+            net.mine(BEFORE, 12)
         with node_in_front(net.url, limited) as url:
             client = ChainClient.connect(url, maker.deployment)
             asked.clear()

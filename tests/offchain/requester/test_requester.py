@@ -283,7 +283,7 @@ def test_events_that_are_not_read_yet_are_waited_for(
 ) -> None:
     """The state of a new block was there before its log: the service logged a trace."""
     seen = look(scene.client, scene.create().begin().id)
-    monkeypatch.setattr(RequestLook, "all_events", lambda _: [])
+    monkeypatch.setattr(RequestLook, "up_to", lambda *_: [])
     with pytest.raises(Retryable, match="read yet"):
         seen.committee_key()
     with pytest.raises(NotReady, match="no model has been delivered"):

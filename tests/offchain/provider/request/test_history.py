@@ -75,7 +75,7 @@ def test_a_personal_model_begins_from_the_global_one_after_a_failed_round(
         RoundFailed(at, REQUEST, 1, False),
         RoundFinalised(at, REQUEST, 2, 0, digest, 0, 1),
     ]
-    client: Any = SimpleNamespace(deployment=HERE, request_events=lambda _: events)
+    client: Any = SimpleNamespace(deployment=HERE, request_events=lambda _, until: events)
     monkeypatch.setattr(personal, "sealed_to", lambda *_: KEY)
     keys: Any = None
     number, opened = personal._global_model(client, keys, store, REQUEST, SPEC)
