@@ -28,7 +28,8 @@ def test_a_node_answers_once_its_profile_is_published_and_follows_it(
     placeholder = store.put(canonical_json({"version": 1, "categories": ["words"]})).digest
     public = bytes(keys.encryption_key().public_key)
     client.registry.admit(registrar, keys.address, 1, public, placeholder, b"r" * 32)
-    node = SearchNode(client, EmbeddedStore(tmp_path / "content"), keys.address, OwnAddress(""))
+    own = EmbeddedStore(tmp_path / "content")
+    node = SearchNode(client, own, keys.address, OwnAddress(""), chain_seconds=0.0)
     node.step()
     assert node.profile() is None
     assert node.about().members == 0
@@ -48,4 +49,10 @@ def test_a_node_answers_once_its_profile_is_published_and_follows_it(
         assert reply == Acknowledged(one.record, True)
         with pytest.raises(SearchRefused, match="not signed"):
             node.message(encode(Lookup(one.record.signature, 3)))
+    # An idle daemon that listened made 1,140 calls an hour, 240 of them here.
+    node._chain_seconds = 180.0
+    [asked] = client.rpc.nodes
+    before = asked.calls.total()
+    node.step()
+    assert asked.calls.total() == before
     node.stop()

@@ -50,7 +50,10 @@ from fedpact.types.cid import Cid
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60.0
-"""Longest pause between two refreshes."""
+"""Longest pause between two refreshes of a node's community."""
+CHAIN_SECONDS = 180.0
+"""Longest pause between two looks at the chain for profiles: each takes four calls. What a message
+names and is not known yet is looked for at once."""
 FAST_REFRESH_SECONDS = 1.0
 """The pause while a node with a profile has not joined, or while its community changes."""
 STOP_SECONDS = 10.0
@@ -77,16 +80,17 @@ class SearchNode:
         own: OwnAddress,
         *,
         confirmations: int = 0,
-        refresh_seconds: float = REFRESH_SECONDS,
+        chain_seconds: float = CHAIN_SECONDS,
     ) -> None:
-        """`store`: for this node only, since a store is not thread-safe; closed with the node."""
+        """`store`: for this node only, since a store is not thread-safe; closed with the node.
+        `chain_seconds`: longest pause between two looks at the chain."""
         self._client, self._store, self._account = client, store, account
         self._node = bytes.fromhex(account.removeprefix("0x"))
         self._directory = ProfileDirectory(client, confirmations)
         self._transport = HttpTransport(own)
         self._guard = SearchGuard(client.deployment, self._directory.active, time.time)
         self._guard_lock = threading.Lock()
-        self._refresh_seconds = refresh_seconds
+        self._chain_seconds = chain_seconds
         self._membership: Membership | None = None
         self._table: RetrievalTable | None = None
         self._joined = False
@@ -134,11 +138,11 @@ class SearchNode:
 
     def step(self) -> None:
         """Read the chain, then join the network, or refresh if the node has joined."""
-        self._directory.refresh()
+        self._directory.refresh(self._chain_seconds if self._joined else 0.0)
         record = self._own_record()
         if record is None:
             self._membership, self._table, self._joined = None, None, False
-            self._pause = min(2 * self._pause, self._refresh_seconds)
+            self._pause = min(4 * self._pause, self._chain_seconds)
             return
         if self._membership is None or self._table is None or self._table.record != record:
             self._membership = Membership(
@@ -163,7 +167,7 @@ class SearchNode:
         self._table = self._membership.table()
         # Back off while nothing changes.
         quiet = self._joined and len(self._table.community.records) == len(members)
-        self._pause = min(2 * self._pause, self._refresh_seconds) if quiet else FAST_REFRESH_SECONDS
+        self._pause = min(2 * self._pause, REFRESH_SECONDS) if quiet else FAST_REFRESH_SECONDS
 
     def _join(self, membership: Membership, record: Record) -> None:
         entries = [

@@ -47,10 +47,11 @@ class ProfileDirectory:
         self._looked = float("-inf")
         self._clear()
 
-    def refresh(self) -> None:
-        """Read what is new on chain."""
+    def refresh(self, known_for: float = 0.0) -> None:
+        """Read what is new on chain, unless that was done less than `known_for` seconds ago."""
         with self._lock:
-            self._scan()
+            if self._clock() - self._looked >= known_for:
+                self._scan()
 
     def verify(self, record: Record) -> bool:
         """Whether the record is its account's profile on chain and the account is active."""
