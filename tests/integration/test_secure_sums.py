@@ -1,6 +1,6 @@
 """Secure sums through the chain, with daemons as processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedpact.chain.bindings.events import RoundOpened
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents, pack
 from fedpact.data.proposal import as_toml, propose
@@ -28,9 +29,9 @@ BRIEF = {"submit": 60, "commit": 60, "reveal": 60, "propose": 60}
 
 
 @contextmanager
-def summing_world(folder: Path, rounds: int) -> Iterator[World]:
+def summing_world(folder: Path, rounds: int, providers: int = PROVIDERS) -> Iterator[World]:
     """Daemons that accept secure sums, and a draft that asks for them."""
-    with running_world(folder, providers=PROVIDERS, rounds=rounds) as world:
+    with running_world(folder, providers=providers, rounds=rounds) as world:
         draft = world.data.draft
         asked = draft.changed(
             privacy={**draft.fields["privacy"], **SECURE},
@@ -72,18 +73,19 @@ def ask_for_texts(world: World, name: str) -> Dataset:
     return text_dataset(300, 2000)
 
 
-def charged_as_accounted(world: World, number: int, rounds: int) -> None:
+def charged_as_accounted(world: World, number: int, rounds: Sequence[int]) -> None:
     """The provider's ledger charges what the accountant finds for the specification's honest
-    minimum, once a round."""
+    minimum, once in each of these rounds."""
     spec = world.specification
     assert spec is not None
     assert spec.privacy.noise_multiplier is not None
     terms = SumTerms(SECURE["honest"] + SECURE["colluders"], 0, SECURE["colluders"])
-    counted = sum_cost((SumRelease(terms, spec.privacy.noise_multiplier, rounds),), 1e-5)
+    made = SumRelease(terms, spec.privacy.noise_multiplier, max(1, len(rounds)))
+    counted = sum_cost((made,), 1e-5).epsilon if rounds else 0.0
     with open_ledger(world.ledger_file(number), world.accounts[number]) as ledger:
-        assert [entry.id.round for entry in verify(ledger)] == list(range(1, rounds + 1))
-        assert ledger.spent(1e-5).epsilon == pytest.approx(counted.epsilon)
-    assert counted.epsilon <= (spec.privacy.epsilon or 0)
+        assert [entry.id.round for entry in verify(ledger)] == list(rounds)
+        assert ledger.spent(1e-5).epsilon == pytest.approx(counted)
+    assert counted <= (spec.privacy.epsilon or 0)
 
 
 def test_a_request_learns_from_sums_that_nobody_sees_into(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_request_learns_from_sums_that_nobody_sees_into(tmp_path: Path) -> Non
         assert world.paid_as_mirrored(request)
         audited = world.audited(request, world.auditor)
         assert audited["sums"] == "1 sum in 1 round"
-        charged_as_accounted(world, 0, rounds=1)
+        charged_as_accounted(world, 0, [1])
         shown = shown_to_its_requester(world, request)
         assert "the parts of 4 of them, which nobody saw but in sums of groups" in shown.card
         assert shown.card_data["quality"]["examples"] == 100
@@ -125,7 +127,7 @@ def test_a_model_is_constructed_from_a_sum_that_nobody_sees_into(tmp_path: Path,
         assert world.paid_as_mirrored(request)
         assert world.audited(request, world.auditor)["sums"] == "1 sum in 1 round"
         for number in range(PROVIDERS):
-            charged_as_accounted(world, number, rounds=1)
+            charged_as_accounted(world, number, [1])
         spec, model = world.specification, world.final_model(request)
         assert spec is not None
         family = family_of(spec)
@@ -165,7 +167,7 @@ def test_a_daemon_that_is_killed_goes_on_with_its_sum(tmp_path: Path) -> None:
         assert not any(faults_of(entry) for entry in world.entries(request))
         world.audited(request, world.auditor)
         for number in range(PROVIDERS):
-            charged_as_accounted(world, number, rounds=3)
+            charged_as_accounted(world, number, [1, 2, 3])
 
 
 @pytest.mark.slow
@@ -194,3 +196,36 @@ def test_the_sum_goes_on_without_a_member_that_is_gone(tmp_path: Path) -> None:
             assert [seat for seat in range(PROVIDERS) if not paid[seat]] == [away]
         audited = world.audited(request, world.auditor)
         assert audited["sums"] == "2 sums in 2 rounds"
+
+
+@pytest.mark.slow
+def test_a_round_sums_those_whom_it_draws_and_charges_nobody_else(tmp_path: Path) -> None:
+    """Six have joined, four are drawn a round: who is drawn late scores sums that it took no part
+    in."""
+    with summing_world(tmp_path, rounds=4, providers=6) as world:
+        for number in range(6):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create(LONG, cohort=4)
+        world.follow(request, world.settled(request))
+        entries = world.entries(request)
+        assert len(entries) == 4
+        assert not any(faults_of(entry) for entry in entries)
+        drawn = drawn_rounds(world, request)
+        assert sum(len(rounds) for rounds in drawn.values()) == 4 * 4
+        first = {number for number, rounds in drawn.items() if 1 in rounds}
+        late = {number for number, rounds in drawn.items() if rounds} - first
+        assert late
+        for number in range(6):
+            charged_as_accounted(world, number, drawn[number])
+        audited = world.audited(request, world.auditor)
+        assert audited["sums"] == "4 sums in 4 rounds"
+
+
+def drawn_rounds(world: World, request: int) -> dict[int, list[int]]:
+    """The rounds for which each provider was drawn."""
+    found: dict[int, list[int]] = {number: [] for number in range(len(world.accounts))}
+    for opened in world.events(request, RoundOpened):
+        for account in world.client.pool.cohort_of(request, opened.seed)[1]:
+            found[world.number_of(account.account)].append(opened.round)
+    return found

@@ -175,6 +175,7 @@ class Member:
             ctx=ctx,
             id=REQUEST,
             round=table.round,
+            draws=False,
             seat=self.seat,
             account=self.keys.address,
             cohort=table.cohort,

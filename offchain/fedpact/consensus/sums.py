@@ -129,6 +129,12 @@ def decode_announced(group: SumGroup, number: int, content: bytes) -> tuple[Anno
     return _announcement(group, number, content[:size]), content[size:]
 
 
+def bytes_of_member(spec: Specification) -> int:
+    """Most that a member puts into the store for one round's sum."""
+    values = max(summed_values(spec, 1), summed_values(spec, spec.rounds))
+    return 8 * values + OVERHEAD_BYTES + ANNOUNCED_MAX_BYTES + RECORD_MAX_BYTES
+
+
 def shares_for(sealed: bytes, number: int) -> bytes:
     """The sealed shares of one member."""
     return sealed[SEALED_SHARES_BYTES * number : SEALED_SHARES_BYTES * (number + 1)]

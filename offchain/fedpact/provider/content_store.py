@@ -3,6 +3,7 @@
 import logging
 
 from fedpact.consensus.artefacts import sealed_bytes
+from fedpact.consensus.sums import bytes_of_member
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore
 from fedpact.content.opening import open_store
@@ -44,7 +45,8 @@ def kept_store(settings: Settings, deployment: Deployment, address: str) -> Kept
 
 def require_room(store: ContentStore, spec: Specification, locals_: int = 1) -> None:
     """Raise PolicyRefusal if a request's models, `locals_` local ones and a global one a round,
-    would pass the quota."""
+    would pass the quota; under a secure sum so many members' parts."""
     if isinstance(store, KeptStore):
         size = sealed_bytes(family_of(spec).template(spec))
-        store.require_room((locals_ + 1) * spec.rounds * size)
+        local = size if spec.privacy.sum is None else bytes_of_member(spec)
+        store.require_room((locals_ * local + size) * spec.rounds)

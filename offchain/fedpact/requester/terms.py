@@ -85,11 +85,6 @@ class MarketTerms(Document):
             raise SpecificationError(
                 f"draft: terms: min_pool {pool[0]} is above max_pool {pool[1]}"
             )
-        if spec.privacy.sum is not None and pool[1] > spec.max_providers:
-            raise SpecificationError(
-                f"draft: terms: max_pool {pool[1]} is above max_providers {spec.max_providers}: a "
-                "secure sum needs a pool that takes part as a whole"
-            )
         windows = spec.windows
         return Terms(
             specification=Cid.of(spec.encode()).digest,

@@ -7,11 +7,12 @@ import pytest
 
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.group_scoring import score_groups
-from fedpact.consensus.groups import GroupScore, groups
+from fedpact.consensus.groups import GroupScore, groups, worths
 from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
+from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.types.scores import INVALID
 from tests.support.summing import secure_specification
 
@@ -100,3 +101,56 @@ def test_a_poisoner_is_told_apart_over_the_rounds() -> None:
 def test_a_record_is_read_as_it_was_written(made: tuple[tuple[GroupScore, ...], ...]) -> None:
     record = ContributionRecord(groups=made)
     assert ContributionRecord.from_json(record.to_json()) == record
+
+
+# ------------------------------------------------------ without opening a part (docs/adr/0065)
+
+PARTS = 8
+
+
+def poisoned(number: int, record: ContributionRecord) -> tuple[dict[int, int], ContributionRecord]:
+    """A round in which member 0 makes the sum of its group do harm."""
+    drawn = groups(bytes([number]), PARTS)
+    sums = {seat: members for members in drawn for seat in members}
+    models = {seat: moved(-0.3 if 0 in members else 0.1) for seat, members in sums.items()}
+    given = RoundInputs(SPEC, number, START, models, dict.fromkeys(models, 50), SLICE, sums=sums)
+    return score_groups(given, record)
+
+
+def test_a_poisoner_is_told_apart_and_unpaid_though_no_part_is_opened() -> None:
+    """Its group is left out with it in each round. From the fourth round on its worth is the
+    lowest, and below zero, so that it earns nothing even where its group does no harm. It takes 30
+    rounds of such harm until all others' are above zero: some of them earn nothing until then."""
+    record = ContributionRecord()
+    for number in range(1, 31):
+        scores, record = poisoned(number, record)
+        [harmed] = [one for one in groups(bytes([number]), PARTS) if 0 in one]
+        assert all(scores[seat] == NEUTRAL + 1 for seat in harmed)
+        found = worths(record.groups, PARTS)
+        if number >= 4:
+            assert found[0] < min(0, *found[1:])
+    assert min(found[1:]) > 0
+    scores, _ = score_groups(inputs(moved(0.1), moved(0.1), 31), record)
+    assert scores[0] == NEUTRAL
+    assert all(scores[seat] < NEUTRAL for seat in range(1, PARTS))
+
+
+def test_who_chooses_the_slice_could_have_any_part_opened() -> None:
+    """The attack on disputes that open what does harm: with false answers on its slice, a requester
+    makes honest sums look harmful, all of them and in any round."""
+    false = Dataset(X, (Y + 1) % 3, ())
+    given = replace(inputs(moved(0.3), moved(0.3)), evaluation=false)
+    scores, _ = score_groups(given, ContributionRecord())
+    assert scores == dict.fromkeys(range(PARTS), NEUTRAL + 1)
+
+
+@pytest.mark.parametrize("honest", [2, 3, 9])
+def test_an_opened_part_costs_as_much_as_the_sums_of_other_rounds(honest: int) -> None:
+    """What a dispute saves, one round of one group, costs each opened member the epsilon of
+    `honest` - 1 further rounds: one at least."""
+    terms = SumTerms(honest + 1, 0, 1)
+    assert terms.honest == honest
+    disputed = sum_cost((SumRelease(terms, 2.0, 20, disputes=3),), 1e-5)
+    longer = sum_cost((SumRelease(terms, 2.0, 20 + 3 * (honest - 1)),), 1e-5)
+    assert disputed.epsilon == pytest.approx(longer.epsilon, rel=1e-12)
+    assert disputed.epsilon > sum_cost((SumRelease(terms, 2.0, 20),), 1e-5).epsilon

@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.consensus.artefacts import sealed_bytes
+from fedpact.consensus.sums import bytes_of_member
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pruning import kept_by_all, prune
 from fedpact.content.register import PinRegister
 from fedpact.errors import ContentMissing, PolicyRefusal, StateError
-from fedpact.provider.content_store import kept_store
+from fedpact.learning.families import family_of
+from fedpact.provider.content_store import kept_store, require_room
 from fedpact.provider.files import copies_folder, pins_file
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
+from tests.support.summing import secure_specification
 
 FINGERPRINT = b"f" * 32
 NOW = 1_000_000
@@ -132,6 +136,20 @@ def test_a_quota_counts_each_item_once(settings: Settings) -> None:
     store.require_room(400)
     with pytest.raises(PolicyRefusal, match="would not fit"):
         store.require_room(401)
+    store.close()
+
+
+def test_a_quota_counts_the_parts_of_a_secure_sum(settings: Settings) -> None:
+    """Of four members in two rounds, whose parts are larger than the small model."""
+    spec = secure_specification()
+    model = sealed_bytes(family_of(spec).template(spec))
+    needed = 2 * (4 * bytes_of_member(spec) + model)
+    store = opened(settings, ALICE, quota=needed)
+    require_room(store, spec, 4)
+    store.close()
+    store = opened(settings, ALICE, quota=needed - 1)
+    with pytest.raises(PolicyRefusal, match="would not fit"):
+        require_room(store, spec, 4)
     store.close()
 
 

@@ -5,7 +5,7 @@ import time
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
 from fedpact.errors import ContentMissing, PolicyRefusal
 from fedpact.provider.content_store import require_room
-from fedpact.provider.context import DutyResult, did, idle
+from fedpact.provider.context import Context, DutyResult, did, idle
 from fedpact.provider.duties.deciding import (
     REFUSALS,
     decline,
@@ -39,7 +39,7 @@ def opt_in(view: RequestView) -> DutyResult:
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited", Reason.INVITED)
         if spec.privacy.sum is not None:
-            _require_exchange(view)
+            _require_exchange(ctx)
         for auditor in spec.auditors:
             if not ctx.client.registry.participant(auditor).active:
                 raise PolicyRefusal(f"its auditor {auditor} is not a participant", Reason.REQUEST)
@@ -68,15 +68,13 @@ def opt_in(view: RequestView) -> DutyResult:
     return did(f"{joined} ({receipt.gas_used} gas)")
 
 
-def _require_exchange(view: RequestView) -> None:
+def _require_exchange(ctx: Context) -> None:
     """Raise PolicyRefusal where this member could take no part in a secure sum."""
-    exchange = view.ctx.exchange
+    exchange = ctx.exchange
     if exchange is None or not exchange.own:
         raise PolicyRefusal(
             "members of a secure sum send each other messages: set listen", Reason.SUMS
         )
-    if view.terms.max_pool > view.terms.cohort:
-        raise PolicyRefusal("a secure sum needs a pool that takes part as a whole", Reason.REQUEST)
 
 
 def _pin_slices(view: RequestView) -> int | None:

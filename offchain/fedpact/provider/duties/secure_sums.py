@@ -239,7 +239,7 @@ class _Sum:
             number = self._group.number(seat)
             try:
                 if seat not in known:
-                    known[seat] = part_of_sum(view, cid, ANNOUNCED_MAX_BYTES)
+                    known[seat] = part_of_sum(view, view.round, cid, ANNOUNCED_MAX_BYTES)
                 found = decode_announced(self._group, number, known[seat])
                 self._announced[number], self._dealt[number] = found
             except Retryable:

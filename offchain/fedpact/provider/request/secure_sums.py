@@ -35,9 +35,12 @@ def sum_round(view: RequestView, round_: int) -> SumRound:
     )
 
 
-def part_of_sum(view: RequestView, cid: Cid, most: int) -> bytes:
-    """A member's part of a secure sum, which its owner owes to the store. Raises as `fetched`."""
-    with keeping_for(None):
+def part_of_sum(view: RequestView, round_: int, cid: Cid, most: int) -> bytes:
+    """A member's part of a secure sum, which its owner owes to the store. Raises as `fetched`.
+
+    In a pool that is drawn from, those who judge it keep a copy, as of a model
+    (`reading.member_model`)."""
+    with keeping_for(view.id if round_ == view.round and view.draws else None):
         return fetched(view, cid, most, "part of a secure sum")
 
 
@@ -47,7 +50,7 @@ def masked_vector(view: RequestView, round_: int, seat: int, digest: bytes) -> W
     known = view.ctx.cache.masked.setdefault((view.id, round_), {})
     if digest not in known:
         here, key = sum_round(view, round_), request_key(view)
-        known[digest] = here.vector(seat, digest, key, partial(part_of_sum, view))
+        known[digest] = here.vector(seat, digest, key, partial(part_of_sum, view, round_))
     return known[digest]
 
 
@@ -99,7 +102,7 @@ def _proven(view: RequestView, round_: int, index: int, digest: bytes) -> GroupS
     def record(cid: Cid, most: int) -> bytes:
         """Kept, since vectors that it names may be looked for yet."""
         if cid not in records:
-            records[cid] = part_of_sum(view, cid, most)
+            records[cid] = part_of_sum(view, round_, cid, most)
         return records[cid]
 
     try:
