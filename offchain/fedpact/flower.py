@@ -11,8 +11,8 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -22,6 +22,7 @@ from fedpact.learning.artefact import MAX_WEIGHT, Model, decode, encode
 from fedpact.learning.flower.jobs import Array, arrays_of, arrays_text, config_text, template_of
 from fedpact.learning.flower.parameters import FlowerParameters
 from fedpact.requester.draft import Draft
+from fedpact.types.document import canonical_json
 from fedpact.types.requests import Status
 
 try:
@@ -47,7 +48,6 @@ SAID_BY_START = ("rounds", "initial_model", "seed")
 """Fields of a draft in whose place arguments of `start` stand."""
 PARAMETERS_SAID_BY_START = ("server", "arrays")
 """Likewise, of `family.parameters`."""
-FIRST_ARRAYS = "initial_arrays.safetensors"
 OWN_TO_A_REQUEST: dict[str, Any] = {"initial_model": True, "evaluation": True}
 """Parts of a specification that two starts of one ServerApp need not have in common: random first
 arrays, and slices, which are sealed anew."""
@@ -209,11 +209,14 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
         return None
 
     def _published(self, draft: Draft, arrays: "_Arrays") -> "Request":
-        with TemporaryDirectory() as folder:
-            file = Path(folder, FIRST_ARRAYS)
-            file.write_bytes(encode(arrays.model))
-            asked = draft.changed(initial_model=str(file))
-            return self._market.request(asked, self._evaluation, pay=self._pay)
+        """With the first arrays of a start for the same that was interrupted while it published, if
+        there was one: theirs may have been paid, and random ones would be another request."""
+        began = _Began.of(self._market.first_models, draft.specification)
+        file = began.first_arrays(arrays.model)
+        asked = draft.changed(initial_model=str(file))
+        request = self._market.request(asked, self._evaluation, pay=self._pay)
+        began.forget()
+        return request
 
     def _followed(self, request: "Request", result: Any) -> list[int]:
         """Numbers of the final rounds, of which rounds that failed are left out; each one's metrics
@@ -236,6 +239,42 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
             )
             raise
         return final
+
+
+@dataclass(frozen=True)
+class _Began:
+    """A start from before its request is published until it is known to be: a file that names the
+    first arrays, beside the file of them, which stays."""
+
+    journal: Path
+
+    @classmethod
+    def of(cls, folder: Path, asked: "Specification") -> "_Began":
+        """Starts that ask for the same but for what is own to a request share one."""
+        said = asked.model_dump(mode="json", exclude=OWN_TO_A_REQUEST)
+        return cls(folder / f"{sha256(canonical_json(said)).hexdigest()[:16]}.journal")
+
+    def first_arrays(self, model: Model) -> Path:
+        """The file of the first arrays: of this start's, or of the interrupted one's."""
+        if self.journal.exists():
+            file = self.journal.with_name(self.journal.read_text(encoding="utf-8"))
+            log.warning(
+                "a start for the same was interrupted while it published its request: going on "
+                "with its first arrays; to begin another one, delete %s",
+                self.journal,
+            )
+            return file
+        data = encode(model)
+        file = self.journal.with_name(f"{sha256(data).hexdigest()[:16]}.safetensors")
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        new = self.journal.with_suffix(".new")
+        new.write_text(file.name, encoding="utf-8")
+        new.replace(self.journal)
+        return file
+
+    def forget(self) -> None:
+        self.journal.unlink()
 
 
 @dataclass(frozen=True)

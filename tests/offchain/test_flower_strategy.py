@@ -262,3 +262,53 @@ def test_without_flower_the_import_says_what_to_install(monkeypatch: pytest.Monk
     with pytest.raises(SettingsError, match=r"pip install 'fedpact\[flower\]'") as refused:
         importlib.import_module("fedpact.flower")
     assert isinstance(refused.value, FedpactError)
+
+
+class Stopped(Exception):
+    """The process was killed while it published."""
+
+
+class Publishing(Market):
+    """A market that keeps what it is asked to publish, and may be stopped meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.first_models = folder
+        self.published: list[bytes] = []
+        self.stops = False
+
+    def requests(self) -> list[Any]:
+        return []
+
+    def request(self, draft: Draft, evaluation: Any, *, pay: str) -> Any:
+        self.published.append(Path(draft.fields["initial_model"]).read_bytes())
+        if self.stops:
+            raise Stopped
+        return SimpleNamespace(id=len(self.published))
+
+
+def test_a_start_that_was_killed_while_it_published_goes_on_with_its_first_arrays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Random arrays made another request of the second start, which was paid too if the first one's
+    transaction was still on its way."""
+    market = Publishing(tmp_path / "first")
+
+    def started(value: float, **options: Any) -> None:
+        made = Strategy(market, Draft(FIELDS), None, pay="1 ether")  # type: ignore[arg-type]
+        given = {"num_rounds": 2, "timeout": None, "train_config": None} | options
+        made._published(*made._asked(arrays(np.full((3, 2), value)), **given))
+
+    market.stops = True
+    with pytest.raises(Stopped):
+        started(1.0)
+    with pytest.raises(Stopped):
+        started(2.0, num_rounds=3)  # another request
+    market.stops = False
+    with caplog.at_level(logging.WARNING, logger="flwr"):
+        started(3.0)
+    assert "going on with its first arrays; to begin another one, delete" in caplog.text
+    started(4.0)
+    first, other, again, later = market.published
+    assert first == again
+    assert len({first, other, later}) == 3
+    assert len(list(market.first_models.glob("*.safetensors"))) == 3, "the named files stay"

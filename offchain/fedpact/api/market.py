@@ -47,6 +47,11 @@ class Market(Closing):
         """The account's address. Raises SettingsError if none is set."""
         return self._session.address()
 
+    @property
+    def first_models(self) -> Path:
+        """Folder of the first models that this account's programs publish."""
+        return self._session.requester.first_models
+
     def request(
         self,
         schema: DataSchema | Draft | Path | str,

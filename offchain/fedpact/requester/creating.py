@@ -78,6 +78,11 @@ class RequestCreator:
         """To which the keys of this account's models are sealed; goes into the terms."""
         return public_key(self._secret)
 
+    @property
+    def first_models(self) -> Path:
+        """Folder for first models that a program makes, which are public once published."""
+        return self._folder / "first-models"
+
     def create(
         self,
         draft: Draft,
