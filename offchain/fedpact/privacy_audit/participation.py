@@ -5,14 +5,15 @@ Whatever could leave the process is watched: the decision and its reason, the op
 the size of what is submitted and when, log lines, and how many more requests the ledger would
 accept. All of that must be the same with the record and without it, and whatever the record holds.
 Only the noised bytes may differ: the record may move the sums of a step, in units of their noise,
-by as much as is charged.
+by as much as is charged. The data set with the record may be one of several that the policy lists:
+before it one that does not fit the request, after it one that fits as well.
 """
 
 import csv
 import logging
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -108,6 +109,10 @@ TEXTS: dict[str, str] = {
 }
 UNKNOWN_LABEL = "of nobody else"
 JOINS = "joins"
+OWN, OTHER, TWIN = "own", "other", "twin"
+BESIDE = (OTHER, TWIN)
+"""Names of data sets beside the one with the record: one of another kind, which comes first, and
+one that fits as well, which comes last."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,8 @@ class Behaviour:
     """Everything that others could see or infer, but for the noised bytes."""
 
     decision: str
+    chosen: str
+    """Name of the data set that it joins with."""
     opt_in: bytes
     error: str
     submitted: int
@@ -211,11 +218,13 @@ def compare(hostile: HostileRequest, random: np.random.Generator) -> tuple[list[
     windows = hostile.spec.features.series is not None
     several, noise = windows or bool(random.integers(2)), int(random.integers(2**32))
     label = str(random.choice([*LABELS, UNKNOWN_LABEL]))
-    without = play(hostile, None, label, several, noise)
+    lots = np.random.default_rng(noise)
+    beside = frozenset(one for one in BESIDE if lots.integers(2))
+    without = play(hostile, None, label, several, noise, beside=beside)
     differences: list[str] = []
     most = 0.0
     for content, spent in [(tried[0], True), *((one, False) for one in tried)]:
-        found = play(hostile, contents[content], label, several, noise, spent=spent)
+        found = play(hostile, contents[content], label, several, noise, beside=beside, spent=spent)
         what = f"content {content}, label {label!r}" + ", its budget used up" * spent
         for one in fields(Behaviour):
             mine, others = (getattr(of.behaviour, one.name) for of in (found, without))
@@ -237,6 +246,7 @@ def play(
     several: bool,
     noise: int,
     *,
+    beside: Collection[str] = (),
     spent: bool = False,
 ) -> Play:
     """What a provider does with one request.
@@ -244,6 +254,7 @@ def play(
     Args:
         content: of the record in question; None: it is not there.
         several: units have several examples.
+        beside: of BESIDE, the other data sets.
         spent: the record's budget was used up by other data sets.
     """
     with tempfile.TemporaryDirectory() as folder, _watched_log() as log:
@@ -262,10 +273,20 @@ def play(
             accept_secure_sums=True,
         )
         keys = AccountKeys(Account.from_key(b"\1" * 32))
-        records = OwnRecords(path, schema, Path(folder) / "features", Path(folder) / "snapshots")
+        folders = Path(folder) / "features", Path(folder) / "snapshots"
+
+        def of(name: str, file: Path, one: DataSchema) -> OwnData:
+            return OwnData(name, OwnRecords(file, one, *folders, name), policy)
+
+        data = [of(OWN if beside else "", path, schema)]
+        if OTHER in beside:
+            data.insert(0, of(OTHER, Path(folder) / "none.csv", _other_schema(hostile)))
+        if TWIN in beside:
+            (Path(folder) / TWIN).mkdir()
+            twin = _write(Path(folder) / TWIN, hostile, schema, None, label)
+            data.append(of(TWIN, twin, schema.model_copy(update={"data_id": "11" * 16})))
         with open_ledger() as ledger:
-            data = OwnData("", records, policy)
-            own = Own(keys, policy, (data,), InProcess(work), ledger, open_ledger)
+            own = Own(keys, policy, tuple(data), InProcess(work), ledger, open_ledger)
             if spent and content is not None:
                 _use_up(own)
             behaviour = _behaviour(own, hostile, log)
@@ -276,12 +297,13 @@ def play(
 
 def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
     spec, opt_in, error, sealed, at, opens = hostile.spec, b"", "", b"", 0.0, False
+    chosen = ""
     template = family_of(spec).template(spec)
     release_id = ReleaseId(DEPLOYMENT, 1, hostile.round)
     decision = JOINS
     try:
         match = match_to_join(own, spec, PAYMENT, REQUESTER, (DEPLOYMENT, 1))
-        opt_in = opt_in_record(own, spec, match)
+        chosen, opt_in = match.data.name, opt_in_record(own, spec, match)
     except FedpactError as refusal:
         decision = f"{type(refusal).__name__}: {refusal}"
     if opt_in:
@@ -305,7 +327,9 @@ def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
         at = submission_time(1000, 600, own.policy.submit_after, own.ledger.kept_at(release_id))
     charged = tuple(f"{one.id.round} {one.event}" for one in own.ledger.entries() if one.id.request)
     accepts = _accepts(own, hostile)
-    return Behaviour(decision, opt_in, error, len(sealed), opens, at, tuple(log), charged, accepts)
+    return Behaviour(
+        decision, chosen, opt_in, error, len(sealed), opens, at, tuple(log), charged, accepts
+    )
 
 
 def _opens(hostile: HostileRequest, sealed: bytes, template: Template) -> bool:
@@ -320,15 +344,19 @@ def _accepts(own: Own, hostile: HostileRequest) -> int:
     assert release is not None
     for number in range(FOLLOWING):
         try:
-            own.ledger.hold(DEPLOYMENT, 2 + number, release, own.data[0].payers(REQUESTER))
+            own.ledger.hold(DEPLOYMENT, 2 + number, release, _with_record(own).payers(REQUESTER))
         except BudgetExceeded:
             return number
     return FOLLOWING
 
 
+def _with_record(own: Own) -> OwnData:
+    return next(one for one in own.data if one.name in ("", OWN))
+
+
 def _use_up(own: Own) -> None:
     """Charge the record, the last of the file, with more than any limit: in another data set."""
-    units = own.data[0].records.load().units
+    units = _with_record(own).records.load().units
     last = ReleaseId(DEPLOYMENT, 0, 1)
     own.ledger.release(last, units[-1:], GaussianRelease(1e-3, 1.0, 10_000), b"earlier")
 
@@ -374,6 +402,14 @@ def _is_text(hostile: HostileRequest) -> bool:
 
 def _contents(hostile: HostileRequest) -> dict[str, Any]:
     return TEXTS if _is_text(hostile) else CELLS if _is_table(hostile) else NUMBERS
+
+
+def _other_schema(hostile: HostileRequest) -> DataSchema:
+    """Of data that do not fit the request; they are never read."""
+    fields_: dict[str, Any] = {"data_id": "22" * 16, "category": "test", "units": UNITS}
+    if _is_text(hostile):
+        return DataSchema(**fields_, labels=LABELS, shape=(1,), value_range=(-1.0, 1.0))
+    return DataSchema(**fields_, labels=LABELS, kind="text")
 
 
 def _schema(hostile: HostileRequest, several: bool) -> DataSchema:

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from fedpact.data import declared
 from fedpact.data.readers import table
-from fedpact.errors import DataError, InvalidInput
+from fedpact.errors import DataError, InvalidInput, PolicyRefusal
 from fedpact.learning import units
 from fedpact.privacy.attacks import AuditedMode
 from fedpact.privacy_audit import hostile
 from fedpact.privacy_audit.hostile import hostile_request
-from fedpact.privacy_audit.participation import audit_participation, compare
+from fedpact.privacy_audit.participation import OTHERS, audit_participation, compare
+from fedpact.provider.duties import deciding
+from fedpact.types.declining import Reason
 
 FAMILIES = sorted(hostile._FORMS)
 SOFTMAX = "softmax-regression"
@@ -72,6 +74,21 @@ def test_the_game_plays_every_loss_with_and_without_priors(name: str) -> None:
 
 def found_with(seed: int = 5, requests: int = 3) -> list[str]:
     return list(audit_participation(SOFTMAX, requests=requests, seed=seed).details["differences"])
+
+
+def test_a_choice_between_data_sets_by_their_records_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    considered = deciding._samples_to_join
+
+    def by_records(own, data, *given):
+        found = considered(own, data, *given)
+        if len(data.records.load().units) > OTHERS:
+            raise PolicyRefusal("too many records", Reason.SAMPLES)
+        return found
+
+    monkeypatch.setattr(deciding, "_samples_to_join", by_records)
+    assert any("chosen is" in one for one in found_with(requests=6))
 
 
 def test_the_game_joins_and_reaches_the_charged_sensitivity() -> None:
