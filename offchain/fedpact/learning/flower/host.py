@@ -140,7 +140,7 @@ class Host:
         self._line, theirs = Pipe()
         with theirs:
             end = theirs.fileno()
-            call = f"process.main({end}, {folder!r})"
+            call = f"child.main({end}, {folder!r})"
             code = f"from fedpact.learning.flower import child; {call}"
             kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
             self._process = start_with_parent(
