@@ -216,7 +216,7 @@ def test_arrays_come_back_in_the_apps_order_names_and_types() -> None:
     ],
 )
 def test_rounds_that_failed_are_counted_by_a_warning(
-    final: list[int], told: list[str], caplog: pytest.LogCaptureFixture
+    final: list[int], told: list[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """In a drawn pool a request goes on after them."""
 
@@ -232,7 +232,9 @@ def test_rounds_that_failed_are_counted_by_a_warning(
         def result(self) -> Any:
             return SimpleNamespace(weights={"0": np.ones((3, 2))})
 
-    market = SimpleNamespace(requests=list, request=lambda asked, *_, **__: Request(asked))
+    market = SimpleNamespace(
+        requests=list, request=lambda asked, *_, **__: Request(asked), first_models=tmp_path
+    )
     called: list[int] = []
     made = Strategy(market, Draft(FIELDS), None, pay="1 ether")  # type: ignore[arg-type]
     made.start(None, arrays(), 3, evaluate_fn=lambda number, _: called.append(number))
