@@ -59,7 +59,8 @@ def _flat(result: dict[str, Any]) -> list[tuple[str, int]]:
     for part in ("task", "further_round"):
         for kind, spent in result[part].items():
             pairs += [(f"{part}, {kind}, N = {n}", gas) for n, gas in spent.items()]
-    return pairs + [(f"further_round, pool of {n}", gas) for n, gas in result["pool"].items()]
+    pairs += [(f"further_round, pool of {n}", gas) for n, gas in result["pool"].items()]
+    return pairs + [(f"large_round of {n}", gas) for n, gas in result["large_round"].items()]
 
 
 def page(result: dict[str, Any]) -> str:
@@ -96,6 +97,10 @@ def page(result: dict[str, Any]) -> str:
         "A further round of a cohort of ten, signed: "
         + " and ".join(f"{gas:,} from a pool of {n}" for n, gas in result["pool"].items())
         + ".",
+        "",
+        "A further large round, with a committee of sixteen that all sign, forced models apart: "
+        + " and ".join(f"{gas:,} for {n} members" for n, gas in result["large_round"].items())
+        + ". Daemons do not serve such rounds yet.",
         "",
         "Steps of a round are those of a member by itself, in a committee of five. In the figures",
         "of the markets, pool and rounds are stand-ins of the tests.",

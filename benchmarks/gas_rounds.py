@@ -1,13 +1,15 @@
-"""Gas of whole requests: the parts `task`, `further_round` and `pool` of docs/gas.json.
+"""Gas of whole requests: `task`, `further_round`, `pool` and `large_round` of docs/gas.json.
 
 A task is: create, one enrolment of all, start, one round, delivery, settlement with all payments.
 Where all is `onchain`, each member joins and takes every step by itself. In a round in four batches
 (`batched`) a stranger posts everything but what a member does for itself. `signed`: a round on
-which all agree is one transaction.
+which all agree is one transaction. A large round is one transaction of a committee of sixteen that
+all sign, with points for a thousand members.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 from typing import Any
 
@@ -16,6 +18,7 @@ from eth_utils import keccak
 
 from fedpact.chain.signed_messages import pack_signatures
 from fedpact.content.delivery import Deliveries, Point
+from tests.contracts.large.kit import LargeRounds
 from tests.contracts.market.kit import REQUEST_KEY, as_argument
 from tests.contracts.rounds.kit import (
     SLICE_KEY,
@@ -32,12 +35,14 @@ Gas = dict[str, int]
 COMMITTEE = 5
 POOL = 1_000
 COHORT = 10
+JUDGES = 16
+LARGE_ROUNDS = 10
 PORTION = 350
 
 
 def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
-    """`further_round` and `task`, each by kind and size; `pool` by size; `operations`: each step of
-    a member by itself, of a committee of five."""
+    """`further_round` and `task`, each by kind and size; `pool` and `large_round` by size;
+    `operations`: each step of a member by itself, of a committee of five, and of large rounds."""
     kinds = ("onchain", "batched", "signed")
     found: dict[str, Any] = {
         "task": {kind: {} for kind in kinds},
@@ -61,7 +66,10 @@ def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
                 if kind == "signed":
                     found["operations"][f"postRound, N = {size}"] = further["postRound"][0]
                 chain.revert(snapshot)
-        found["pool"] = _pools(chain, contracts, accounts)
+        found["pool"] = _pools(chain, accounts)
+        further, operations = _large(chain, accounts)
+        found["large_round"] = {str(POOL): further}
+        found["operations"] |= operations
     return found
 
 
@@ -149,13 +157,14 @@ def _batched(r: Rounds) -> None:
     r.finalise(*seats)
 
 
-def _pools(chain: Chain, contracts: Contracts, accounts: Any) -> Gas:
+def _pools(chain: Chain, accounts: Any) -> Gas:
     """Gas of a further round of a cohort of ten, out of ten and out of a thousand."""
     found: Gas = {}
     for size in (COHORT, POOL):
         snapshot = chain.snapshot()
-        members = [Account.from_key(keccak(text=f"pool {i}")) for i in range(size)]
-        r = _on_open_registry(chain, accounts, members)
+        contracts = deploy(chain, accounts[0])
+        r = Rounds(chain, contracts, accounts, 2, cohort=COHORT, maxPool=size)
+        _start_with(r, accounts[0], size)
         r.post()
         spent = []
         for _ in range(3):
@@ -165,23 +174,50 @@ def _pools(chain: Chain, contracts: Contracts, accounts: Any) -> Gas:
     return found
 
 
-def _on_open_registry(chain: Chain, accounts: Any, members: list[Any]) -> Rounds:
-    """A running request of these members, which need no registration."""
-    deployer = accounts[0]
-    contracts = deploy(chain, deployer)
+def _large(chain: Chain, accounts: Any) -> tuple[int, Gas]:
+    """Gas of a further large round of a thousand members, and of what else such a request needs."""
+    contracts = deploy(chain, accounts[0], "LargeRounds")
+    terms = {"cohort": JUDGES, "minPool": POOL, "maxPool": POOL, "maxRounds": LARGE_ROUNDS}
+    r = LargeRounds(chain, contracts, accounts, 2, **terms)
+    _start_with(r, accounts[0], POOL)
+    forcing = r.trainers[0]
+    chain.fund(r.members[forcing])
+    forced = r.force(forcing)["gasUsed"]
+    source = random.Random("points of a large round")
+    rounds = []
+    for _ in range(LARGE_ROUNDS):
+        judges = r.judges
+        points = [source.randint(0, 180) for _ in range(POOL)]
+        for judge in judges:
+            points[judge] = source.randint(0, 600)
+        rounds.append(r.post_large(r.large_record(points))["gasUsed"])
+    summed = r.sum()["gasUsed"]
+    chain.travel(WINDOW + 1)  # Nothing is delivered: members' sums are stored all the same.
+    market = contracts.market.functions
+    settled = r.sent(r.stranger, "settle", market.settle(r.id, r.terms, r.earned, b""))
+    return sum(rounds[1:]) // len(rounds[1:]), {
+        f"force a model into a large round of {POOL:,}": forced,
+        "post of that round, the first": rounds[0],
+        f"sum of {LARGE_ROUNDS} large rounds": summed,
+        "settle that request": settled["gasUsed"],
+    }
+
+
+def _start_with(r: Rounds, deployer: Any, size: int) -> None:
+    """Creates the request and starts it with a pool of new accounts, which need no registration."""
+    chain, contracts = r.chain, r.on
+    members = [Account.from_key(keccak(text=f"pool {i}")) for i in range(size)]
     open_ = chain.deploy("OpenRegistry", deployer)
     code = chain.w3.eth.get_code(open_.address).to_0x_hex()
-    r = Rounds(chain, contracts, accounts, 2, cohort=COHORT, maxPool=len(members))
     r.create()
     # From here on the registry knows these accounts and nobody else.
     chain.rpc("anvil_setCode", contracts.registry.address, code)
     registry = chain.at("OpenRegistry", contracts.registry.address)
-    for i in range(0, len(members), PORTION):
+    for i in range(0, size, PORTION):
         portion = [m.address for m in members[i : i + PORTION]]
         chain.send(deployer, registry.functions.admit(portion, i))
     r.members = members
-    for i in range(0, len(members), PORTION):
+    for i in range(0, size, PORTION):
         r.enrol(members[i : i + PORTION], sender=deployer)
     chain.fund(members[0])
     r.start()
-    return r

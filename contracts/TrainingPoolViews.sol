@@ -90,6 +90,22 @@ abstract contract TrainingPoolViews is ITrainingPool {
     }
 
     /// @inheritdoc ITrainingPool
+    function presence(uint256 request) external view override returns (uint256[] memory found) {
+        Pool storage pool = _pools[request];
+        PoolState s = pool.state;
+        PoolBatch[] memory batches = _batches(request, pool, s);
+        found = new uint256[]((s.members() + 255) / 256);
+        for (uint256 i; i < batches.length; ++i) {
+            uint256 first = batches[i].first();
+            PoolMember[] memory members_ = MemberBlob.readAll(batches[i].blob(), batches[i].count());
+            for (uint256 k; k < members_.length; ++k) {
+                if (_left(pool, members_[k].organisation())) continue;
+                found[(first + k) >> 8] |= 1 << ((first + k) & 0xff);
+            }
+        }
+    }
+
+    /// @inheritdoc ITrainingPool
     function hasLeft(uint256 request, uint256 index) external view override returns (bool) {
         Pool storage pool = _pools[request];
         return _left(pool, _member(request, pool, pool.state, index).organisation());

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Scores} from "./libraries/Scores.sol";
 import {IRoundStart} from "./interfaces/IRoundStart.sol";
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
+import {Plans} from "./libraries/Plans.sol";
+import {StartTurns} from "./libraries/StartTurns.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsStart
 /// @notice What happens before the first round: see {IRoundStart}.
 abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
     using Clock for State;
-
-    uint256 private constant MAX_ROUNDS = 1000;
-    uint256 private constant MAX_BAND = 1000;
 
     /* MARKET ONLY */
 
@@ -25,26 +23,8 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
 
     /// @inheritdoc IRoundStart
     function prepare(uint256 request, ITrainingRounds.RoundPlan calldata plan) external override onlyMarket {
-        if (
-            plan.terms == 0 || plan.maxError == 0 || plan.maxError > Scores.MAX || plan.target > Scores.MAX
-                || plan.maxRounds == 0 || plan.maxRounds > MAX_ROUNDS || plan.leaderRule > 1 || plan.approvalRule > 1
-                || plan.voteBand > MAX_BAND
-        ) revert ITrainingRounds.TrainingRounds_BadPlan(plan);
         Task storage task = _tasks[request];
-        task.plan = Plan({
-            maxError: plan.maxError,
-            target: plan.target,
-            maxRounds: plan.maxRounds,
-            rules: plan.leaderRule | (plan.approvalRule << 1),
-            voteBand: plan.voteBand,
-            startWindow: plan.startWindow,
-            submitWindow: plan.submitWindow,
-            commitWindow: plan.commitWindow,
-            revealWindow: plan.revealWindow,
-            attestWindow: plan.attestWindow,
-            gasPerRound: plan.gasPerRound,
-            maxGasPrice: plan.maxGasPrice
-        });
+        task.plan = Plans.stored(plan);
         task.history = plan.terms;
         if (plan.openers != 0) task.openers = plan.openers;
     }
@@ -71,18 +51,8 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
         Plan memory p = task.plan;
         // Check: the pool is ready, and it is the sender's turn.
         _requirePhase(request, s, ITrainingRounds.Phase.Waiting);
-        ITrainingPool.PoolFacts memory pool = POOL.facts(request);
-        if (!pool.closed || !pool.enough) revert ITrainingRounds.TrainingRounds_PoolNotReady(request);
-        if (POOL.member(request, index).account() != msg.sender || POOL.hasLeft(request, index)) {
-            revert ITrainingRounds.TrainingRounds_NotMember(request, index, msg.sender);
-        }
-        if (index < s.turn) revert ITrainingRounds.TrainingRounds_NotYourTurn(request, index, 0);
-        uint256 from = s.mark == 0 ? pool.closedAt : s.mark;
-        uint256 opensAt = from + (index - s.turn) * p.startWindow;
-        if (block.timestamp < opensAt) revert ITrainingRounds.TrainingRounds_NotYourTurn(request, index, opensAt);
-        uint256 deadline = from + uint256(pool.members - s.turn) * p.startWindow;
-        if (block.timestamp > deadline) revert ITrainingRounds.TrainingRounds_TooLate(request, deadline);
-        if (facts.manifest == 0 || facts.keyHash == 0 || facts.deliveryHash == 0) revert ITrainingRounds.TrainingRounds_Zero();
+        ITrainingPool.PoolFacts memory pool =
+            StartTurns.check(POOL, request, index, s.turn, s.mark, p.startWindow, facts);
 
         // Effect:
         s.turn = uint16(index + 1);
@@ -110,10 +80,7 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
         Task storage task = _tasks[request];
         State memory s = _state(task);
         _requirePhase(request, s, ITrainingRounds.Phase.Waiting);
-        ITrainingPool.PoolFacts memory pool = POOL.facts(request);
-        uint256 from = s.mark == 0 ? pool.closedAt : s.mark;
-        bool over = block.timestamp > from + uint256(pool.members - s.turn) * task.plan.startWindow;
-        if (!pool.closed || (pool.enough && !over)) revert ITrainingRounds.TrainingRounds_NotExpired(request);
+        StartTurns.requireExpired(POOL, request, s.turn, s.mark, task.plan.startWindow);
         _end(request, s);
         task.state = s;
     }

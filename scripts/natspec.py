@@ -20,6 +20,7 @@ INTERFACES = (
     "IReputationLedger",
     "ITrainingPool",
     "ITrainingRounds",
+    "ILargeRounds",
     "ISharingMarket",
     "IResaleMarket",
 )

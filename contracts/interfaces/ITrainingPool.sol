@@ -125,6 +125,9 @@ interface ITrainingPool {
     /// @notice The number of members, including those that have left.
     function count(uint256 request) external view returns (uint256);
 
+    /// @notice The members that have not left: bit i % 256 of word i / 256 for index i.
+    function presence(uint256 request) external view returns (uint256[] memory);
+
     /// @notice Whether a member has left.
     function hasLeft(uint256 request, uint256 index) external view returns (bool);
 

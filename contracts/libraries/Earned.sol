@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 /// @notice One entry of the list of what a request's rounds earned. The chain keeps only the running hash of the list;
 /// whoever settles gives the list back.
-/// @dev An entry is a round, or the gas of a transaction that posted part of one (then cohort, points and digest are 0).
+/// @dev An entry is a round, or the gas of a transaction that posted part of one (then cohort, points and digest are 0). Of
+/// large rounds, an entry of a round has no cohort and points; entries with the flag SUMMED have those of all rounds.
 struct Earned {
     /// @dev The pool index of each seat of the round: 16 bits a seat, seat i at bit 16 * i.
     uint256 cohort;
@@ -26,6 +27,10 @@ library EarnedLib {
     uint256 internal constant BLIND = 1 << 17;
     /// @notice The start was void: seat 0 of `cohort` is the member that started, and has a fault.
     uint256 internal constant VOID_START = 1 << 18;
+
+    /// @notice The points of up to sixteen members in all large rounds together. Instead of gas, such an entry has the fair
+    /// share of a member of the pool.
+    uint256 internal constant SUMMED = 1 << 19;
 
     uint256 private constant GAS = 32;
     uint256 private constant POSTER = 96;
@@ -67,8 +72,18 @@ library EarnedLib {
         return entry.extra & BLIND != 0;
     }
 
+    function isSummed(Earned memory entry) internal pure returns (bool) {
+        return entry.extra & SUMMED != 0;
+    }
+
+    /// @notice The fair share that an entry with the flag SUMMED has.
+    function fairOf(Earned memory entry) internal pure returns (uint256) {
+        return uint64(entry.extra >> GAS);
+    }
+
     /// @notice The account whose gas is to be refunded, and the sum in wei; zero if none is.
     function refundOf(Earned memory entry) internal pure returns (address poster, uint256 amount) {
+        if (entry.isSummed()) return (poster, amount);
         poster = address(uint160(entry.extra >> POSTER));
         amount = uint256(uint64(entry.extra >> GAS)) * 1 gwei;
     }

@@ -91,6 +91,7 @@ library PayoutLib {
     }
 
     function _addRound(Sums memory sums, Earned memory entry) private pure {
+        if (entry.isPaid() && entry.isBlind()) ++sums.blind;
         uint256 size = _size(entry);
         if (size == 0) return;
         uint256 total;
@@ -98,8 +99,7 @@ library PayoutLib {
             total += entry.pointsOf(seat);
         }
         sums.points += total;
-        if (entry.isPaid() && entry.isBlind()) ++sums.blind;
-        uint256 fair = total / size;
+        uint256 fair = entry.isSummed() ? entry.fairOf() : total / size;
         for (uint256 seat; seat < size; ++seat) {
             uint256 index = entry.indexOf(seat);
             uint256 own = entry.pointsOf(seat) | (fair << FAIR) | (entry.isAtFault(seat) ? 1 << FAULTS : 0);

@@ -22,6 +22,7 @@ def test_growth_beyond_two_percent_is_named(now: int, complaints: int) -> None:
             "task": empty,
             "further_round": empty,
             "pool": {},
+            "large_round": {},
         }
 
     assert len(grown(result(100), result(now))) == complaints

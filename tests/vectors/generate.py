@@ -17,6 +17,7 @@ from tests.vectors.golden import (
     REPUTATION_CASES,
     WEIGHT_CASES,
 )
+from tests.vectors.large import large_rounds
 from tests.vectors.rounds import judgement
 
 FOLDER = Path(__file__).parent
@@ -33,6 +34,7 @@ def build() -> dict[str, Case]:
         "reputation": {"cases": reputation(source)},
         "delivery": {"cases": deliveries()},
         "judgement": judgement(random.Random("fedpact judgement")),
+        "large_rounds": large_rounds(random.Random("fedpact large rounds")),
     }
 
 

@@ -46,6 +46,12 @@ _FIELDS = {
         ("history", "bytes32"),
         ("record", "bytes32"),
     ),
+    "LargeRound": (
+        ("request", "uint256"),
+        ("round", "uint256"),
+        ("history", "bytes32"),
+        ("record", "bytes32"),
+    ),
     "Decline": (("request", "uint256"), ("reason", "string")),
     "Accept": (("request", "uint256"),),
     "Sum": (
@@ -91,6 +97,12 @@ class Domain:
         """A whole round. `history` is the request's when the round opened."""
         return self._message("Round", request, round_, history, record.hash)
 
+    def large_round(
+        self, request: int, round_: int, history: bytes, record: LargeRecord
+    ) -> SignableMessage:
+        """What a committee found in a round of a whole pool; `history` as in `round`."""
+        return self._message("LargeRound", request, round_, history, record.hash)
+
     def acceptance(self, request: int) -> SignableMessage:
         """The requester's consent to settle without waiting for the dispute window."""
         return self._message("Accept", request)
@@ -98,7 +110,7 @@ class Domain:
     def typed(self, kind: str, *values: Any) -> TypedData:
         """A message as typed data: domain, types, values.
 
-        `kind`: Join, Model, Slice, Vote, Attest, Round or Accept; `values`: its fields.
+        `kind`: Join, Model, Slice, Vote, Attest, Round, LargeRound or Accept; `values`: its fields.
         The contracts know nothing of a Sum, a step of a secure sum (docs/adr/0048), and of a
         Decline (docs/adr/0054).
         """
@@ -144,6 +156,31 @@ class RoundRecord:
     def hash(self) -> bytes:
         """keccak256(abi.encode(record))"""
         return keccak(encode(["(bytes32[],uint256[],bytes,bytes32,uint256)"], [self.fields]))
+
+
+@dataclass(frozen=True)
+class LargeRecord:
+    """What a committee found in a round of a whole pool: see ILargeRounds.Record."""
+
+    submissions: bytes
+    evidence: bytes
+    digest: bytes
+    errors: int
+    blind: bool
+    points: tuple[int, ...]
+    """Words of sixteen members; see consensus.large_rounds."""
+
+    @property
+    def fields(self) -> tuple[bytes, bytes, bytes, int, bool]:
+        """As the contract takes it, but for the points."""
+        return self.submissions, self.evidence, self.digest, self.errors, self.blind
+
+    @property
+    def hash(self) -> bytes:
+        """What the judges sign: record and points (32 bytes)."""
+        points = keccak(b"".join(word.to_bytes(32, "big") for word in self.points))
+        kinds = ["(bytes32,bytes32,bytes32,uint256,bool)", "bytes32"]
+        return keccak(encode(kinds, [self.fields, points]))
 
 
 @dataclass(frozen=True)

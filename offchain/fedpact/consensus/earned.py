@@ -99,6 +99,7 @@ def sums_of(entries: Iterable[Earned]) -> dict[int, MemberSum]:
     for entry in entries:
         seats = seats_in(entry)
         fair = sum(points for _, points, _ in seats) // max(1, len(seats))
+        fair = entry.fair if entry.summed else fair
         for index, points, fault in seats:
             own = found.get(index, MemberSum())
             found[index] = MemberSum(own.points + points, own.fair + fair, own.faults + fault)

@@ -280,7 +280,8 @@ class Earned:
     points: int
     """16 bits a seat."""
     extra: int
-    """From bit 0: seats at fault 16, flags 16, gas to refund in gwei 64, account to refund 160."""
+    """From bit 0: seats at fault 16, flags 16, gas to refund in gwei 64, account to refund 160. An
+    entry that is `summed` has a fair share in place of the gas."""
     digest: bytes
     """The global model; zero where the round did not become final."""
 
@@ -310,9 +311,19 @@ class Earned:
         return bool(self.extra >> 18 & 1)
 
     @property
+    def summed(self) -> bool:
+        """Whether it has the points of up to sixteen members in all large rounds together."""
+        return bool(self.extra >> 19 & 1)
+
+    @property
+    def fair(self) -> int:
+        """Of an entry that is `summed`: the points of a member with an equal share of them all."""
+        return self.extra >> 32 & (1 << 64) - 1
+
+    @property
     def refund(self) -> int:
         """Wei of gas to refund to `poster`."""
-        return (self.extra >> 32 & (1 << 64) - 1) * 10**9
+        return 0 if self.summed else (self.extra >> 32 & (1 << 64) - 1) * 10**9
 
     @property
     def poster(self) -> str:

@@ -65,8 +65,8 @@ class Contracts:
     registrar: LocalAccount
 
 
-def deploy(chain: Chain, deployer: LocalAccount) -> Contracts:
-    """All contracts, each told the others' addresses."""
+def deploy(chain: Chain, deployer: LocalAccount, kind: str = "TrainingRounds") -> Contracts:
+    """All contracts, each told the others' addresses; `kind`: of the rounds."""
     nonce = chain.w3.eth.get_transaction_count(deployer.address)
     names = ("registry", "ledger", "pool", "rounds", "market")
     at = {name: created_address(deployer.address, nonce + i) for i, name in enumerate(names)}
@@ -75,13 +75,15 @@ def deploy(chain: Chain, deployer: LocalAccount) -> Contracts:
     pool = chain.deploy(
         *("TrainingPool", deployer, at["registry"], at["ledger"], at["market"], at["rounds"])
     )
-    chain.deploy("TrainingRounds", deployer, at["pool"], at["market"])
+    chain.deploy(kind, deployer, at["pool"], at["market"])
     market = chain.deploy(
         *("SharingMarket", deployer, at["registry"], at["pool"], at["rounds"], at["ledger"]),
         *(deployer.address, FLOOR),
     )
     assert market.address == at["market"]
-    return Contracts(registry, ledger, pool, rounds_at(chain, at["rounds"]), market, deployer)
+    place = at["rounds"]
+    rounds = rounds_at(chain, place) if kind == "TrainingRounds" else chain.at(kind, place)
+    return Contracts(registry, ledger, pool, rounds, market, deployer)
 
 
 def rounds_at(chain: Chain, address: str) -> Any:

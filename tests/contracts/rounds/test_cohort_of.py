@@ -39,6 +39,18 @@ def weights(r: Rounds) -> list[int]:
     return [weight_of(rule, (w >> 48) & 0xFFFFFF, (w >> 32) & 0xFFFF, cap) for w in words]
 
 
+def on_open_registry(r: Rounds, registrar: Any, size: int) -> list[Any]:
+    """Creates the request for so many new members, which need no registration."""
+    members = [Account.from_key(keccak(text=f"member {i}")) for i in range(size)]
+    r.create()
+    code = r.chain.w3.eth.get_code(r.chain.deploy("OpenRegistry", registrar).address)
+    r.chain.rpc("anvil_setCode", r.on.registry.address, code.to_0x_hex())
+    registry = r.chain.at("OpenRegistry", r.on.registry.address)
+    r.chain.send(registrar, registry.functions.admit([one.address for one in members], 0))
+    r.members = members
+    return members
+
+
 def test_a_small_pool_takes_part_as_a_whole(running: Any) -> None:
     r: Rounds = running(5)
     assert {drawn(r, seed) for seed in SEEDS} == {(0, 1, 2, 3, 4)}
@@ -65,6 +77,22 @@ def test_those_that_left_are_passed_over(rounds_of: Any) -> None:
     for seed in SEEDS:
         assert drawn(r, seed) == cohort(seed, weights(r), 4, left)
         assert not set(drawn(r, seed)) & set(left)
+    [here] = r.on.pool.functions.presence(r.id).call()
+    assert [index for index in range(256) if here >> index & 1] == [1, 2, 3, 4, 6, 7, 9, 10]
+
+
+def test_all_of_a_large_pool_are_present(chain: Chain, accounts: Any) -> None:
+    """Over two words and, in portions that are not merged, two batches."""
+    r = Rounds(chain, deploy(chain, accounts[0]), accounts, 2, maxPool=900)
+    members = on_open_registry(r, accounts[0], 300)
+    r.enrol(members[:250], sender=accounts[0])
+    r.enrol(members[250:], sender=accounts[0])
+    gone = members[257]
+    chain.fund(gone)
+    chain.send(gone, r.on.pool.functions.withdraw(r.id, 257))
+    low, high = r.on.pool.functions.presence(r.id).call()
+    assert low == 2**256 - 1
+    assert high == 2**44 - 1 & ~0b10
 
 
 def test_the_next_in_order_fill_the_seats(rounds_of: Any) -> None:
@@ -97,15 +125,10 @@ def test_a_pool_of_many_batches_draws_as_the_mirror(
 ) -> None:
     """Six batches: where they end needs more than a word."""
     registrar, contracts = accounts[0], deploy(chain, accounts[0])
-    members = [Account.from_key(keccak(text=f"member {i}")) for i in range(sum(PORTIONS))]
-    terms = {"weightRule": rule, "sampleCap": cap, "cohort": 4, "maxPool": len(members)}
+    terms = {"weightRule": rule, "sampleCap": cap, "cohort": 4, "maxPool": sum(PORTIONS)}
     r = Rounds(chain, contracts, accounts, 2, **terms)
-    r.create()
-    code = chain.w3.eth.get_code(chain.deploy("OpenRegistry", registrar).address)
-    chain.rpc("anvil_setCode", contracts.registry.address, code.to_0x_hex())
-    registry = chain.at("OpenRegistry", contracts.registry.address)
-    chain.send(registrar, registry.functions.admit([one.address for one in members], 0))
-    r.members, begin = members, 0
+    members = on_open_registry(r, registrar, sum(PORTIONS))
+    begin = 0
     for number, size in enumerate(PORTIONS):
         r.samples = 40 + 100 * number
         r.enrol(members[begin : begin + size], sender=registrar)

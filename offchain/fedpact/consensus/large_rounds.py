@@ -1,0 +1,131 @@
+"""Rounds in which a committee judges a whole pool: the mirror of contracts/LargeRounds.sol and
+contracts/libraries/PoolPoints.sol.
+
+Points are whole numbers, one for each member of the pool, in its order; sixteen members share a
+word of 256 bits. Daemons do not serve such rounds yet (docs/protocol.md, "Large rounds").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_utils.crypto import keccak
+
+from fedpact.consensus.earned import packed
+from fedpact.errors import InvalidInput
+from fedpact.types.requests import Earned
+
+MAX_POOL = 1_024
+MAX_ROUNDS = 50
+MOST = 1_000
+"""Most points of one member in a round."""
+MEAN = 100
+"""Most points of a round for each member of the pool."""
+JUDGES = 10
+"""Most points of the judges together for each member of the pool."""
+SUMMED = 1 << 19
+"""The flag of an entry with the points of all rounds (`Earned.extra`)."""
+_LANES = 16
+
+
+def words(points: Sequence[int], judges: Collection[int]) -> list[int]:
+    """A round's points as the contract takes them.
+
+    `points`: of each member. `judges`: the pool indices of the committee. Raises InvalidInput for
+    points that the contract refuses.
+    """
+    for index, own in enumerate(points):
+        if not 0 <= own <= MOST:
+            raise InvalidInput(f"member {index} has {own} points; a round gives 0 to {MOST}")
+    most = MEAN * len(points)
+    if sum(points) > most:
+        raise InvalidInput(f"{sum(points)} points in all; a round gives at most {most}")
+    own, most = sum(points[index] for index in judges), JUDGES * len(points)
+    if own > most:
+        raise InvalidInput(f"the judges have {own} points together; they may have {most}")
+    return [packed(points[i : i + _LANES]) for i in range(0, len(points), _LANES)]
+
+
+def entries(rounds: Sequence[Sequence[int]], left: Collection[int] = ()) -> list[Earned]:
+    """What `sum` adds to the list of what a request earned.
+
+    `rounds`: the points of each paid round, of all members. `left`: members that left the pool.
+    Raises InvalidInput without rounds.
+    """
+    if not rounds:
+        raise InvalidInput("there are no points to sum up: no round gave any")
+    totals = [sum(column) for column in zip(*rounds, strict=True)]
+    present = [index for index in range(len(totals)) if index not in left]
+    fair = sum(totals[index] for index in present) // len(present)
+    extra = SUMMED | fair << 32
+    groups = [present[i : i + _LANES] for i in range(0, len(present), _LANES)]
+    return [
+        Earned(packed(group), packed([totals[index] for index in group]), extra, bytes(32))
+        for group in groups
+    ]
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """That some models are in a tree of submissions: see ILargeRounds.Inclusion."""
+
+    indices: tuple[int, ...] = ()
+    proof: tuple[bytes, ...] = ()
+    flags: tuple[bool, ...] = ()
+
+    @property
+    def fields(self) -> tuple[list[int], list[bytes], list[bool]]:
+        """As the contract takes it."""
+        return list(self.indices), list(self.proof), list(self.flags)
+
+
+class SubmissionTree:
+    """The tree over the models of a round.
+
+    `models`: the digest (32 bytes) of each model by its maker's pool index, at least one. Leaves
+    are in ascending order of the indices; zeros fill them up to a power of two.
+    """
+
+    def __init__(self, models: Mapping[int, bytes]) -> None:
+        if not models:
+            raise InvalidInput("a round without any model has no tree of submissions")
+        self._order = sorted(models)
+        level = [keccak(index.to_bytes(32, "big") + models[index]) for index in self._order]
+        level += [bytes(32)] * ((1 << (len(level) - 1).bit_length()) - len(level))
+        self._levels = [level]
+        while len(level) > 1:
+            level = [_parent(*level[i : i + 2]) for i in range(0, len(level), 2)]
+            self._levels.append(level)
+
+    @property
+    def root(self) -> bytes:
+        """32 bytes."""
+        return self._levels[-1][0]
+
+    def inclusion(self, indices: Collection[int]) -> Inclusion:
+        """The proof that the models of these members are in the tree; KeyError if one is not.
+
+        Level by level from the leaves: a flag says whether a node's sibling is known as well; if
+        not, it is part of the proof.
+        """
+        wanted = sorted(indices)
+        place = {index: i for i, index in enumerate(self._order)}
+        known = [place[index] for index in wanted]
+        if not known:
+            return Inclusion()
+        proof: list[bytes] = []
+        flags: list[bool] = []
+        for level in self._levels[:-1]:
+            parents = sorted({i // 2 for i in known})
+            for parent in parents:
+                both = 2 * parent in known and 2 * parent + 1 in known
+                flags.append(both)
+                if not both:
+                    proof.append(level[2 * parent + (2 * parent in known)])
+            known = parents
+        return Inclusion(tuple(wanted), tuple(proof), tuple(flags))
+
+
+def _parent(a: bytes, b: bytes) -> bytes:
+    return keccak(min(a, b) + max(a, b))
