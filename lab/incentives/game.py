@@ -12,7 +12,8 @@ import numpy as np
 
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.earned import of_round, payouts
-from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, leader
+from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge
+from fedpact.consensus.leader import leader
 from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, pack_scores
 from lab.incentives.scores import MEMBERS, Recorded

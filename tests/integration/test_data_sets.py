@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.privacy.budget import Spend
+from fedpact.privacy.filters import Spend
 from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
 from fedpact.types.requests import Status

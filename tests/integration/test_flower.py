@@ -23,7 +23,7 @@ from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
 from fedpact.learning.flower import host as host_module
-from fedpact.learning.flower.host import Host, host_of
+from fedpact.learning.flower.app_process import Host, host_of
 from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.packages import package_of_app

@@ -21,7 +21,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import key_hash
 from fedpact.exchange.messages import Ballot, Board, Forged, Kind, Message
 from fedpact.learning.summed import Integers, summed_values
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease

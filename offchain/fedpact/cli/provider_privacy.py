@@ -60,7 +60,7 @@ def limit(
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
-    from fedpact.privacy.budget import PrivacyLimit
+    from fedpact.privacy.filters import PrivacyLimit
     from fedpact.provider.ledger.report import privacy_standing
     from fedpact.provider.policy import Policy
 
@@ -119,7 +119,7 @@ def export(
 
     Example: fedpact --account alice provider privacy export alice.passport.json
     """
-    from fedpact.provider.ledger.passports import export_passport, write_passport
+    from fedpact.provider.ledger.passport_file import export_passport, write_passport
 
     at = session.of(context)
     made = export_passport(at.settings.state, at.keys)
@@ -139,7 +139,7 @@ def import_(
 
     Example: fedpact --account alice provider privacy import alice.passport.json
     """
-    from fedpact.provider.ledger.passports import import_passport
+    from fedpact.provider.ledger.passport_file import import_passport
 
     at = session.of(context)
     merged = import_passport(at.settings.state, at.keys, passport)

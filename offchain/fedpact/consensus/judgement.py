@@ -10,13 +10,9 @@ from dataclasses import dataclass
 
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.leader import (
-    Candidate,
     approvals_needed,
-    by_turns,
-    by_weighted_error,
-    capped_weights,
 )
-from fedpact.types.requests import NOBODY, ApprovalRule, LeaderRule, Member, mask_of, seats_of
+from fedpact.types.requests import NOBODY, ApprovalRule, LeaderRule, mask_of, seats_of
 from fedpact.types.scores import (
     INVALID,
     MAX_SCORE,
@@ -119,38 +115,6 @@ def blind(submitted: int, eligible: int) -> Board:
     each = (QUALITY_POINTS + VOTE_POINTS) // max(1, eligible.bit_count())
     points = pack_points(dict.fromkeys(sharing, each))
     return Board(_packed(dict.fromkeys(seats_of(submitted), 0)), submitted, eligible, points, 0)
-
-
-def leader(
-    candidates: int,
-    submitted: int,
-    medians: int,
-    members: Sequence[Member],
-    round_: int,
-    rule: LeaderRule,
-    last_leader: int | None,
-) -> int:
-    """The seat that leads: the first of the candidates in the rule's order; NOBODY without one.
-
-    Args:
-        candidates: seats that are included, eligible and attested the final model.
-        submitted: seats whose samples make the weights.
-        medians: packed by seat.
-        members: of the cohort, by seat.
-        last_leader: seat of the last leader; None if it has none in this cohort.
-    """
-    seats = seats_of(candidates)
-    if rule is LeaderRule.REPUTATION:
-        last = None if last_leader is None else members[last_leader]
-        order = by_turns([members[seat] for seat in seats], last)
-    else:
-        weights = capped_weights({seat: members[seat].samples for seat in seats_of(submitted)})
-        found = [
-            Candidate(seat, members[seat].account, lane(medians, seat), weights.get(seat, 0))
-            for seat in seats
-        ]
-        order = by_weighted_error(found, round_, sum(weights.values()))
-    return order[0] if order else NOBODY
 
 
 def rewards(earners: int, leads: int) -> int:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.types.requests import ApprovalRule, Member
+from fedpact.types.requests import NOBODY, ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.scores import lane
 
 MIN_APPROVALS = 2
 
@@ -76,6 +77,38 @@ def by_turns(candidates: Sequence[Member], last: Member | None) -> list[int]:
     turns = sorted(candidates, key=rank)
     waiting = [one for one in turns if last is not None and rank(one) > rank(last)]
     return [one.seat for one in (*waiting, *(one for one in turns if one not in waiting))]
+
+
+def leader(
+    candidates: int,
+    submitted: int,
+    medians: int,
+    members: Sequence[Member],
+    round_: int,
+    rule: LeaderRule,
+    last_leader: int | None,
+) -> int:
+    """The seat that leads: the first of the candidates in the rule's order; NOBODY without one.
+
+    Args:
+        candidates: seats that are included, eligible and attested the final model.
+        submitted: seats whose samples make the weights.
+        medians: packed by seat.
+        members: of the cohort, by seat.
+        last_leader: seat of the last leader; None if it has none in this cohort.
+    """
+    seats = seats_of(candidates)
+    if rule is LeaderRule.REPUTATION:
+        last = None if last_leader is None else members[last_leader]
+        order = by_turns([members[seat] for seat in seats], last)
+    else:
+        weights = capped_weights({seat: members[seat].samples for seat in seats_of(submitted)})
+        found = [
+            Candidate(seat, members[seat].account, lane(medians, seat), weights.get(seat, 0))
+            for seat in seats
+        ]
+        order = by_weighted_error(found, round_, sum(weights.values()))
+    return order[0] if order else NOBODY
 
 
 def lot(number: int, account: str) -> bytes:

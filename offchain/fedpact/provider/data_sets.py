@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from fedpact.errors import SettingsError
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Payers
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords

@@ -5,7 +5,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.model import Model
 from fedpact.requester.model_file import FetchedModel
-from fedpact.requester.resale import Offer
+from fedpact.requester.offer import Offer
 
 __all__ = [
     "Draft",

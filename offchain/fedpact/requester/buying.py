@@ -26,7 +26,7 @@ from fedpact.errors import (
 from fedpact.requester.duties import Refund
 from fedpact.requester.fetching import opened_key, sale_of
 from fedpact.requester.look import RequestLook, look
-from fedpact.requester.resale import Offer, doubts, price_differs, sorted_offers
+from fedpact.requester.offer import Offer, doubts, price_differs, sorted_offers
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ETHER, PoolMember, Status, Terms
@@ -51,7 +51,7 @@ OWN_RESULT = "your organisation requested it or was in its pool"
 def offers(
     client: ChainClient, store: ContentStore, account: str, query_key: bytes, usage_rules: str = ""
 ) -> list[Offer]:
-    """See `fedpact.requester.resale.offers`."""
+    """See `fedpact.requester.offer.offers`."""
     if client.deployment.resale is None:
         return []
     own = client.registry.participant(account).organisation

@@ -32,8 +32,8 @@ from fedpact.requester.gifts import key_given, read_gift, write_gift
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model_file import FetchedModel, card_paths, check_output
+from fedpact.requester.offer import Offer
 from fedpact.requester.request import read_bytes
-from fedpact.requester.resale import Offer
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.slices import own_slices
 from fedpact.requester.telling import Telling

@@ -1,4 +1,4 @@
-"""The state of a request, as its requester sees it."""
+"""What following a request reports."""
 
 from dataclasses import dataclass
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.consensus.judgement import leader
+from fedpact.consensus.leader import leader
 from fedpact.types.requests import NOBODY, LeaderRule, Member
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())

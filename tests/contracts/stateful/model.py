@@ -13,16 +13,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from fedpact.chain.signed_messages import Board
-from fedpact.consensus.judgement import (
-    Final,
-    Rules,
-    astray,
-    blind,
-    finalised,
-    judge,
-    leader,
-    without,
-)
+from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, without
+from fedpact.consensus.leader import leader
 from fedpact.types.requests import NOBODY, Earned, Member, seats_of
 
 PAID, BLIND_ROUND, VOID_START = 1 << 16, 1 << 17, 1 << 18

@@ -17,14 +17,14 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.data.proposal import as_toml, propose
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger import submissions
 from fedpact.provider.ledger.opening import open_ledger
-from fedpact.provider.ledger.passports import export_passport, write_passport
+from fedpact.provider.ledger.passport_file import export_passport, write_passport
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fedpact.consensus.earned import fold, payouts, refunds_of, sums_of
-from fedpact.consensus.judgement import Rules, finalised, judge, leader, points_of
+from fedpact.consensus.judgement import Rules, finalised, judge, points_of
+from fedpact.consensus.leader import leader
 from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member
 from fedpact.types.scores import INVALID, pack_scores
 

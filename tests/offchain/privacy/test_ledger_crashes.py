@@ -34,7 +34,7 @@ from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy import noise as noise_module
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger import file as ledger_file
 from fedpact.privacy.ledger import ledger as ledger_module
 from fedpact.privacy.ledger import report as ledger_report

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fedpact.errors import LedgerError
 from fedpact.privacy import passport
-from fedpact.privacy.budget import Spend
+from fedpact.privacy.filters import Spend
 from fedpact.privacy.ledger import foreign_submissions
 from fedpact.privacy.ledger.check import verify
 from fedpact.privacy.ledger.foreign_submissions import Price

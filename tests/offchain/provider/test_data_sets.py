@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedpact.errors import BudgetExceeded, PolicyRefusal, SettingsError
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import listed, served_on
 from fedpact.provider.duties.deciding import match_to_join, public_reason

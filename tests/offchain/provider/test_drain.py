@@ -13,7 +13,7 @@ import pytest
 from fedpact.errors import BudgetExceeded, FedpactError, PolicyRefusal
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import calibrate, cost
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, of_request

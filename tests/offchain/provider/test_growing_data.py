@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.data.declared import DeclaredData
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease

@@ -23,7 +23,7 @@ from fedpact.errors import (
     StateError,
 )
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.check import reconcile
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.noise import SeededNoise

@@ -206,8 +206,8 @@ REFUSED = set(FAMILIES) - {spec.family.name for spec in EXPORTED.values()}
 
 
 def test_every_other_family_is_refused_in_one_line() -> None:
-    from fedpact.requester.export.families import add_predictions
-    from fedpact.requester.export.graph import Graph
+    from fedpact.requester.export.onnx_families import add_predictions
+    from fedpact.requester.export.onnx_graph import Graph
 
     assert {"text-statistics", "scattering-linear", "network-linear"} <= REFUSED
     for name in REFUSED:

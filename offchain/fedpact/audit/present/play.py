@@ -27,16 +27,8 @@ from fedpact.chain.signed_messages import (
     log_with_values,
 )
 from fedpact.consensus.earned import packed
-from fedpact.consensus.judgement import (
-    Final,
-    Rules,
-    astray,
-    blind,
-    finalised,
-    judge,
-    leader,
-    without,
-)
+from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, without
+from fedpact.consensus.leader import leader
 from fedpact.types.requests import Member, PoolMember, Terms, mask_of, seats_of
 from fedpact.types.scores import lane
 

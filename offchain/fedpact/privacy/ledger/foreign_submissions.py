@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from fedpact.privacy.budget import Spend
+from fedpact.privacy.filters import Spend
 from fedpact.privacy.ledger import journal
 from fedpact.privacy.ledger.ledger import Ledger, named
 from fedpact.privacy.ledger.report import ReleaseId

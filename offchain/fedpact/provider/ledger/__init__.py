@@ -1,1 +1,1 @@
-"""A provider's privacy ledger beside the chain: opening, comparing, moving, reporting."""
+"""The daemon's use of its privacy ledger: opening, comparing with the chain, moving, reporting."""

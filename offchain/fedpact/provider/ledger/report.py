@@ -8,7 +8,7 @@ from pathlib import Path
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.check import reconcile, verify
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import LimitStanding, ReleaseId

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fedpact.errors import ModelError
-from fedpact.requester.export.graph import Graph, f64
+from fedpact.requester.export.onnx_graph import Graph, f64
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.names import label_key
 from fedpact.types.specification import Specification

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from fedpact.learning.artefact import Model as Weights
 from fedpact.requester.decisions import SMALLEST, Decisions
-from fedpact.requester.export.families import add_predictions
-from fedpact.requester.export.graph import Graph, f64
 from fedpact.requester.export.inputs import add_inputs
+from fedpact.requester.export.onnx_families import add_predictions
+from fedpact.requester.export.onnx_graph import Graph, f64
 from fedpact.types.specification import Specification
 
 

@@ -11,7 +11,7 @@ from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import propose
 from fedpact.errors import BudgetExceeded, DataError, LedgerError
 from fedpact.privacy.accounting import rdp, rdp_cost
-from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease

@@ -1,4 +1,4 @@
-"""Buy finished results of other requests, found by their query key.
+"""A finished result of another request that is for sale, and what speaks against buying it.
 
 An offer shows the evidence for its quality, because a result can be faked: an attacker that
 controls the committee and the evaluation set can report any error, for a payment of one wei.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from fedpact.errors import BudgetExceeded
-from fedpact.privacy.budget import PrivacyLimit, Spend
+from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.ledger.file import LedgerFile
 
 Payer = Literal["datasets", "requesters"]

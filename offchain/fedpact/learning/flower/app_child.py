@@ -21,8 +21,8 @@ from flwr.serverapp import ServerApp
 
 from fedpact.child import end_with_parent
 from fedpact.learning.artefact import encode
+from fedpact.learning.flower.app_process import DONE, FAILED, LENGTH_BYTES
 from fedpact.learning.flower.folder import home_in, keep_imported, remove, renew_home
-from fedpact.learning.flower.host import DONE, FAILED, LENGTH_BYTES
 from fedpact.learning.flower.jobs import App, AppFailed, Describe, Evaluate, Job, Train
 from fedpact.learning.flower.messages import described, evaluated, trained
 from fedpact.learning.flower.serving import stand_in

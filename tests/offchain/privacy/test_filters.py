@@ -23,7 +23,7 @@ from fedpact.privacy.accounting import (
     rdp,
     rdp_epsilon,
 )
-from fedpact.privacy.budget import Filter, PrivacyLimit, Spend
+from fedpact.privacy.filters import Filter, PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 
 DELTA = 1e-5

@@ -140,8 +140,8 @@ class Host:
         self._line, theirs = Pipe()
         with theirs:
             end = theirs.fileno()
-            call = f"child.main({end}, {folder!r})"
-            code = f"from fedpact.learning.flower import child; {call}"
+            call = f"app_child.main({end}, {folder!r})"
+            code = f"from fedpact.learning.flower import app_child; {call}"
             kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
             self._process = start_with_parent(
                 # What the process of this one can import, the app's can.

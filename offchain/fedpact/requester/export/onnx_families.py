@@ -11,7 +11,7 @@ from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.families import family_of
 from fedpact.learning.losses import LARGEST_RATE, LossParameters
 from fedpact.learning.splits import Split
-from fedpact.requester.export.graph import Graph, f64
+from fedpact.requester.export.onnx_graph import Graph, f64
 from fedpact.types.specification import Specification
 
 
