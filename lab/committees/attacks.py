@@ -17,7 +17,7 @@ from fedpact.errors import InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.distance import length
-from fedpact.simulation.adversaries import Provider, RoundTask, mean_of_others
+from fedpact.simulation.adversaries import RoundTask, SimulatedProvider, mean_of_others
 from fedpact.types.scores import INVALID
 
 PATCH = 3
@@ -59,7 +59,7 @@ class Collusion:
         return self._updates
 
 
-class Poisoner(Provider):
+class Poisoner(SimulatedProvider):
     """Votes for its accomplices and against all others; attests a model that nobody computed."""
 
     def __init__(self, collusion: Collusion) -> None:

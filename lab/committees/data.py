@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_stratified
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.demo.drafts import draft
 from fedpact.errors import DataError, InvalidInput
 from fedpact.requester.draft import Draft
@@ -148,7 +148,7 @@ def _balanced(
     return np.concatenate(chosen)
 
 
-def _train_part(source: Source, rows: NDArray[np.int64]) -> Dataset:
+def _train_part(source: TrainTestData, rows: NDArray[np.int64]) -> Dataset:
     return Dataset(
         (source.x_train[rows] / source.scale).astype(np.float32), source.y_train[rows], ()
     )

@@ -13,7 +13,7 @@ import numpy as np
 from fedpact.learning.aggregation.base import Vector, flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.strategies import LocalTask
-from fedpact.simulation.adversaries import Provider, RoundTask, mean_of_others
+from fedpact.simulation.adversaries import RoundTask, SimulatedProvider, mean_of_others
 from fedpact.types.privacy import PrivacyMode
 from lab.committees.attacks import moved, noise_of_norm, update_of
 
@@ -22,7 +22,7 @@ SLIGHT = 0.3
 
 
 @dataclass
-class FreeRider(Provider):
+class FreeRider(SimulatedProvider):
     """Submits an update that it takes from what is public.
 
     * `global`: none, the round's global model;
@@ -85,7 +85,7 @@ def _noised(task: RoundTask, update: Vector) -> Model:
     return replace(task, dataset=nothing, local=LocalTask(base)).train()
 
 
-FREE_RIDERS: dict[str, Callable[[], Provider]] = {
+FREE_RIDERS: dict[str, Callable[[], SimulatedProvider]] = {
     "global": lambda: FreeRider("global"),
     "global-noise": lambda: FreeRider("global", 1.0),
     "global-loud-noise": lambda: FreeRider("global", 5.0),

@@ -12,7 +12,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model, Template, decode
 from fedpact.learning.units import samples_of
-from fedpact.simulation.adversaries import Provider, RoundTask
+from fedpact.simulation.adversaries import RoundTask, SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy
 from lab.committees.data import SMALL, CommitteeData, CommitteeSize, committee_data
 from lab.committees.riders import FREE_RIDERS
@@ -26,7 +26,7 @@ TRUNCATION = 0.01
 
 
 @dataclass
-class Recorded(Provider):
+class Recorded(SimulatedProvider):
     """An honest provider that records the start model and its own model of each round."""
 
     starts: list[Model] = field(default_factory=list)
@@ -99,7 +99,7 @@ def rider_case(
     case = committee_data(dataset, partition, seed, scale)
     last = len(case.parts) - 1
     seats = [
-        Seat(seat, part, FREE_RIDERS[rider]() if seat == last else Provider())
+        Seat(seat, part, FREE_RIDERS[rider]() if seat == last else SimulatedProvider())
         for seat, part in enumerate(case.parts)
     ]
     request = case.run(seats)
@@ -126,7 +126,9 @@ def honest_case(
         DataMissing: the data set's files are missing.
     """
     case = committee_data(dataset, partition, seed, scale)
-    request = case.run([Seat(seat, part, Provider()) for seat, part in enumerate(case.parts)])
+    request = case.run(
+        [Seat(seat, part, SimulatedProvider()) for seat, part in enumerate(case.parts)]
+    )
     seats = range(len(case.parts))
     models = len(request.rounds) * len(seats)
     return {

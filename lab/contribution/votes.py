@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy
 from fedpact.types.scores import INVALID
 from lab.committees.data import SMALL, CommitteeSize, committee_data
@@ -37,7 +37,9 @@ def votes_case(
         DataMissing: the data set's files are missing.
     """
     case = committee_data(dataset, partition, seed, scale)
-    request = case.run([Seat(seat, part, Provider()) for seat, part in enumerate(case.parts)])
+    request = case.run(
+        [Seat(seat, part, SimulatedProvider()) for seat, part in enumerate(case.parts)]
+    )
     medians = [one.medians for one in request.rounds]
     in_band: dict[str, list[float]] = {name: [] for name in GUESSES}
     adverse: dict[str, list[float]] = {name: [] for name in GUESSES}

@@ -13,7 +13,7 @@ import numpy as np
 
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
-from fedpact.simulation.adversaries import FURTHER, POISONS, Provider
+from fedpact.simulation.adversaries import FURTHER, POISONS, SimulatedProvider
 from fedpact.simulation.baselines import central
 from fedpact.simulation.request import SimulatedRequest, accuracy
 from lab.digits import request as digits
@@ -126,7 +126,7 @@ def _honest(case: Setting, seed: int, noise_seed: int) -> HonestRun:
     )
 
 
-def _poisoned(case: Setting, honest: HonestRun, poison: Provider) -> PoisonedRun:
+def _poisoned(case: Setting, honest: HonestRun, poison: SimulatedProvider) -> PoisonedRun:
     request = digits.run(case, honest.noise_seed, poison)
     reached = accuracy(case.spec, request.model, case.test)
     *others, hostile = request.points

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_stratified
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.demo.drafts import PROVIDERS, draft, split
 from fedpact.requester.draft import Draft
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.baselines import alone
 from fedpact.simulation.request import Seat, SimulatedRequest, accuracy, noise, simulate
 from fedpact.types.specification import Specification
@@ -65,10 +65,10 @@ def setting(seed: int, *, tuning: bool = False, **changes: Any) -> Setting:
 
 
 def run(
-    case: Setting, noise_seed: int, poison: Provider | None = None, *, absent: bool = False
+    case: Setting, noise_seed: int, poison: SimulatedProvider | None = None, *, absent: bool = False
 ) -> SimulatedRequest:
     """One request; `poison` replaces the last provider, `absent` leaves its seat out."""
-    seats = [Seat(number, part, Provider()) for number, part in enumerate(case.parts)]
+    seats = [Seat(number, part, SimulatedProvider()) for number, part in enumerate(case.parts)]
     if absent:
         seats = seats[:-1]
     elif poison is not None:
@@ -83,15 +83,15 @@ def single_accuracies(case: Setting, noise_seed: int) -> Iterator[float]:
         yield accuracy(case.spec, model, case.test)
 
 
-def _part(source: Source, rows: NDArray[np.int64]) -> Dataset:
+def _part(source: TrainTestData, rows: NDArray[np.int64]) -> Dataset:
     scaled = (source.x_train[rows] / source.scale).astype(np.float32)
     return Dataset(scaled, source.y_train[rows], ())
 
 
-def _held_out(source: Source) -> Source:
+def _held_out(source: TrainTestData) -> TrainTestData:
     """The training part, split again into training and test."""
     cut = len(source.y_train) // 5
-    return Source(
+    return TrainTestData(
         source.name,
         source.x_train[cut:],
         source.y_train[cut:],

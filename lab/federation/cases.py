@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.demo.drafts import WINDOWS
 from fedpact.errors import InvalidInput
 from fedpact.privacy.accounting import cost
@@ -114,7 +114,7 @@ def settings_of(case: Case) -> LearningSettings:
         raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
 
 
-def federation_of(case: Case, settings: LearningSettings, source: Source) -> Federation:
+def federation_of(case: Case, settings: LearningSettings, source: TrainTestData) -> Federation:
     """The case's providers with their parts of the data, and the specification."""
     chosen = _drawn(len(source.y_train), settings.train_examples, case.seed)
     if settings.pooled:
@@ -135,7 +135,7 @@ def federation_of(case: Case, settings: LearningSettings, source: Source) -> Fed
     )
 
 
-def _specification(case: Case, settings: LearningSettings, source: Source) -> Specification:
+def _specification(case: Case, settings: LearningSettings, source: TrainTestData) -> Specification:
     local = {**settings.local, "shuffle_seed": case.seed}
     if settings.privacy.get("mode") == PrivacyMode.SOUND:
         if settings.sound_local is None:
@@ -167,7 +167,7 @@ def _specification(case: Case, settings: LearningSettings, source: Source) -> Sp
     ).specification
 
 
-def test_set(source: Source, count: int | None, seed: int) -> Dataset:
+def test_set(source: TrainTestData, count: int | None, seed: int) -> Dataset:
     """`count` test examples, drawn with the seed; all if None."""
     kept = _drawn(len(source.y_test), count, seed)
     return replace(source, x_test=source.x_test[kept], y_test=source.y_test[kept]).test_set()

@@ -18,20 +18,22 @@ import numpy as np
 from fedpact.data import partition
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_stratified
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
 from fedpact.demo.drafts import DELTA, split
 from fedpact.demo.drafts import draft as classifier_draft
-from fedpact.demo.scattering import FAMILY, ROUNDS, Step
+from fedpact.demo.scattering import FAMILY, ROUNDS, ServerStep
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.requester.draft import Draft
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy, noise, simulate
 from lab.fixed_features.training import FEATURES, Private, Task
 
 
-def draft(source: Source, providers: int, epsilon: float, step: Step) -> dict[str, Any]:
+def draft(
+    source: TrainTestData, providers: int, epsilon: float, step: ServerStep
+) -> dict[str, Any]:
     """The draft of the request; `source` has images."""
     fields = classifier_draft(source, providers, ROUNDS, epsilon)
     fields["privacy"]["clipping_norm"] = step.clipping_norm
@@ -40,7 +42,7 @@ def draft(source: Source, providers: int, epsilon: float, step: Step) -> dict[st
 
 
 def run_case(
-    source: Source, epsilon: float, seed: int, providers: int, cut: str, step: Step
+    source: TrainTestData, epsilon: float, seed: int, providers: int, cut: str, step: ServerStep
 ) -> dict[str, Any]:
     """One request, tested once; partition, evaluation set and noise depend on the seed."""
     began = time.process_time()
@@ -48,7 +50,8 @@ def run_case(
     task = Task.of(source, FEATURES, bool(step.mirrored))
     parts = partition.named(cut, task.private.y, providers, seed)
     seats = [
-        Seat(number, _dataset(task.private, rows), Provider()) for number, rows in enumerate(parts)
+        Seat(number, _dataset(task.private, rows), SimulatedProvider())
+        for number, rows in enumerate(parts)
     ]
     result = simulate(
         spec,
@@ -73,7 +76,7 @@ def run_case(
     }
 
 
-def _slices(task: Task, source: Source, seed: int) -> list[Dataset]:
+def _slices(task: Task, source: TrainTestData, seed: int) -> list[Dataset]:
     """The evaluation slices, from the public slice, balanced over the labels."""
     _, chosen = split(source, ROUNDS, seed, PUBLIC_EXAMPLES)
     public, _ = public_slice(len(source.y_train), PUBLIC_EXAMPLES)

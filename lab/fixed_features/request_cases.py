@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.data import sources
-from fedpact.demo.scattering import STEPS, Step
+from fedpact.demo.scattering import STEPS, ServerStep
 from fedpact.errors import InvalidInput
 from fedpact.types.validation import first_error
 from lab.fixed_features.request import run_case
@@ -44,7 +44,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     except ValidationError as error:
         raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     if settings.step is not None:
-        step = Step(**dict(settings.step))
+        step = ServerStep(**dict(settings.step))
     elif case.dataset in STEPS:
         step = STEPS[case.dataset]
     else:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
 from fedpact.features import scattering
 from fedpact.features.cache import scattering_features
@@ -104,7 +104,7 @@ class Task:
     test: Private
 
     @classmethod
-    def of(cls, source: Source, folder: Path, mirrored: bool = False) -> "Task":
+    def of(cls, source: TrainTestData, folder: Path, mirrored: bool = False) -> "Task":
         """Features are cached in `folder`; the public slice is the same in every run."""
         train = scattering_features(_images(source.x_train, source.scale), folder)
         test = scattering_features(_images(source.x_test, source.scale), folder)

@@ -14,7 +14,7 @@ from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.earned import of_round, payouts
 from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge
 from fedpact.consensus.leader import leader
-from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, mask_of, seats_of
+from fedpact.types.requests import ApprovalRule, CohortMember, Earned, LeaderRule, mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, pack_scores
 from lab.incentives.scores import MEMBERS, Recorded
 
@@ -183,7 +183,7 @@ class Game:
         )
 
 
-_MEMBERS = [Member(seat, f"0x{seat + 1:040x}", SAMPLES, 0) for seat in range(MEMBERS)]
+_MEMBERS = [CohortMember(seat, f"0x{seat + 1:040x}", SAMPLES, 0) for seat in range(MEMBERS)]
 
 
 def _voters(how: Play) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedpact.demo.drafts import EPSILON
-from fedpact.simulation.adversaries import Provider, RoundTask
+from fedpact.simulation.adversaries import RoundTask, SimulatedProvider
 from fedpact.simulation.request import Seat
 from lab.committees.data import CommitteeSize, committee_data
 from lab.committees.riders import FREE_RIDERS
@@ -27,7 +27,7 @@ LAZY_SHARE = 10
 """A lazy member trains on one of so many of its examples."""
 
 
-class Lazy(Provider):
+class Lazy(SimulatedProvider):
     """Trains on a tenth of its examples, and declares all of them: the others, without a valid
     label, count as zero."""
 
@@ -38,8 +38,8 @@ class Lazy(Provider):
         return super().submit(replace(task, dataset=dataset))
 
 
-TRAININGS: Mapping[str, Callable[[], Provider]] = {
-    "honest": Provider,
+TRAININGS: Mapping[str, Callable[[], SimulatedProvider]] = {
+    "honest": SimulatedProvider,
     "lazy": Lazy,
     "no data, noise": FREE_RIDERS["global-noise"],
     "last movement again": FREE_RIDERS["extrapolated-declared-noise"],
@@ -63,7 +63,7 @@ def record(training: str, partition: str, seed: int) -> Recorded:
     """
     case = committee_data("digits", partition, seed, SIZE)
     seats = [
-        Seat(seat, part, TRAININGS[training]() if seat == DEVIATOR else Provider())
+        Seat(seat, part, TRAININGS[training]() if seat == DEVIATOR else SimulatedProvider())
         for seat, part in enumerate(case.parts)
     ]
     request = case.run(seats)

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_stratified
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import PUBLIC_EXAMPLES
 from fedpact.demo.drafts import draft, split
 from fedpact.features.networks.images import image_features
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
 from fedpact.requester.draft import Draft
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy, noise, simulate
 from fedpact.types.specification import Specification
 
@@ -48,7 +48,7 @@ PLANS = {1: Plan(20, 800.0), 2: Plan(40, 400.0), 3: Plan(40, 400.0), 5: Plan(40,
 
 
 @lru_cache(maxsize=1)
-def _source() -> tuple[Source, NDArray[np.float16], NDArray[np.float16]]:
+def _source() -> tuple[TrainTestData, NDArray[np.float16], NDArray[np.float16]]:
     """The images, and the rows of those for training and of those for testing."""
     source = sources.load(DATA)
 
@@ -96,7 +96,10 @@ def run(epsilon: float, seed: int) -> float:
     cuts = cut_stratified(source.y_train[chosen], spec.rounds, np.random.default_rng(seed))
     found = simulate(
         spec,
-        [Seat(number, part(private[rows]), Provider()) for number, rows in enumerate(parts)],
+        [
+            Seat(number, part(private[rows]), SimulatedProvider())
+            for number, rows in enumerate(parts)
+        ],
         [part(chosen[cut]) for cut in cuts],
         lambda provider, number: noise(seed, provider, number),
     )

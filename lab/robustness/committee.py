@@ -6,7 +6,7 @@ from typing import Any
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy
 from fedpact.types.specification import AggregationChoice
 from lab.committees.attacks import ATTACKS, BACKDOOR_LABEL, Collusion, patched
@@ -90,7 +90,7 @@ def committee(case: CommitteeData, attack: str, hostile: int) -> list[Seat]:
     first = len(case.parts) - hostile
     collusion = Collusion(frozenset(range(first, len(case.parts))), dict(enumerate(case.parts)))
     return [
-        Seat(seat, part, ATTACKS[attack](collusion) if seat >= first else Provider())
+        Seat(seat, part, ATTACKS[attack](collusion) if seat >= first else SimulatedProvider())
         for seat, part in enumerate(case.parts)
     ]
 

@@ -16,7 +16,7 @@ from fedpact.learning.strategies import Globals
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.requester.proposal import shares
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.specification import Specification
 from lab.tables.tasks import PROVIDERS, TableTask
@@ -92,7 +92,7 @@ def federated(spec: Specification, task: TableTask, seed: int) -> Model:
         else cut_at_random(len(held), spec.rounds, random)
     )
     slices = [Dataset(held.x[rows], held.y[rows], ()) for rows in cuts]
-    seats = [Seat(number, part, Provider()) for number, part in enumerate(task.parts)]
+    seats = [Seat(number, part, SimulatedProvider()) for number, part in enumerate(task.parts)]
     return simulate(spec, seats, slices, lambda who, when: noise(seed, who, when)).model
 
 

@@ -31,7 +31,7 @@ from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.personal import train_personal
 from fedpact.requester import RequestProgress
 from fedpact.requester.slices import cut
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.requests import Status
@@ -285,7 +285,8 @@ def simulated(world: World, spec: Specification, request: int, case: dict[str, o
     accounts = {one.account: seat for seat, one in enumerate(market.client.pool.members(request))}
     indices = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
     seats = [
-        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(indices)
+        Seat(seat, read_dataset(world.files[n], spec), SimulatedProvider())
+        for seat, n in enumerate(indices)
     ]
     slices = cut(spec, world.examples(case), market.requester_keys)
     return simulate(spec, seats, slices, noise_at).model

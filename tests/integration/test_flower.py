@@ -22,9 +22,9 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
-from fedpact.learning.flower import host as host_module
+from fedpact.learning.flower import app_process
 from fedpact.learning.flower.app_process import Host, host_of
-from fedpact.learning.flower.jobs import App, AppFailed, Array, Records, Train, template_of
+from fedpact.learning.flower.jobs import App, AppFailed, AppRecords, Array, Train, template_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.packages import package_of_app
 from fedpact.learning.training_inputs import LocalTraining
@@ -403,7 +403,7 @@ def test_no_memory_holds_what_another_message_had(
     try:
         for number, examples in ((0, 3000), (1, 5), (0, 200), (1, 9000), (0, 7), (1, 7)):
             x, y = np.zeros((examples, 2)), np.full(examples, 703_710 + number)
-            records = Records(x, y, (), "image", "label", False)
+            records = AppRecords(x, y, (), "image", "label", False)
             job = Train(ARRAYS, start, "", 1, records, seed=5, seconds=30)
             found = decode(host.ask(job), template_of(ARRAYS, 1e6))["w"]
             # What it looks for is itself there, in a few copies.
@@ -493,14 +493,14 @@ def test_a_process_is_ended_when_nobody_asks_and_not_while_somebody_does(
     asked_of(host, 0)
     first = host._process
     assert first is not None
-    host._used -= host_module.IDLE_SECONDS
+    host._used -= app_process.IDLE_SECONDS
     late = threading.Thread(target=host._end_idle)
     with host._lock:  # somebody asks, as the time is up
         late.start()
         host._rest()
     late.join()
     assert first.poll() is None
-    monkeypatch.setattr(host_module, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(app_process, "IDLE_SECONDS", 0.1)
     host.start()
     wait_until(lambda: host._process is None, "the idle process is still there")
     assert app_processes(folder) == []
@@ -509,7 +509,7 @@ def test_a_process_is_ended_when_nobody_asks_and_not_while_somebody_does(
 
 
 def asked_of(host: Host, what: int, seconds: float = 60) -> Model:
-    records = Records(np.zeros((1, 2)), np.array([what]), (), "image", "label", False)
+    records = AppRecords(np.zeros((1, 2)), np.array([what]), (), "image", "label", False)
     start: Model = {"w": np.zeros(4, np.float32)}
     job = Train(ARRAYS, start, "", 1, records, seed=5, seconds=seconds)
     return decode(host.ask(job), template_of(ARRAYS, 1e6))

@@ -22,7 +22,7 @@ from fedpact.requester import RequestProgress
 from fedpact.requester.answer import answer_file
 from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.requests import Status
 from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
@@ -198,7 +198,8 @@ def simulated(world: World, name: str) -> bytes:
     accounts = {one.account: seat for seat, one in enumerate(market.client.pool.members(request))}
     indices = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
     seats = [
-        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(indices)
+        Seat(seat, read_dataset(world.files[n], spec), SimulatedProvider())
+        for seat, n in enumerate(indices)
     ]
     slices = cut(spec, EVALUATION, market.requester_keys)
     return encode(simulate(spec, seats, slices, noise_at).model)

@@ -12,7 +12,7 @@ from fedpact.learning.artefact import Template, decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals, strategy
 from fedpact.privacy.noise import SeededNoise
-from fedpact.simulation.adversaries import Provider, RoundTask
+from fedpact.simulation.adversaries import RoundTask, SimulatedProvider
 from fedpact.types.scores import INVALID
 from lab.committees.attacks import (
     ATTACKS,
@@ -64,12 +64,12 @@ def update(artefact):
 
 
 def test_sign_flip_reverses_the_honest_update():
-    honest = update(Provider().submit(task()))
+    honest = update(SimulatedProvider().submit(task()))
     assert update(SignFlip(collusion()).submit(task())) == pytest.approx(-honest, abs=1e-6)
 
 
 def test_the_inner_product_attack_reverses_the_mean_of_all():
-    honest = np.stack([update(Provider().submit(task(seat))) for seat in range(7)])
+    honest = np.stack([update(SimulatedProvider().submit(task(seat))) for seat in range(7)])
     hostile = update(InnerProduct(collusion()).submit(task()))
     assert hostile == pytest.approx(-3 * honest.mean(axis=0), abs=1e-5)
     assert (honest.sum(axis=0) + 3 * hostile) @ honest.mean(axis=0) < 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedpact.data import sources
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.errors import DataMissing, InvalidInput, PrivacyError
 from lab.fixed_features import training as privacy_fixed_features
 from lab.fixed_features.cases import run
@@ -45,7 +45,7 @@ source = "Table 2"
 """
 
 
-def drawn(seed: int) -> Source:
+def drawn(seed: int) -> TrainTestData:
     """8 x 8 images, bright on the left or on the right, on top or at the bottom."""
     generator = np.random.default_rng(seed)
     y = np.arange(200) % 4
@@ -53,7 +53,7 @@ def drawn(seed: int) -> Source:
     for label in range(4):
         row, column = divmod(label, 2)
         x[y == label, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 0.5
-    return Source("drawn", x[:150], y[:150], x[150:], y[150:], ("0", "1", "2", "3"), 1.0)
+    return TrainTestData("drawn", x[:150], y[:150], x[150:], y[150:], ("0", "1", "2", "3"), 1.0)
 
 
 @pytest.fixture(autouse=True)

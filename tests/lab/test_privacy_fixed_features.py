@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.noise import SeededNoise
 from lab.fixed_features import secure
@@ -163,7 +163,7 @@ def test_the_public_slice_is_kept_out_of_training(
     monkeypatch.setattr(experiment, "PUBLIC_EXAMPLES", 30)
     generator = np.random.default_rng(0)
     x, y = generator.random((100, 8, 8), dtype=np.float32), np.arange(100) % 2
-    source = Source("drawn", x[:80], y[:80], x[80:], y[80:], ("0", "1"), 1.0)
+    source = TrainTestData("drawn", x[:80], y[:80], x[80:], y[80:], ("0", "1"), 1.0)
     found = Task.of(source, tmp_path)
     public, private = ({row.tobytes() for row in part.x} for part in (found.public, found.private))
     assert (len(public), len(private)) == (30, 50)

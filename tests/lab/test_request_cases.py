@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fedpact.data import sources
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.demo.scattering import STEPS
 from fedpact.errors import InvalidInput
 from lab.fixed_features import request as scattering_request
@@ -20,7 +20,7 @@ from lab.harness.configuration import Case, Device, Scale
 STEP = {"learning_rate": 30.0, "clipping_norm": 0.1, "momentum": 0.5}
 
 
-def drawn(seed: int) -> Source:
+def drawn(seed: int) -> TrainTestData:
     """8 x 8 images, bright on the left or on the right, on top or at the bottom."""
     generator = np.random.default_rng(seed)
     y = np.arange(500) % 4
@@ -28,7 +28,7 @@ def drawn(seed: int) -> Source:
     for label in range(4):
         row, column = divmod(label, 2)
         x[y == label, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 0.5
-    return Source("drawn", x[:400], y[:400], x[400:], y[400:], ("0", "1", "2", "3"), 1.0)
+    return TrainTestData("drawn", x[:400], y[:400], x[400:], y[400:], ("0", "1", "2", "3"), 1.0)
 
 
 @pytest.fixture(autouse=True)

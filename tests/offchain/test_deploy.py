@@ -15,9 +15,9 @@ from prometheus_client.metrics_core import Metric
 from typer.main import get_command
 
 from fedpact.chain.node import Node
-from fedpact.chain.records import Paid
+from fedpact.chain.records import TransactionCost
 from fedpact.cli.main import app
-from fedpact.provider.monitor.metrics import Budget, Holdings, Metrics
+from fedpact.provider.monitor.metrics import BudgetGauge, Holdings, Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.settings import Settings
 
@@ -49,8 +49,8 @@ def families() -> list[Metric]:
     metrics.saw(["open"])
     with metrics.duty("submit_model"):
         metrics.done("submit_model")
-    metrics.paid(Paid(1, "SharingMarket.join", 1, 1, False))
-    metrics.holds(Holdings(1, {"": Budget(0.0, 8.0)}, {"/": 1}))
+    metrics.paid(TransactionCost(1, "SharingMarket.join", 1, 1, False))
+    metrics.holds(Holdings(1, {"": BudgetGauge(0.0, 8.0)}, {"/": 1}))
     return list(metrics.registry.collect())
 
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import yaml
@@ -10,6 +11,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
+SAME_NAME = {"Market", "Strategy"}
+"""Classes of the public API that are named as what they stand for: a contract's binding, and
+Flower's and our strategies."""
 
 
 def prerequisites(target: str) -> set[str]:
@@ -50,3 +54,16 @@ def test_each_direct_dependency_is_locked_to_a_version_that_the_project_allows()
     wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)], True)
+
+
+def test_no_two_classes_of_the_package_share_a_name() -> None:
+    """But those of the first protocol, which mirror the present ones."""
+    package = ROOT / "offchain/fedpact"
+    found: dict[str, list[str]] = defaultdict(list)
+    for file in sorted(package.rglob("*.py")):
+        if "first" not in file.relative_to(package).parts:
+            for name in re.findall(r"^class ([A-Z]\w*)", file.read_text(), re.MULTILINE):
+                found[name].append(str(file.relative_to(package)))
+    assert {
+        name: files for name, files in found.items() if len(files) > 1 and name not in SAME_NAME
+    } == {}

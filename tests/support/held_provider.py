@@ -57,14 +57,14 @@ def main(
     policy: Annotated[Path, typer.Option()],
 ) -> None:
     from fedpact.chain import keystore
-    from fedpact.provider.serve import Offer, serve
+    from fedpact.provider.serve import ServedFiles, serve
     from fedpact.settings import load
 
     settings = load(config)
     password = keystore.read_password(settings.password_file)
     keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
     log_to_stderr()
-    serve(settings, keys, Offer(policy, data), HeldWork(folder))
+    serve(settings, keys, ServedFiles(policy, data), HeldWork(folder))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto
 
-from fedpact.features.networks.graph import Graph
+from fedpact.features.networks.graph import FrozenGraph
 
 SIDE, WIDTH = 32, 12
 
@@ -20,7 +20,7 @@ def small_network(
 
     factor: of the last value; a large one overflows for bright images.
     """
-    random, graph = np.random.default_rng(seed), Graph()
+    random, graph = np.random.default_rng(seed), FrozenGraph()
 
     def convolution(x: str, taken: int, given: int, stride: int) -> str:
         weight = random.normal(0, (9 * taken) ** -0.5, (given, taken, 3, 3)).astype(np.float32)

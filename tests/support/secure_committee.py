@@ -18,7 +18,7 @@ from fedpact.consensus.sums import (
     seal_record,
     sum_groups,
 )
-from fedpact.exchange.messages import Ballot, Board, Kind, Message
+from fedpact.exchange.messages import Ballot, Kind, Message, RoundMessages
 from fedpact.learning.summed import Integers, group_model, member_integers
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
@@ -119,7 +119,7 @@ class SecureCommittee(Committee):
         public = [bytes(one.encryption_key().public_key) for one in keys]
         dealt = [one.shares_for(public) for one in members]
         roster = Roster.of(group.terms, group.context, [one.announcement() for one in members])
-        board, digests, masked = Board(ballot), {}, {}
+        board, digests, masked = RoundMessages(ballot), {}, {}
         for number, (one, seat) in enumerate(zip(members, group.seats, strict=True)):
             one.accept(roster, {at: shares[number] for at, shares in enumerate(dealt)})
             masked[number] = one.masked(values[seat])
@@ -140,7 +140,7 @@ class SecureCommittee(Committee):
 
 
 def _say(
-    board: Board, keys: AccountKeys, seat: int, kind: Kind, value: bytes, extra: bytes
+    board: RoundMessages, keys: AccountKeys, seat: int, kind: Kind, value: bytes, extra: bytes
 ) -> None:
     said = Message(kind=kind, seat=seat, value=value.hex(), extra=extra.hex())
     signature = keys.sign_typed(*board.ballot.typed(said)).hex()

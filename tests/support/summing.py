@@ -19,7 +19,7 @@ from fedpact.chain.signed_messages import Domain
 from fedpact.consensus.sums import GroupSum, decode_announced
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import key_hash
-from fedpact.exchange.messages import Ballot, Board, Forged, Kind, Message
+from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages
 from fedpact.learning.summed import Integers, summed_values
 from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
@@ -53,13 +53,13 @@ class Bus:
     own = "http://member"
 
     def __init__(self) -> None:
-        self.boards: dict[tuple[int, int], Board] = {}
+        self.boards: dict[tuple[int, int], RoundMessages] = {}
         self._fresh: dict[tuple[int, int], list[Message]] = {}
 
     def open(self, ballot: Ballot, peers: Any, known: Callable[[], Iterable[Message]]) -> None:
         place = (ballot.request, ballot.round)
         if place not in self.boards:
-            self.boards[place] = Board(ballot)
+            self.boards[place] = RoundMessages(ballot)
             self._fresh[place] = []
             for message in known():
                 with suppress(Forged):  # of another start of the round
@@ -68,9 +68,9 @@ class Bus:
     def forget(self, request: int, before: int) -> None:
         """Nothing is dropped."""
 
-    def board(self, place: tuple[int, int]) -> Board:
+    def board(self, place: tuple[int, int]) -> RoundMessages:
         board = self.boards[place]
-        return Board(board.ballot, dict(board.messages), dict(board.contradictions))
+        return RoundMessages(board.ballot, dict(board.messages), dict(board.contradictions))
 
     def fresh(self, place: tuple[int, int]) -> list[Message]:
         found, self._fresh[place] = self._fresh[place], []

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from fedpact.provider.claiming import Payment
     from fedpact.provider.ledger.report import PrivacySpent
     from fedpact.provider.overview import RequestStanding
-    from fedpact.provider.serve import Offer
-    from fedpact.provider.startup_checks import Finding
+    from fedpact.provider.serve import ServedFiles
+    from fedpact.provider.startup_checks import Problem
     from fedpact.session import Session
 
 
@@ -45,7 +45,7 @@ class Provider:
 
     def check(
         self, data: Path | str | None, policy: Path | str, *, schema: Path | str | None = None
-    ) -> "list[Finding]":
+    ) -> "list[Problem]":
         """Look at everything that serving needs: keys, nodes, admission, store, data, ledger, disk
         and clock. Nothing is sent or changed; a daemon may be running."""
         from fedpact.provider.preflight import Preflight
@@ -92,9 +92,9 @@ class Provider:
         return privacy_standing(at.settings.state, at.keys, limit)
 
 
-def _offer(data: Path | str | None, policy: Path | str, schema: Path | str | None) -> "Offer":
-    from fedpact.provider.serve import Offer
+def _offer(data: Path | str | None, policy: Path | str, schema: Path | str | None) -> "ServedFiles":
+    from fedpact.provider.serve import ServedFiles
 
     at = None if data is None else path_of("data", data)
     declared = None if schema is None else path_of("schema", schema)
-    return Offer(path_of("policy", policy), at, declared)
+    return ServedFiles(path_of("policy", policy), at, declared)

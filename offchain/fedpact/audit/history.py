@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
+class AuditedRequest:
     """What names a request and its specification."""
 
     fingerprint: bytes
@@ -49,7 +49,9 @@ class AuditHistory(ABC):
     member: its pool index; in the first protocol its seat.
     """
 
-    def __init__(self, request: Request, store: ContentStore, keys: "AccountKeys | None") -> None:
+    def __init__(
+        self, request: AuditedRequest, store: ContentStore, keys: "AccountKeys | None"
+    ) -> None:
         self._request = request
         self._store = store
         self._keys = keys

@@ -13,7 +13,7 @@ from typing import Any
 from fedpact.chain.connection import Connection, FrameGone
 from fedpact.chain.records import Event, Frame
 from fedpact.chain.scanner import asked_for, too_much
-from fedpact.chain.spans import Span
+from fedpact.chain.spans import QuerySpan
 from fedpact.errors import NodeUnreachable
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def backwards(
     They are as the node tells them: hints, which the caller checks against the contract's state.
     Raises NodeUnreachable, also where the node refuses a single block.
     """
-    span, last = Span(connection.reach), newest
+    span, last = QuerySpan(connection.reach), newest
     while last >= oldest and queries > 0 and not (stop is not None and stop.is_set()):
         queries -= 1
         first = max(oldest, last - span.blocks + 1)

@@ -82,7 +82,7 @@ class Health:
         return 1 if self.failures else 0
 
 
-class Budget:
+class CallBudget:
     """At most so many calls a minute, in bursts of at most a quarter of them; 0: any number."""
 
     def __init__(self, calls_per_minute: int) -> None:

@@ -27,7 +27,7 @@ from fedpact.chain.faults import (
     refusal,
 )
 from fedpact.chain.heads import PushedHeads
-from fedpact.chain.health import Budget, Health
+from fedpact.chain.health import CallBudget, Health
 from fedpact.chain.records import Frame
 from fedpact.chain.websocket import Pushed, WebSocket
 from fedpact.errors import NodeUnreachable, SettingsError
@@ -55,7 +55,7 @@ class Node:
         self._session = _session() if endpoint.startswith("http") else None
         self._provider = _provider(endpoint, timeout, self._session)
         self.health = Health()
-        self.budget = Budget(calls_per_minute)
+        self.budget = CallBudget(calls_per_minute)
         self.lacks: set[Capability] = set()
         self.largest_batch = LARGEST_BATCH
         self.calls: Counter[str] = Counter()

@@ -58,7 +58,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Paid:
+class TransactionCost:
     """What a mined transaction cost."""
 
     purpose: int

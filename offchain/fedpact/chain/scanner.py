@@ -9,7 +9,7 @@ from typing import Any
 from fedpact.chain.connection import Connection, FrameGone
 from fedpact.chain.faults import Capability, FaultKind, RpcError
 from fedpact.chain.records import Event, Frame
-from fedpact.chain.spans import Span
+from fedpact.chain.spans import QuerySpan
 from fedpact.errors import NodeUnreachable
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class EventScanner:
         self._confirmations = confirmations
         self._addresses = list(addresses or deployment.contracts.values())
         self._topics = topics
-        self._span = Span(connection.reach)
+        self._span = QuerySpan(connection.reach)
         self._ends: deque[Frame] = deque(ends, maxlen=CHECKPOINTS)
         self._overlap = overlap
 

@@ -25,7 +25,7 @@ from fedpact.chain.fees import FeeMarket
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.chain.outbox import Outbox, Pending
-from fedpact.chain.records import Call, Event, Paid, Receipt
+from fedpact.chain.records import Call, Event, Receipt, TransactionCost
 from fedpact.errors import (
     FeeTooHigh,
     NodeUnreachable,
@@ -118,7 +118,7 @@ class Sender:
         """The request for which calls are made; 0: none."""
         self.allow: Callable[[Call, int], None] = lambda _call, _wei: None
         """Called with a call and its likely cost before it is signed; raises if it is too much."""
-        self.paid: Callable[[Paid], None] = lambda _: None
+        self.paid: Callable[[TransactionCost], None] = lambda _: None
         """Called for each mined transaction."""
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
@@ -481,10 +481,10 @@ def _cost(mined: dict[str, Any]) -> int:
     return int(mined["gasUsed"], 16) * price + int(mined.get("l1Fee") or "0x0", 16)
 
 
-def _paid(pending: Pending, mined: dict[str, Any]) -> Paid:
+def _paid(pending: Pending, mined: dict[str, Any]) -> TransactionCost:
     reverted = int(mined["status"], 16) == 0
     gas = int(mined["gasUsed"], 16)
-    return Paid(pending.purpose, pending.call.action, _cost(mined), gas, reverted)
+    return TransactionCost(pending.purpose, pending.call.action, _cost(mined), gas, reverted)
 
 
 def _was_cancelled(pending: Pending) -> bool:

@@ -16,7 +16,7 @@ class Reach:
         self.refused = LONGEST_RANGE + 1
 
 
-class Span:
+class QuerySpan:
     """The length of the next query, in blocks."""
 
     def __init__(self, reach: Reach) -> None:

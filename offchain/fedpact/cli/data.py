@@ -160,10 +160,10 @@ def split(
     Example: fedpact data split digits --providers 4 --partition class5 --output trial
     """
     from fedpact.data.sources import load
-    from fedpact.data.splitting import Split, check_new, split_into
+    from fedpact.data.splitting import DataSplit, check_new, split_into
 
     check_new(output)
-    how = Split(providers, partition, seed, evaluation, allow_one_class)
+    how = DataSplit(providers, partition, seed, evaluation, allow_one_class)
     manifest = split_into(load(source, seed), how, output)
     if as_json:
         print_json(manifest)

@@ -65,12 +65,12 @@ def serve(
     Example: fedpact --account alice provider serve --policy policy.toml --data own.csv
     """
     from fedpact.logs import log_to_stderr
-    from fedpact.provider.serve import Offer, rehearse
+    from fedpact.provider.serve import ServedFiles, rehearse
     from fedpact.provider.serve import serve as run_daemon
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    offer = Offer(policy, data, schema, new_data, only_daemon)
+    offer = ServedFiles(policy, data, schema, new_data, only_daemon)
     if dry_run:
         rehearse(at.settings, at.keys, offer)
     else:
@@ -112,11 +112,13 @@ def check(
     """
     from fedpact.errors import SettingsError
     from fedpact.provider.preflight import Preflight
-    from fedpact.provider.serve import Offer
+    from fedpact.provider.serve import ServedFiles
     from fedpact.provider.startup_checks import Level
 
     at = session.of(context)
-    findings = Preflight(at.settings, lambda: at.keys, Offer(policy, data, schema, new_data)).run()
+    findings = Preflight(
+        at.settings, lambda: at.keys, ServedFiles(policy, data, schema, new_data)
+    ).run()
     rows = [{"what": one.name, "finding": one.level.value, "why": one.said} for one in findings]
     print_rows(rows, as_json=as_json, empty="nothing was checked")
     problems = sum(one.level is Level.PROBLEM for one in findings)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.types.requests import NOBODY, ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import NOBODY, ApprovalRule, CohortMember, LeaderRule, seats_of
 from fedpact.types.scores import lane
 
 MIN_APPROVALS = 2
@@ -61,7 +61,7 @@ def by_weighted_error(
     return [candidate.seat for candidate in sorted(candidates, key=key)]
 
 
-def by_turns(candidates: Sequence[Member], last: Member | None) -> list[int]:
+def by_turns(candidates: Sequence[CohortMember], last: CohortMember | None) -> list[int]:
     """Seats of the candidates by rule REPUTATION; the first of them leads.
 
     They take turns: by descending reputation, beginning after the last leader. The hash of 0 and
@@ -71,7 +71,7 @@ def by_turns(candidates: Sequence[Member], last: Member | None) -> list[int]:
         last: who led last, if it is in this cohort.
     """
 
-    def rank(member: Member) -> tuple[int, bytes]:
+    def rank(member: CohortMember) -> tuple[int, bytes]:
         return -member.reputation, lot(0, member.account)
 
     turns = sorted(candidates, key=rank)
@@ -83,7 +83,7 @@ def leader(
     candidates: int,
     submitted: int,
     medians: int,
-    members: Sequence[Member],
+    members: Sequence[CohortMember],
     round_: int,
     rule: LeaderRule,
     last_leader: int | None,

@@ -29,7 +29,7 @@ from fedpact.types.specification import ScoreKind
 
 
 @dataclass
-class Kept:
+class ReplayCache:
     """What a replay keeps from one round to the next; all of it can be computed again."""
 
     memories: dict[int, tuple[int, Memory]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Replay:
     def __init__(
         self,
         history: History,
-        kept: Kept | None = None,
+        kept: ReplayCache | None = None,
         summed: Summed | None = None,
         *,
         lenient: bool = False,
@@ -88,7 +88,7 @@ class Replay:
         self._summed = summed
         self._lenient = lenient
         self._plan = strategy(history.spec.strategy)
-        self._kept = Kept() if kept is None else kept
+        self._kept = ReplayCache() if kept is None else kept
         self._globals: dict[int, Model] = {}
         self._scored: dict[int, tuple[dict[int, int], ContributionRecord]] = {}
 

@@ -19,7 +19,7 @@ from fedpact.consensus.groups import groups
 from fedpact.content.envelope import OVERHEAD_BYTES, Aad, open_model, round_context, seal_model
 from fedpact.content.keys import round_key
 from fedpact.errors import FedpactError, InvalidInput, PrivacyError, Retryable
-from fedpact.exchange.messages import Ballot, Board, Kind, Message
+from fedpact.exchange.messages import Ballot, Kind, Message, RoundMessages
 from fedpact.learning.artefact import Model
 from fedpact.learning.summed import Integers, group_model, summed_values
 from fedpact.privacy.secure_sum.collecting import SumFailed, open_sum
@@ -225,7 +225,9 @@ class SumRecord(Document):
             raise InvalidInput(f"record of a sum: {first_error(error)}") from error
 
 
-def record_of(group: SumGroup, announcements: Iterable[Announcement], board: Board) -> SumRecord:
+def record_of(
+    group: SumGroup, announcements: Iterable[Announcement], board: RoundMessages
+) -> SumRecord:
     """What this member holds of its group's sum. `announcements`: of the roster's members alone;
     with another one, the record proves nothing."""
     kinds = (Kind.MASKED, Kind.AGREE, Kind.OPEN)
@@ -268,7 +270,7 @@ def opened_record(
     Raises PrivacyError, which names the seats at fault, and InvalidInput where the record does not
     prove a sum; and what `fetched` raises.
     """
-    board = Board(ballot)
+    board = RoundMessages(ballot)
     for message in record.messages:
         if message.seat in group.seats and not board.take(message):
             raise InvalidInput("a record's message does not count, or is there twice")
@@ -297,7 +299,7 @@ def opened_record(
 
 
 def agreements_of(
-    group: SumGroup, roster: Roster, board: Board, masked: Mapping[int, bytes]
+    group: SumGroup, roster: Roster, board: RoundMessages, masked: Mapping[int, bytes]
 ) -> list[Agreement]:
     """What members of the group agree to, of the vectors with the digests `masked`."""
     said = []
@@ -311,7 +313,7 @@ def agreements_of(
 
 
 def openings_of(
-    group: SumGroup, roster: Roster, board: Board, counted: frozenset[int]
+    group: SumGroup, roster: Roster, board: RoundMessages, counted: frozenset[int]
 ) -> list[Opening]:
     """The opened shares for one set of counted members."""
     found = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.content.opening import open_store
-from fedpact.content.register import PINS, Kept, PinRegister
+from fedpact.content.register import PINS, KeptRequest, PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
@@ -26,7 +26,7 @@ class Pruning:
     """Files or blocks that the store deleted; 0 in a dry run."""
 
 
-def kept_by_all(state: Path) -> list[tuple[str, Kept]]:
+def kept_by_all(state: Path) -> list[tuple[str, KeptRequest]]:
     """(account, what it keeps) of all providers and requesters in a state folder."""
     found = []
     for path in _registers(state):

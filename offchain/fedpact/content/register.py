@@ -30,7 +30,7 @@ _ENDED = (
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptRequest:
     """What is kept for one request."""
 
     deployment: str
@@ -75,14 +75,14 @@ class PinRegister(Closing):
                 "INSERT OR IGNORE INTO ends VALUES (?, ?, ?)", (deployment, request, until)
             )
 
-    def summary(self) -> list[Kept]:
+    def summary(self) -> list[KeptRequest]:
         """By deployment and request."""
         with self._reporting():
             rows = self._db.execute(
                 "SELECT deployment, request, count(*), sum(bytes), until FROM items"
                 " LEFT JOIN ends USING (deployment, request) GROUP BY 1, 2 ORDER BY 1, 2"
             )
-            return [Kept(*row) for row in rows]
+            return [KeptRequest(*row) for row in rows]
 
     def size(self) -> int:
         """Bytes of all items, each counted once."""

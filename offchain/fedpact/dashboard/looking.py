@@ -8,9 +8,9 @@ from fedpact.chain.bindings.events import RequestEvent, RoundPosted, Started
 from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.store import ContentStore
-from fedpact.dashboard.index.reading import Described, specification_cid
+from fedpact.dashboard.index.reading import DescribedRequest, specification_cid
 from fedpact.dashboard.index.sent import SentReader, block_times
-from fedpact.dashboard.story import Pool, Story
+from fedpact.dashboard.story import ClosedPool, RequestStory
 from fedpact.dashboard.views.request import Sources
 from fedpact.errors import ContentError, Retryable, SpecificationError
 from fedpact.requester.look import RequestLook, look
@@ -32,13 +32,13 @@ class Looking:
         self._client, self._store = client, store
         self._times: dict[int, int] = {}
         self._records: dict[tuple[str, bytes], RoundRecord] = {}
-        self._pool: tuple[bytes, Pool] | None = None
-        self._described: Described | None = None
+        self._pool: tuple[bytes, ClosedPool] | None = None
+        self._described: DescribedRequest | None = None
 
     def at(self, seen: RequestLook) -> Sources:
         """Of one request, without its transactions. Raises NodeUnreachable."""
         events = self._dated(seen.all_events())
-        story = Story(events, self._recorded(events), self._pool_of(seen))
+        story = RequestStory(events, self._recorded(events), self._pool_of(seen))
         return Sources(story, self._specified(story), seen.facts, seen.now)
 
     def _dated(self, events: list[RequestEvent]) -> tuple[RequestEvent, ...]:
@@ -61,7 +61,7 @@ class Looking:
                     self._records[at] = record
         return dict(self._records)
 
-    def _pool_of(self, seen: RequestLook) -> Pool | None:
+    def _pool_of(self, seen: RequestLook) -> ClosedPool | None:
         """Of the last start: one that was void let members leave."""
         started = seen.events(Started)
         if not started:
@@ -69,16 +69,16 @@ class Looking:
         named = started[-1].at.tx_hash.encode()
         if self._pool is None or self._pool[0] != named:
             pool, request = seen.client.pool, seen.request_id
-            found = Pool(tuple(pool.members(request)), tuple(pool.left(request)))
+            found = ClosedPool(tuple(pool.members(request)), tuple(pool.left(request)))
             self._pool = named, found
         return self._pool[1]
 
-    def _specified(self, story: Story) -> Described:
+    def _specified(self, story: RequestStory) -> DescribedRequest:
         if self._described is None or self._described.spec is None:
             cid = specification_cid(story.created)
             try:
                 body = self._store.get(cid, SPECIFICATION_MAX_BYTES)
-                self._described = Described(str(cid), Specification.decode(body), "")
+                self._described = DescribedRequest(str(cid), Specification.decode(body), "")
             except (ContentError, SpecificationError, Retryable) as error:
-                self._described = Described(str(cid), None, str(error))
+                self._described = DescribedRequest(str(cid), None, str(error))
         return self._described

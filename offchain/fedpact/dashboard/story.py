@@ -50,7 +50,7 @@ Records = Mapping[tuple[str, bytes], RoundRecord]
 """Records of rounds that were posted whole, by transaction and hash."""
 
 
-class Step(StrEnum):
+class SeatStep(StrEnum):
     """What a seat does in a round."""
 
     MODEL = "model"
@@ -59,7 +59,7 @@ class Step(StrEnum):
     ATTEST = "attest"
 
 
-class Stage(StrEnum):
+class RequestStage(StrEnum):
     """Where a request is, as far as its events tell."""
 
     OPEN = "open"
@@ -72,7 +72,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True)
-class Pool:
+class ClosedPool:
     """A closed pool: its members by index, and the indices of those that have left."""
 
     members: tuple[PoolMember, ...]
@@ -86,11 +86,11 @@ class Pool:
 
 
 @dataclass
-class Round:
+class RoundStory:
     """One round, from its opening to its end or to where it is now."""
 
     opened: RoundOpened
-    done: dict[tuple[int, Step], Place] = field(default_factory=dict)
+    done: dict[tuple[int, SeatStep], Place] = field(default_factory=dict)
     """When and by which transaction a seat did what."""
     votes: dict[int, int] = field(default_factory=dict)
     """The packed vote of each seat, once it is public."""
@@ -163,12 +163,12 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Story:
+class RequestStory:
     """A request's events in chain order; the first is its creation."""
 
     events: tuple[RequestEvent, ...]
     records: Records = field(default_factory=dict)
-    pool: Pool | None = None
+    pool: ClosedPool | None = None
     """None before the pool is closed, or where it has not been read yet."""
 
     @property
@@ -204,18 +204,18 @@ class Story:
         return list(found.values())
 
     @cached_property
-    def rounds(self) -> list[Round]:
+    def rounds(self) -> list[RoundStory]:
         """In order; one whose start was void comes before the one that took its number."""
-        found: list[Round] = []
+        found: list[RoundStory] = []
         for event in self.events:
             if isinstance(event, RoundOpened):
-                found.append(Round(event))
+                found.append(RoundStory(event))
             elif found:
                 _enter(found[-1], event, self.records)
         return found
 
     @cached_property
-    def counted_rounds(self) -> list[Round]:
+    def counted_rounds(self) -> list[RoundStory]:
         """Without those of void starts."""
         return [one for one in self.rounds if one.failed is None or not one.failed.void_start]
 
@@ -225,21 +225,21 @@ class Story:
         return [one.entry for one in self.all(Credited)]
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> RequestStage:
         settled = self.last(Settled)
         if settled is not None:
-            return Stage.PAID if settled.pool else Stage.REFUNDED
+            return RequestStage.PAID if settled.pool else RequestStage.REFUNDED
         for kind, stage in _STAGES:
             if self.last(kind) is not None:
                 return stage
-        return Stage.OPEN
+        return RequestStage.OPEN
 
     @property
     def cancelled(self) -> bool:
         return self.last(Cancelled) is not None
 
     @property
-    def errors(self) -> list[tuple[Round, int]]:
+    def errors(self) -> list[tuple[RoundStory, int]]:
         """The global model's error of each final round in which it was measured."""
         return [
             (one, one.final.error)
@@ -252,7 +252,7 @@ class Story:
         pool = self.pool
         return pool.members[index].account if pool and index < len(pool.members) else None
 
-    def cohort_of(self, one: Round) -> tuple[int, ...]:
+    def cohort_of(self, one: RoundStory) -> tuple[int, ...]:
         """The pool index of each seat of a round; empty while the pool is not known."""
         pool, seed = self.pool, one.opened.seed
         if pool is None:
@@ -270,11 +270,11 @@ class Story:
         return self.all(Paid)
 
 
-_STAGES: tuple[tuple[type[RequestEvent], Stage], ...] = (
-    (Disputed, Stage.DISPUTED),
-    (Delivered, Stage.DELIVERED),
-    (RoundsEnded, Stage.ENDED),
-    (Started, Stage.RUNNING),
+_STAGES: tuple[tuple[type[RequestEvent], RequestStage], ...] = (
+    (Disputed, RequestStage.DISPUTED),
+    (Delivered, RequestStage.DELIVERED),
+    (RoundsEnded, RequestStage.ENDED),
+    (Started, RequestStage.RUNNING),
 )
 
 
@@ -282,24 +282,24 @@ def seat_values(mask: int, values: Sequence[bytes]) -> Iterable[tuple[int, bytes
     return zip(seats_of(mask), values, strict=False)
 
 
-def _enter(one: Round, event: RequestEvent, records: Records) -> None:
+def _enter(one: RoundStory, event: RequestEvent, records: Records) -> None:
     """Note an event in the round that was the last to be opened before it."""
     if isinstance(event, ModelsSubmitted):
         one.digests.update(seat_values(event.mask, event.digests))
-        _mark(one, event.mask, Step.MODEL, event.at)
+        _mark(one, event.mask, SeatStep.MODEL, event.at)
     elif isinstance(event, SliceOpened):
         one.slice_opened = event.at
     elif isinstance(event, VotesCommitted):
-        _mark(one, event.mask, Step.COMMIT, event.at)
+        _mark(one, event.mask, SeatStep.COMMIT, event.at)
     elif isinstance(event, VotesRevealed):
         one.votes.update(zip(seats_of(event.mask), event.votes, strict=False))
-        _mark(one, event.mask, Step.REVEAL, event.at)
+        _mark(one, event.mask, SeatStep.REVEAL, event.at)
     elif isinstance(event, RoundTallied):
         one.tallied = event
     elif isinstance(event, Attested):
         for seat in seats_of(event.mask):
             one.attested[seat] = (event.digest, lane(event.errors, seat))
-        _mark(one, event.mask, Step.ATTEST, event.at)
+        _mark(one, event.mask, SeatStep.ATTEST, event.at)
     elif isinstance(event, RoundPosted):
         _enter_posted(one, event, records.get((event.at.tx_hash, event.record)))
     elif isinstance(event, RoundFinalised):
@@ -312,11 +312,11 @@ def _enter(one: Round, event: RequestEvent, records: Records) -> None:
         one.equivocated.append(event)
 
 
-def _enter_posted(one: Round, event: RoundPosted, record: RoundRecord | None) -> None:
+def _enter_posted(one: RoundStory, event: RoundPosted, record: RoundRecord | None) -> None:
     """A whole round in one transaction: every seat of the mask did everything by it."""
     one.posted = event
     one.slice_opened = one.slice_opened or event.at
-    for step in Step:
+    for step in SeatStep:
         _mark(one, event.mask, step, event.at)
     if record is not None:
         one.digests.update(seat_values(event.mask, record.digests))
@@ -325,6 +325,6 @@ def _enter_posted(one: Round, event: RoundPosted, record: RoundRecord | None) ->
             one.attested[seat] = (record.digest, lane(record.errors, seat))
 
 
-def _mark(one: Round, mask: int, step: Step, at: Place) -> None:
+def _mark(one: RoundStory, mask: int, step: SeatStep, at: Place) -> None:
     for seat in seats_of(mask):
         one.done.setdefault((seat, step), at)

@@ -29,7 +29,7 @@ FEMNIST_CLASSES = 62
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainTestData:
     """A data set in two parts. Values as published, not yet scaled."""
 
     name: str
@@ -97,14 +97,14 @@ class Source:
         return Dataset(x if self.kind == "text" else scaled(x, self.scale), y, units)
 
 
-def digits(seed: int = 0) -> Source:
+def digits(seed: int = 0) -> TrainTestData:
     """scikit-learn's 8 x 8 handwritten digits, split at random into 1,437 and 360 by `seed`."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     order = np.random.default_rng(seed).permutation(len(bunch.target))
     x, y = bunch.data.astype(np.float32)[order], bunch.target.astype(np.int64)[order]
-    return Source(
+    return TrainTestData(
         "digits",
         x[DIGITS_TEST_SIZE:],
         y[DIGITS_TEST_SIZE:],
@@ -115,12 +115,12 @@ def digits(seed: int = 0) -> Source:
     )
 
 
-def mnist(folder: Path | None = None) -> Source:
+def mnist(folder: Path | None = None) -> TrainTestData:
     """28 x 28 handwritten digits (LeCun et al. 1998), 60,000 and 10,000, IDX files."""
     return _idx_source("mnist", (".", "mnist/raw", "mnist"), folder)
 
 
-def fashion_mnist(folder: Path | None = None) -> Source:
+def fashion_mnist(folder: Path | None = None) -> TrainTestData:
     """28 x 28 pictures of clothes (Xiao et al. 2017), 60,000 and 10,000, IDX files.
 
     Labels are the class numbers: T-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker,
@@ -129,7 +129,7 @@ def fashion_mnist(folder: Path | None = None) -> Source:
     return _idx_source("fashion-mnist", ("fashion-mnist/raw", "fashion-mnist"), folder)
 
 
-def cifar10(folder: Path | None = None) -> Source:
+def cifar10(folder: Path | None = None) -> TrainTestData:
     """3 x 32 x 32 photographs (Krizhevsky 2009), 50,000 and 10,000, kept as bytes."""
     found = data_folder("cifar10", ("cifar-10-batches-py",), (cifar.META,), folder)
     train = cifar.read_cifar(found, cifar.TRAIN_BATCHES)
@@ -137,7 +137,7 @@ def cifar10(folder: Path | None = None) -> Source:
     return _source("cifar10", found, train, test, cifar.label_names(found), 255.0)
 
 
-def femnist(folder: Path | None = None) -> Source:
+def femnist(folder: Path | None = None) -> TrainTestData:
     """28 x 28 handwritten characters by writer (Caldas et al. 2018), values from 0 to 1.
 
     `femnist/train` and `femnist/test` (or both under `femnist/data`) hold LEAF's JSON, made with
@@ -146,7 +146,7 @@ def femnist(folder: Path | None = None) -> Source:
     return _leaf_source("femnist", _numbered(FEMNIST_CLASSES), folder)
 
 
-def leaf_shakespeare(folder: Path | None = None) -> Source:
+def leaf_shakespeare(folder: Path | None = None) -> TrainTestData:
     """Shakespeare by role as LEAF cuts it: 80 characters and the one that follows, as codes.
 
     `leaf-shakespeare/train` and `/test` (or both under `leaf-shakespeare/data`) hold its JSON.
@@ -158,7 +158,7 @@ def shakespeare(
     folder: Path | None = None,
     window: int = speeches.WINDOW,
     stride: int = speeches.STRIDE,
-) -> Source:
+) -> TrainTestData:
     """Excerpts of the plays (Karpathy 2015) by role: `window` characters and the next, as codes.
 
     The first 80 % of each role's text are for training; no window crosses the cut.
@@ -176,7 +176,7 @@ def shakespeare(
 
 def cmapss_fd001(
     folder: Path | None = None, window: int = cmapss.WINDOW, stride: int = 1
-) -> Source:
+) -> TrainTestData:
     """Turbofan engines until failure (Saxena et al. 2008): cycles left after `window` cycles.
 
     Test: the last window of each test engine. Errors are counted in units of the cap, 125 cycles.
@@ -190,13 +190,13 @@ def cmapss_fd001(
     )
 
 
-def texts(name: str) -> Source:
+def texts(name: str) -> TrainTestData:
     """A collection of `fedpact.data.text_collections` (docs/texts.md); examples are documents."""
     try:
         found = COLLECTIONS[name]()
     except DataMissing as error:
         raise DataMissing(f"{name}: {error}") from error
-    return Source(
+    return TrainTestData(
         name,
         documents(found.train),
         found.y_train,
@@ -207,7 +207,7 @@ def texts(name: str) -> Source:
     )
 
 
-SOURCES: dict[str, Callable[[int], Source]] = {
+SOURCES: dict[str, Callable[[int], TrainTestData]] = {
     "digits": digits,
     "mnist": lambda seed: mnist(),
     "fashion-mnist": lambda seed: fashion_mnist(),
@@ -223,7 +223,7 @@ SOURCES: dict[str, Callable[[int], Source]] = {
 """The seed splits data sets without a published test part (digits)."""
 
 
-def load(name: str, seed: int = 0) -> Source:
+def load(name: str, seed: int = 0) -> TrainTestData:
     """The data set of that name.
 
     Raises DataError for an unknown name, DataMissing if its files are missing.
@@ -233,14 +233,14 @@ def load(name: str, seed: int = 0) -> Source:
     return SOURCES[name](seed)
 
 
-def _idx_source(name: str, candidates: Sequence[str], folder: Path | None) -> Source:
+def _idx_source(name: str, candidates: Sequence[str], folder: Path | None) -> TrainTestData:
     images = idx.IMAGES.format("train")
     found = data_folder(name, candidates, (images, f"{images}.gz"), folder)
     train, test = idx.read_idx_pair(found, "train"), idx.read_idx_pair(found, "t10k")
     return _source(name, found, train, test, _numbered(10), 255.0)
 
 
-def _leaf_source(name: str, labels: tuple[str, ...], folder: Path | None) -> Source:
+def _leaf_source(name: str, labels: tuple[str, ...], folder: Path | None) -> TrainTestData:
     found = data_folder(name, (f"{name}/data", name), ("train",), folder)
     train = leaf.read_leaf(_json_files(found / "train"))
     test = leaf.read_leaf(_json_files(found / "test"))
@@ -256,7 +256,7 @@ def _source(
     scale: float,
     output: RegressionOutput | None = None,
     public: Sequence[str] = (),
-) -> Source:
+) -> TrainTestData:
     """Check and combine both parts; groups are numbered by first appearance."""
     for part in (train, test):
         row = first_not_finite(part.x)
@@ -271,7 +271,7 @@ def _source(
     group_names = tuple(dict.fromkeys(train.groups))
     index = {group: number for number, group in enumerate(group_names)}
     groups = np.array([index[group] for group in train.groups], dtype=np.int64)
-    return Source(
+    return TrainTestData(
         name,
         train.x,
         y_train,

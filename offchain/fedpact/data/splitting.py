@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fedpact.data import partition
 from fedpact.data.dataset import Inputs
 from fedpact.data.documents import are_documents, pack
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.errors import DataError
 
 DATA_FILE = "data.npz"
@@ -28,7 +28,7 @@ _PUBLIC_SEED = 2024
 
 
 @dataclass(frozen=True)
-class Split:
+class DataSplit:
     """How to split a data set."""
 
     providers: int
@@ -41,7 +41,7 @@ class Split:
     """Whether a provider may have examples of only one label."""
 
 
-def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
+def split_into(source: TrainTestData, how: DataSplit, output: Path) -> dict[str, Any]:
     """Write `provider-<i>/data.npz`, `evaluation.npz`, `test.npz` and the manifest; return it.
 
     The same source and `how` give the same bytes. Raises DataError, and leaves nothing behind, if
@@ -95,7 +95,7 @@ def check_new(output: Path) -> None:
 
 
 def hold_out(
-    source: Source, share: float, seed: int
+    source: TrainTestData, share: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of training examples, ascending: (the providers', the evaluation set).
 
@@ -136,7 +136,7 @@ def _whole_groups(
 
 
 def _same_of_every_label(
-    source: Source, share: float, generator: np.random.Generator
+    source: TrainTestData, share: float, generator: np.random.Generator
 ) -> NDArray[np.int64]:
     labels, counts = np.unique(source.y_train, return_counts=True)
     each = round(share * len(source.y_train) / len(labels))
@@ -152,7 +152,7 @@ def _same_of_every_label(
 
 
 def _write_train(
-    source: Source, rows: NDArray[np.int64], folder: Path, name: str
+    source: TrainTestData, rows: NDArray[np.int64], folder: Path, name: str
 ) -> dict[str, Any]:
     arrays = stored(source, source.x_train[rows], source.y_train[rows])
     units = source.unit_names(rows)
@@ -161,7 +161,9 @@ def _write_train(
     return _write(source, folder, name, **arrays)
 
 
-def _write(source: Source, folder: Path, name: str, **arrays: NDArray[Any]) -> dict[str, Any]:
+def _write(
+    source: TrainTestData, folder: Path, name: str, **arrays: NDArray[Any]
+) -> dict[str, Any]:
     """Save the arrays; returns their entry in the manifest."""
     path = folder / name
     np.savez(path, **arrays)
@@ -180,13 +182,13 @@ def _write(source: Source, folder: Path, name: str, **arrays: NDArray[Any]) -> d
     return entry
 
 
-def stored(source: Source, x: Inputs, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def stored(source: TrainTestData, x: Inputs, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file: numbers as they are or documents packed, labels by name."""
     inputs = pack(x) if are_documents(x) else {"x": x}
     return {**inputs, "y": np.array(source.labels)[y] if source.task == "classification" else y}
 
 
-def _shared_units(source: Source, parts: partition.Partition) -> int:
+def _shared_units(source: TrainTestData, parts: partition.Partition) -> int:
     """Number of units at more than one provider: each of these would spend on them."""
     if not source.grouped_units or source.groups_train is None:
         return 0

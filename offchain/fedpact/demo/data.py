@@ -10,7 +10,7 @@ from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.proposal import as_toml, propose
 from fedpact.data.readers import read_dataset
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import stored
 from fedpact.demo.drafts import split
 from fedpact.demo.options import DemoOptions
@@ -87,7 +87,7 @@ def write_schema(data: Path, spec: Specification) -> None:
 
 
 def _partition(
-    options: DemoOptions, source: Source, private: NDArray[np.int64]
+    options: DemoOptions, source: TrainTestData, private: NDArray[np.int64]
 ) -> partition.Partition:
     """By the options; otherwise by group where groups are units, by label where there are any."""
     y = source.y_train[private]
@@ -116,7 +116,7 @@ def _at_most(
     return np.sort(generator.choice(rows, most, replace=False))
 
 
-def _write(source: Source, rows: NDArray[np.int64], path: Path) -> None:
+def _write(source: TrainTestData, rows: NDArray[np.int64], path: Path) -> None:
     """A provider's file: labels by name, and units if groups form them."""
     arrays = stored(source, source.x_train[rows], source.y_train[rows])
     units = source.unit_names(rows)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.consensus.scoring import NEUTRAL
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import hold_out, public_slice
 from fedpact.errors import DataError
 from fedpact.types.privacy import PrivacyMode
@@ -38,7 +38,7 @@ WINDOWS = {
 
 
 def draft(
-    source: Source,
+    source: TrainTestData,
     providers: int = PROVIDERS,
     rounds: int | None = None,
     epsilon: float | None = EPSILON,
@@ -75,7 +75,7 @@ def draft(
 
 
 def split(
-    source: Source, rounds: int, seed: int, public: int = 0
+    source: TrainTestData, rounds: int, seed: int, public: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of training examples: (the providers' records, the requester's evaluation set).
 

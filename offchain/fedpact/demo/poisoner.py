@@ -13,13 +13,13 @@ from fedpact.demo.options import PoisonKind
 from fedpact.logs import log_to_stderr
 from fedpact.privacy.noise import SeededNoise, SystemNoise
 from fedpact.provider.training.work import LocalWork, TrainingTask
-from fedpact.simulation.adversaries import POISONS, Provider, RoundTask
+from fedpact.simulation.adversaries import POISONS, RoundTask, SimulatedProvider
 
 
 class PoisonedWork(LocalWork):
     """Submits and votes like an adversary of the simulation."""
 
-    def __init__(self, adversary: Provider) -> None:
+    def __init__(self, adversary: SimulatedProvider) -> None:
         self._adversary = adversary
 
     def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
@@ -52,14 +52,14 @@ def main(
     policy: Annotated[Path, typer.Option()],
 ) -> None:
     from fedpact.chain import keystore
-    from fedpact.provider.serve import Offer, serve
+    from fedpact.provider.serve import ServedFiles, serve
     from fedpact.settings import load
 
     settings = load(config)
     password = keystore.read_password(settings.password_file)
     keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
     log_to_stderr()
-    serve(settings, keys, Offer(policy, data), PoisonedWork(POISONS[kind.value]()))
+    serve(settings, keys, ServedFiles(policy, data), PoisonedWork(POISONS[kind.value]()))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any
 
-from fedpact.data.sources import Source
+from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import PUBLIC_EXAMPLES
 from fedpact.demo import drafts, scattering
 from fedpact.demo.options import DemoOptions
-from fedpact.demo.scattering import Step
+from fedpact.demo.scattering import ServerStep
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.requester.draft import Draft
@@ -76,7 +76,7 @@ class Recipe:
         return self.private_parameters
 
 
-def _scattering(step: Step, public: int = 0) -> Recipe:
+def _scattering(step: ServerStep, public: int = 0) -> Recipe:
     """One full-batch step per round, after the round that centres the features."""
     return Recipe(
         step.local,
@@ -93,7 +93,7 @@ SENTENCE_NETWORK = {"network": MINILM.name, "digest": MINILM.digest}
 IMAGE_NETWORK = {"network": EFFICIENTNET_LITE0.name, "digest": EFFICIENTNET_LITE0.digest}
 
 
-def _network(step: Step, side: int, public: int = 0, records: int | None = None) -> Recipe:
+def _network(step: ServerStep, side: int, public: int = 0, records: int | None = None) -> Recipe:
     """The same on a public network's features."""
     parameters = {**IMAGE_NETWORK, "side": side}
     return replace(_scattering(step, public), parameters=parameters, records=records)
@@ -137,8 +137,8 @@ RECIPES = {
         parameters={"hidden": 32, "layers": 1},
         records=1000,
     ),
-    scattering.FAMILY: _scattering(Step(300.0, 0.05, 0.9)),
-    NETWORK_FAMILY: _network(Step(300.0, 0.1, 0.9), side=64),
+    scattering.FAMILY: _scattering(ServerStep(300.0, 0.05, 0.9)),
+    NETWORK_FAMILY: _network(ServerStep(300.0, 0.1, 0.9), side=64),
     "decision-tree": Recipe(
         CONSTRUCTION,
         CONSTRUCTION,
@@ -178,7 +178,7 @@ RECIPES = {
 RECIPES_ON_DATA = {
     (scattering.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
     for data, step in scattering.STEPS.items()
-} | {(NETWORK_FAMILY, "cifar10"): _network(Step(800.0, 0.1, 0.9), 128, PUBLIC_EXAMPLES, 2500)}
+} | {(NETWORK_FAMILY, "cifar10"): _network(ServerStep(800.0, 0.1, 0.9), 128, PUBLIC_EXAMPLES, 2500)}
 """Recipes of families for a certain data set."""
 USUAL = {
     "shakespeare": "char-lstm",
@@ -215,7 +215,7 @@ def recipe_of(options: DemoOptions) -> Recipe:
     return RECIPES_ON_DATA.get((name, options.data), RECIPES[name])
 
 
-def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
+def draft(source: TrainTestData, options: DemoOptions, recipe: Recipe) -> Draft:
     """The draft of a request for a model of `source`, by the options."""
     family = family_of(options)
     fields = drafts.draft(source, options.drawn, options.rounds or recipe.rounds) | {
@@ -239,7 +239,7 @@ def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
     return Draft(fields)
 
 
-def _features(source: Source, family: str) -> dict[str, Any]:
+def _features(source: TrainTestData, family: str) -> dict[str, Any]:
     """The source's features; in rows of pixels for families that need images."""
     shape = source.features["shape"]
     if family not in IMAGE_FAMILIES or len(shape) != 1:

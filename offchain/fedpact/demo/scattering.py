@@ -12,7 +12,7 @@ ROUNDS = 20
 
 
 @dataclass(frozen=True)
-class Step:
+class ServerStep:
     """The step of each round after the statistics round."""
 
     learning_rate: float
@@ -36,7 +36,7 @@ class Step:
 
 
 STEPS = {
-    "mnist": Step(12_000.0, 0.03, 0.6),
-    "cifar10": Step(12_000.0, 0.03, 0.8, mirrored=1),
+    "mnist": ServerStep(12_000.0, 0.03, 0.6),
+    "cifar10": ServerStep(12_000.0, 0.03, 0.8, mirrored=1),
 }
 """By data set."""

@@ -16,10 +16,10 @@ from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.exchange.messages import (
     LONGEST,
     Ballot,
-    Board,
     Forged,
     Kind,
     Message,
+    RoundMessages,
     decode,
     encode,
 )
@@ -52,7 +52,7 @@ class Exchange(Closing):
         self._fingerprint, self.address = fingerprint.hex(), own
         self._seconds = max(seconds, REPAIR_SECONDS) if own.url else seconds
         self._lock = threading.Lock()
-        self._boards: dict[Place, Board] = {}
+        self._boards: dict[Place, RoundMessages] = {}
         self._fresh: dict[Place, list[Message]] = {}
         self._peers: dict[Place, tuple[str, ...]] = {}
         self._asked: dict[tuple[Place, str], float] = {}
@@ -96,7 +96,7 @@ class Exchange(Closing):
             board = self._boards.get(place)
             if board is not None and board.ballot == ballot:
                 return
-            board = self._boards[place] = Board(ballot)
+            board = self._boards[place] = RoundMessages(ballot)
             self._fresh[place] = []
             _merge(board, known())
         self._news.set()
@@ -108,11 +108,11 @@ class Exchange(Closing):
             self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
         self._news.set()
 
-    def board(self, place: Place) -> Board:
+    def board(self, place: Place) -> RoundMessages:
         """A copy of what has been said in a round."""
         with self._lock:
             board = self._boards[place]
-            return Board(board.ballot, dict(board.messages), dict(board.contradictions))
+            return RoundMessages(board.ballot, dict(board.messages), dict(board.contradictions))
 
     def said(self, place: Place) -> frozenset[tuple[Kind, int]]:
         """Kinds of messages by seat; nothing in a round that is not exchanged."""
@@ -215,7 +215,7 @@ class Exchange(Closing):
         return may_ask(self.address.is_private, endpoint)
 
 
-def _merge(board: Board, messages: Iterable[Message]) -> list[Message]:
+def _merge(board: RoundMessages, messages: Iterable[Message]) -> list[Message]:
     """Take messages in the order of kinds, since a reveal needs its commitment; the new ones.
 
     Ends at a forged one: each costs milliseconds to find out.

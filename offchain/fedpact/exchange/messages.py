@@ -157,7 +157,7 @@ class Ballot:
 
 
 @dataclass
-class Board:
+class RoundMessages:
     """What has been said in a round. Not thread-safe."""
 
     ballot: Ballot

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.replay import Kept
+from fedpact.consensus.replay import ReplayCache
 from fedpact.consensus.sums import GroupSum
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
@@ -21,7 +21,7 @@ from fedpact.provider.data_sets import OwnData
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
-from fedpact.provider.records import Source, request_name
+from fedpact.provider.records import SnapshotSource, request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.cid import Cid
@@ -114,7 +114,7 @@ class Cache:
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     own_parts: dict[int, Dataset] = field(default_factory=dict)
     """By request: own records that judge models, where the specification asks for that."""
-    replays: dict[int, Kept] = field(default_factory=dict)
+    replays: dict[int, ReplayCache] = field(default_factory=dict)
     """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
     announced: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
@@ -246,7 +246,7 @@ class Context(Own):
         how long it takes depends on them. Where that fails, the training tries it again."""
         name = request_name(self.deployment.fingerprint, request)
 
-        def say(kept: "Future[Source]") -> None:
+        def say(kept: "Future[SnapshotSource]") -> None:
             if not kept.cancelled() and (error := kept.exception()) is not None:
                 log.warning("request %d: its records are not kept yet: %s", request, error)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Paid
+from fedpact.chain.records import TransactionCost
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     LedgerReplaced,
@@ -50,8 +50,8 @@ from fedpact.provider.records import deployment_name, request_name
 from fedpact.provider.scanning import Scanning
 from fedpact.provider.startup_checks import (
     Check,
-    Finding,
     Level,
+    Problem,
     check_account,
     check_records,
     found,
@@ -195,7 +195,7 @@ class Daemon:
             if finding.level is Level.WARNING:
                 log.warning("%s: %s", finding.name, finding.said)
 
-    def examine(self) -> list[Finding]:
+    def examine(self) -> list[Problem]:
         """What the daemon finds of its account, store, data and ledger."""
         ctx = self._context
         return [
@@ -375,7 +375,7 @@ class Daemon:
         self._requests.forget()
         return self._storage.rebuild_state()
 
-    def _paid(self, paid: Paid) -> None:
+    def _paid(self, paid: TransactionCost) -> None:
         self._context.metrics.paid(paid)
         if paid.purpose:
             self._state.add_cost(paid.purpose, paid.wei)

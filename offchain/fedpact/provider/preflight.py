@@ -22,8 +22,8 @@ from fedpact.learning.families.device_probe import check_device
 from fedpact.provider.dry_run import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.policy import Policy
 from fedpact.provider.resources import free_bytes
-from fedpact.provider.serve import Offer, connect, parts
-from fedpact.provider.startup_checks import Finding, Level, found, problem, warning
+from fedpact.provider.serve import ServedFiles, connect, parts
+from fedpact.provider.startup_checks import Level, Problem, found, problem, warning
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment
 from fedpact.types.device import PROCESSOR
@@ -41,12 +41,14 @@ LITTLE_DISK, LOW_DISK = 100 * 2**20, 2**30
 class Preflight:
     """Collects findings. Nothing is sent, stored or charged."""
 
-    def __init__(self, settings: Settings, unlock: Callable[[], AccountKeys], offer: Offer) -> None:
+    def __init__(
+        self, settings: Settings, unlock: Callable[[], AccountKeys], offer: ServedFiles
+    ) -> None:
         """`unlock`: opens the account's key store."""
         self._settings, self._unlock, self._offer = settings, unlock, offer
-        self.findings: list[Finding] = []
+        self.findings: list[Problem] = []
 
-    def run(self) -> list[Finding]:
+    def run(self) -> list[Problem]:
         settings, offer = self._settings, self._offer
         keys = self._need("key store", self._unlock)
         policy = self._need("policy", partial(Policy.read, offer.policy))
@@ -67,7 +69,7 @@ class Preflight:
                 self._need(shown, partial(DeclaredData.read, one.path, one.schema))
         return self.findings
 
-    def _add(self, name: str, check: Callable[[], Iterable[Finding] | None]) -> None:
+    def _add(self, name: str, check: Callable[[], Iterable[Problem] | None]) -> None:
         self.findings += found(name, check)
 
     def _need(self, name: str, make: Callable[[], T]) -> T | None:
@@ -87,7 +89,7 @@ class Preflight:
                     self.findings.append(warning("node", f"{shown} is {behind} blocks behind"))
             self._add("clock", partial(_clock, max(head.timestamp for _, head in heads)))
 
-    def _store(self, uri: str) -> Iterable[Finding]:
+    def _store(self, uri: str) -> Iterable[Problem]:
         name, credentials = "content store", self._settings.store_credentials
         try:
             with closing(open_store(uri, credentials=credentials)) as store:
@@ -97,12 +99,12 @@ class Preflight:
             one_of_several = len(self._settings.store) > 1
             yield (warning if one_of_several else problem)(name, str(error))
         else:
-            yield Finding(name, Level.OK, f"{without_credentials(uri)} holds {held} MiB")
+            yield Problem(name, Level.OK, f"{without_credentials(uri)} holds {held} MiB")
 
-    def _device(self) -> Iterable[Finding]:
+    def _device(self) -> Iterable[Problem]:
         device = resolved(self._settings.device)
         if device == PROCESSOR:
-            yield Finding("device", Level.OK, "training is on the processor")
+            yield Problem("device", Level.OK, "training is on the processor")
             return
         try:
             check_device(device)
@@ -110,9 +112,9 @@ class Preflight:
             yield problem("device", str(refusal))
         else:
             said = f"on {device} an example contributes the same bits in any company"
-            yield Finding("device", Level.OK, f"{said}; tried again for each sound request")
+            yield Problem("device", Level.OK, f"{said}; tried again for each sound request")
 
-    def _disk(self) -> Iterable[Finding]:
+    def _disk(self) -> Iterable[Problem]:
         folders = [self._settings.state]
         folders += [Path(uri) for uri in self._settings.store if "://" not in uri]
         for folder in dict.fromkeys(_existing(folder) for folder in folders):
@@ -125,7 +127,7 @@ class Preflight:
             elif free < LOW_DISK:
                 yield warning("disk", said)
 
-    def _daemon(self, keys: AccountKeys) -> Iterable[Finding]:
+    def _daemon(self, keys: AccountKeys) -> Iterable[Problem]:
         settings = self._settings
         with copied_files(settings, keys.address) as copy, closing(connect(copy, keys)) as client:
             store = open_store(*settings.store, credentials=settings.store_credentials)
@@ -140,7 +142,7 @@ class Preflight:
 
 def _node(
     endpoint: str, deployment: Deployment | None, heads: list[tuple[str, Frame]]
-) -> Iterable[Finding]:
+) -> Iterable[Problem]:
     client = Connection.connect(endpoint, deployment)
     try:
         [node] = client.rpc.nodes
@@ -157,12 +159,12 @@ def _node(
         missing = f"; it lacks {', '.join(lacks)}, and is used without" if lacks else ""
         pushes = " and pushes new heads" if node.agreed_to_push else ""
         said = f"{node.shown} is at block {head.block_number}{pushes}{missing}"
-        yield Finding("node", Level.OK, said)
+        yield Problem("node", Level.OK, said)
     finally:
         client.close()
 
 
-def _clock(newest: int) -> Iterable[Finding]:
+def _clock(newest: int) -> Iterable[Problem]:
     ahead = newest - time.time()
     if ahead > CLOCK_SECONDS:
         yield warning("clock", f"this machine is {ahead:.0f} s behind the chain: set its clock")

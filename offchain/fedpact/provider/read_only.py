@@ -34,7 +34,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Release:
+class LedgerRelease:
     """One release of the ledger, of whichever deployment."""
 
     deployment: bytes
@@ -57,7 +57,7 @@ class LedgerLook:
     """Of the accounts of units."""
     held: tuple[tuple[str, Spend], ...]
     """For running requests, with the data set that each is held of; empty: of all."""
-    releases: tuple[Release, ...]
+    releases: tuple[LedgerRelease, ...]
 
 
 def decisions(state: Path, deployment: Deployment, address: str) -> list[Decision]:
@@ -95,7 +95,7 @@ def ledger_look(state: Path, address: str) -> LedgerLook | None:
             tuple(Spend.decode(spend) for (spend,) in units),
             tuple((str(name), Spend.decode(spend)) for name, spend in held),
             tuple(
-                Release(
+                LedgerRelease(
                     bytes(deployment),
                     int(request),
                     int(round_),

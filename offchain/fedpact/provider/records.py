@@ -31,7 +31,7 @@ FileStates = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
-class Source:
+class SnapshotSource:
     """Where whoever trains finds the records of a request."""
 
     snapshot: Path
@@ -52,8 +52,8 @@ class OwnRecords:
     def __init__(
         self, path: Path, schema: DataSchema, features: Path, snapshots: Path, name: str = ""
     ) -> None:
-        """`features`: as `Source.features`. `snapshots`: folder for the records as they were read;
-        requests under way need it. `name`: of one of several data sets."""
+        """`features`: as `SnapshotSource.features`. `snapshots`: folder for the records as they
+        were read; requests under way need it. `name`: of one of several data sets."""
         self.schema, self._name = schema, name
         self._path, self._features, self._snapshots = path, features, snapshots
         declared = [str(path.resolve()), schema.model_dump(mode="json")]
@@ -79,7 +79,7 @@ class OwnRecords:
         found = None if last is None else read_snapshot(last)
         return found if found is not None and found.schema == self.schema else None
 
-    def source(self, request: str) -> Source:
+    def source(self, request: str) -> SnapshotSource:
         """The records that a request was joined with; taken now if there are none yet.
 
         Raises DataError only if the file could never be read, and StorageUnavailable if the records
@@ -90,7 +90,7 @@ class OwnRecords:
             if not taken.exists():
                 taken.parent.mkdir(parents=True, exist_ok=True)
                 _link(self._newest(), taken)
-        return Source(taken, self._features)
+        return SnapshotSource(taken, self._features)
 
     def dataset(self, request: str, spec: Specification) -> "Dataset":
         """A request's records as its specification can use them. It must pass `DataSchema.check`.

@@ -9,7 +9,7 @@ from fedpact.chain.records import Frame
 from fedpact.errors import FedpactError, StateError
 from fedpact.provider import fetching
 from fedpact.provider.context import Context
-from fedpact.provider.monitor.metrics import Budget, Holdings
+from fedpact.provider.monitor.metrics import BudgetGauge, Holdings
 from fedpact.provider.startup_checks import LITTLE_WEI
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
     budgets = {}
     for one in ctx.data:
         standing = ctx.ledger.standing(one.limit, one.records.schema.data_id if one.name else None)
-        budgets[one.name] = Budget(standing.spent.epsilon, standing.left)
+        budgets[one.name] = BudgetGauge(standing.spent.epsilon, standing.left)
     return Holdings(
         ctx.client.balance(ctx.keys.address, frame),
         budgets,

@@ -46,7 +46,7 @@ Watching = Callable[[PresentDeployment, "Exchange"], AbstractContextManager[None
 
 
 @dataclass(frozen=True)
-class Offer:
+class ServedFiles:
     """What a provider serves with, as files."""
 
     policy: Path
@@ -67,7 +67,7 @@ class Offer:
 def serve(
     settings: Settings,
     keys: AccountKeys,
-    offer: Offer,
+    offer: ServedFiles,
     work: LocalWork | None = None,
     watching: Watching | None = None,
 ) -> None:
@@ -98,7 +98,7 @@ def serve(
             daemon.run()
 
 
-def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
+def rehearse(settings: Settings, keys: AccountKeys, offer: ServedFiles) -> None:
     """Decide on open requests and say so in the log until stopped, and send, store and charge
     nothing. Raises as `serve`."""
     with copied_files(settings, keys.address) as copy, closing(connect(copy, keys)) as client:
@@ -137,7 +137,7 @@ Parts = tuple[
 def parts(
     settings: Settings,
     keys: AccountKeys,
-    offer: Offer,
+    offer: ServedFiles,
     client: ChainClient,
     store: ContentStore,
     work: LocalWork | None = None,

@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Problem:
     """What was found of one thing."""
 
     name: str
@@ -34,28 +34,28 @@ class Finding:
     """Whether it may go away by itself, as a node that does not answer."""
 
 
-Check = Callable[[], Iterable[Finding] | None]
+Check = Callable[[], Iterable[Problem] | None]
 
 
-def found(name: str, check: Check) -> list[Finding]:
+def found(name: str, check: Check) -> list[Problem]:
     """The findings of a check; "ok" if it has none, a problem if it fails."""
     try:
         findings = list(check() or ())
     except FedpactError as error:
         said = " ".join(str(error).split())
-        return [Finding(name, Level.PROBLEM, said, isinstance(error, Retryable))]
-    return findings or [Finding(name, Level.OK, "")]
+        return [Problem(name, Level.PROBLEM, said, isinstance(error, Retryable))]
+    return findings or [Problem(name, Level.OK, "")]
 
 
-def problem(name: str, said: str) -> Finding:
-    return Finding(name, Level.PROBLEM, said)
+def problem(name: str, said: str) -> Problem:
+    return Problem(name, Level.PROBLEM, said)
 
 
-def warning(name: str, said: str) -> Finding:
-    return Finding(name, Level.WARNING, said)
+def warning(name: str, said: str) -> Problem:
+    return Problem(name, Level.WARNING, said)
 
 
-def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Finding]:
+def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Problem]:
     """Admission, encryption key and ether."""
     name = "account"
     participant = client.registry.participant(keys.address)
@@ -75,12 +75,12 @@ def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Finding]:
     if balance == 0:
         # It may be on its way, and requests that were joined before go on meanwhile.
         said = f"account {keys.address} holds no ether to pay for transactions"
-        yield Finding(name, Level.PROBLEM, said, passing=True)
+        yield Problem(name, Level.PROBLEM, said, passing=True)
     elif balance < LITTLE_WEI:
         yield warning(name, f"account {keys.address} holds only {balance} wei")
 
 
-def check_records(served: OwnData, ledger: Ledger, *, new_data: bool) -> Iterable[Finding]:
+def check_records(served: OwnData, ledger: Ledger, *, new_data: bool) -> Iterable[Problem]:
     """Read a data set once, make it known to the ledger, and tell its owner how much of it the
     schema does not cover."""
     name, records, policy = served.shown, served.records, served.policy

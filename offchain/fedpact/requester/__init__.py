@@ -2,7 +2,7 @@
 
 from fedpact.requester.draft import Draft
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.listing import RequestSummary
+from fedpact.requester.listing import ListedRequest
 from fedpact.requester.model import Model
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.offer import Offer
@@ -10,8 +10,8 @@ from fedpact.requester.offer import Offer
 __all__ = [
     "Draft",
     "FetchedModel",
+    "ListedRequest",
     "Model",
     "Offer",
     "RequestProgress",
-    "RequestSummary",
 ]

@@ -29,7 +29,7 @@ from fedpact.requester.duties import Acting, Refund, next_duty, require_open, se
 from fedpact.requester.fetching import OpenedKey, fetch_model, opened_key, receive
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.gifts import key_given, read_gift, write_gift
-from fedpact.requester.listing import RequestSummary
+from fedpact.requester.listing import ListedRequest
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model_file import FetchedModel, card_paths, check_output
 from fedpact.requester.offer import Offer
@@ -340,7 +340,7 @@ def specification_of(client: ChainClient, store: ContentStore, request_id: int) 
     return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
 
 
-def requests(client: ChainClient, requester: str | None = None) -> Iterator[RequestSummary]:
+def requests(client: ChainClient, requester: str | None = None) -> Iterator[ListedRequest]:
     """The requests of one account (or everybody's), oldest first."""
     market, frame = client.market, client.frame()
     numbers = market.numbers_of(requester, frame)
@@ -350,7 +350,7 @@ def requests(client: ChainClient, requester: str | None = None) -> Iterator[Requ
     currency = cache(lambda token: shown_currency(client, token))
     for number, (stored, facts) in zip(numbers, states, strict=True):
         terms = market.terms(number)
-        yield RequestSummary(
+        yield ListedRequest(
             number,
             stored.requester,
             stored.status,

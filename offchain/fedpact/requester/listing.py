@@ -7,7 +7,7 @@ from fedpact.types.requests import Status
 
 
 @dataclass(frozen=True)
-class RequestSummary:
+class ListedRequest:
     """One line of the list of requests."""
 
     request_id: int

@@ -24,7 +24,7 @@ AT_ONCE = 3
 
 
 @dataclass(frozen=True)
-class Joined:
+class Neighbours:
     """What a newcomer has learned."""
 
     members: tuple[Record, ...]
@@ -44,7 +44,7 @@ def join(
     verify: Verify,
     nodes: int,
     endpoint_of: Callable[[Record], str] = lambda _: "",
-) -> Joined:
+) -> Neighbours:
     """Find the community of `own_id` from some `entries`, read its members, announce the newcomer.
 
     Follows the contacts nearest to the id by XOR distance (equation 2) until one is in its
@@ -97,7 +97,7 @@ def join(
     length = max((first.community.length for _, first in lists), default=0)
     if not lists:  # the first of its community: there is nobody to read from
         contacts = known
-    return Joined(tuple(members.values()), tuple(contacts.values()), length, messages)
+    return Neighbours(tuple(members.values()), tuple(contacts.values()), length, messages)
 
 
 def _pages(

@@ -16,7 +16,7 @@ from fedpact.retrieval.answering import answer
 from fedpact.retrieval.codebook import Codebook, prefix_arrays
 from fedpact.retrieval.communities import own_prefix, split_above, table_contacts
 from fedpact.retrieval.ids import ID_BITS, address_hashes, node_id
-from fedpact.retrieval.joining import Joined
+from fedpact.retrieval.joining import Neighbours
 from fedpact.retrieval.messages import (
     Acknowledged,
     Announce,
@@ -82,7 +82,7 @@ class Membership:
     def community(self) -> Prefix:
         return Prefix.of(self.id, self._length)
 
-    def take(self, joined: Joined) -> None:
+    def take(self, joined: Neighbours) -> None:
         """Take over the result of joining; its records are already checked."""
         self._length = max(self._length, joined.length)
         for record in joined.members:

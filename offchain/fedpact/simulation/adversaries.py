@@ -47,7 +47,7 @@ class RoundTask:
         )
 
 
-class Provider:
+class SimulatedProvider:
     """An honest provider: trains as declared, votes what it measured, attests what it computed."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -63,7 +63,7 @@ class Provider:
         return digest
 
 
-class RandomWeights(Provider):
+class RandomWeights(SimulatedProvider):
     """Weights from N(0, 1)."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -75,7 +75,7 @@ class RandomWeights(Provider):
         )
 
 
-class RandomUpdate(Provider):
+class RandomUpdate(SimulatedProvider):
     """The global model plus as much noise as honest training would add: its norm is plausible."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -83,14 +83,14 @@ class RandomUpdate(Provider):
         return encode(replace(task, dataset=empty).train())
 
 
-class NotANumber(Provider):
+class NotANumber(SimulatedProvider):
     """A well-formed model, all values NaN."""
 
     def submit(self, task: RoundTask) -> bytes:
         return encode({name: np.full_like(one, np.nan) for name, one in task.start.items()})
 
 
-class AverageOfOthers(Provider):
+class AverageOfOthers(SimulatedProvider):
     """A free rider: the mean of the others' last models, or the global model if there are none."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -101,10 +101,10 @@ class LateAverage(AverageOfOthers):
     """A free rider that trains in the first round, so that it never submits the global model."""
 
     def submit(self, task: RoundTask) -> bytes:
-        return super().submit(task) if task.others else Provider.submit(self, task)
+        return super().submit(task) if task.others else SimulatedProvider.submit(self, task)
 
 
-class NoisyAverage(Provider):
+class NoisyAverage(SimulatedProvider):
     """A hidden free rider: the mean of the others' last models plus noise of plausible norm."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -113,7 +113,7 @@ class NoisyAverage(Provider):
         return encode(without.train())
 
 
-class FalseLabels(Provider):
+class FalseLabels(SimulatedProvider):
     """Trains as declared, but on labels shifted by one."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -121,7 +121,7 @@ class FalseLabels(Provider):
         return super().submit(replace(task, dataset=replace(task.dataset, y=shifted)))
 
 
-class OppositeUpdate(Provider):
+class OppositeUpdate(SimulatedProvider):
     """Trains honestly and submits the negated update: it ascends instead of descending."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -136,7 +136,7 @@ class AdverseVotes(FalseLabels):
         return {seat: INVALID for seat in scores if seat != own_seat}
 
 
-class AdverseVotesOnly(Provider):
+class AdverseVotesOnly(SimulatedProvider):
     """An honest model, but votes every other one invalid, to be the only one paid."""
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
@@ -155,14 +155,14 @@ def mean_of_others(task: RoundTask) -> Model:
     }
 
 
-POISONS: dict[str, type[Provider]] = {
+POISONS: dict[str, type[SimulatedProvider]] = {
     "random": RandomWeights,
     "nan": NotANumber,
     "average": AverageOfOthers,
     "adverse": AdverseVotes,
 }
 """The kinds that the demo offers."""
-FURTHER: dict[str, type[Provider]] = {
+FURTHER: dict[str, type[SimulatedProvider]] = {
     "adverse-votes-only": AdverseVotesOnly,
     "false-labels": FalseLabels,
     "random-update": RandomUpdate,

@@ -21,7 +21,7 @@ from fedpact.errors import DataError
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.training_inputs import without_privacy
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
@@ -106,7 +106,7 @@ def _simulated(
     random = np.random.default_rng(seed)
     drawn, tested = _halves(spec, evaluation, random)
     seats = [
-        Seat(number, _of(evaluation, random.choice(drawn, units)), Provider())
+        Seat(number, _of(evaluation, random.choice(drawn, units)), SimulatedProvider())
         for number in range(providers)
     ]
     test = _of(evaluation, tested)

@@ -25,8 +25,8 @@ from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise
-from fedpact.simulation.adversaries import Provider, RoundTask
-from fedpact.types.requests import NOBODY, Earned, Member, mask_of, seats_of
+from fedpact.simulation.adversaries import RoundTask, SimulatedProvider
+from fedpact.types.requests import NOBODY, CohortMember, Earned, mask_of, seats_of
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS, lane, pack_scores
 from fedpact.types.specification import JudgedOn, Specification
 
@@ -43,7 +43,7 @@ class Seat:
     number: int
     """Identifies the provider's noise, in any committee."""
     dataset: Dataset
-    provider: Provider
+    provider: SimulatedProvider
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class _Committee:
             *(spec.chain_leader_rule, spec.chain_approval_rule),
         )
         self._members = [
-            Member(seat, f"0x{seat + 1:040x}", count, reputation.NEWCOMER)
+            CohortMember(seat, f"0x{seat + 1:040x}", count, reputation.NEWCOMER)
             for seat, count in samples.items()
         ]
         self._last_leader: int | None = None

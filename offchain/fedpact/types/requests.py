@@ -175,7 +175,7 @@ class PoolMember:
 
 
 @dataclass(frozen=True)
-class Member:
+class CohortMember:
     """One seat of a committee."""
 
     seat: int

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.consensus.leader import leader
-from fedpact.types.requests import NOBODY, LeaderRule, Member
+from fedpact.types.requests import NOBODY, CohortMember, LeaderRule
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
 
@@ -52,7 +52,7 @@ def test_the_leader(judge, case):
 @pytest.mark.parametrize("rule", LeaderRule)
 def test_sixteen_that_are_alike_all_lead(judge, rule):
     """By the weighted error at random, by reputation in turns."""
-    members = [Member(seat, f"0x{seat + 1:040x}", 100, 5_000) for seat in range(16)]
+    members = [CohortMember(seat, f"0x{seat + 1:040x}", 100, 5_000) for seat in range(16)]
     packed = [int(m.account, 16) << 72 | m.samples << 48 | m.reputation << 32 for m in members]
     medians, all_ = sum(900 << (14 * seat) for seat in range(16)), 2**16 - 1
     leads, last = [], NOBODY

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, without
 from fedpact.consensus.leader import leader
-from fedpact.types.requests import NOBODY, Earned, Member, seats_of
+from fedpact.types.requests import NOBODY, CohortMember, Earned, seats_of
 
 PAID, BLIND_ROUND, VOID_START = 1 << 16, 1 << 17, 1 << 18
 
@@ -59,7 +59,7 @@ class Request:
     turn: int = 0
     round: int = 0
     seats: tuple[int, ...] = ()
-    members: tuple[Member, ...] = ()
+    members: tuple[CohortMember, ...] = ()
     expected: int = 0
     submitted: int = 0
     acted: int = 0
@@ -107,7 +107,9 @@ class Request:
 
     # -- before the first round -----------------------------------------------------------------
 
-    def start(self, now: int, index: int, members: Sequence[Member], seats: Sequence[int]) -> None:
+    def start(
+        self, now: int, index: int, members: Sequence[CohortMember], seats: Sequence[int]
+    ) -> None:
         """Member `index` starts; the cohort of round 1 has these members."""
         self._need(Phase.WAITING)
         since = self.mark or self.closed_at
@@ -161,7 +163,7 @@ class Request:
         self.advance(now)
 
     def reveal(
-        self, now: int, mask: int, members: Sequence[Member] = (), seats: Sequence[int] = ()
+        self, now: int, mask: int, members: Sequence[CohortMember] = (), seats: Sequence[int] = ()
     ) -> None:
         """`members` and `seats`: the next round's cohort, if this call opens one. The last one
         tallies."""
@@ -172,7 +174,9 @@ class Request:
         if self.phase is Phase.TALLY:
             self.tally(now, members, seats)
 
-    def tally(self, now: int, members: Sequence[Member] = (), seats: Sequence[int] = ()) -> None:
+    def tally(
+        self, now: int, members: Sequence[CohortMember] = (), seats: Sequence[int] = ()
+    ) -> None:
         """`members` and `seats`: see `reveal`."""
         self._at(now, Phase.TALLY)
         if self.blind:
@@ -209,14 +213,16 @@ class Request:
         mask: int,
         digest: bytes,
         error: int,
-        members: Sequence[Member] = (),
+        members: Sequence[CohortMember] = (),
         seats: Sequence[int] = (),
     ) -> None:
         """The seats of the mask are all that are missing."""
         self.attest(now, mask, digest, error)
         self.finalise(now, members, seats)
 
-    def finalise(self, now: int, members: Sequence[Member] = (), seats: Sequence[int] = ()) -> None:
+    def finalise(
+        self, now: int, members: Sequence[CohortMember] = (), seats: Sequence[int] = ()
+    ) -> None:
         self._at(now, Phase.FINALISE)
         assert self.board is not None
         self.astray = astray(
@@ -235,7 +241,7 @@ class Request:
         votes: Mapping[int, int],
         digest: bytes,
         errors: Mapping[int, int],
-        members: Sequence[Member] = (),
+        members: Sequence[CohortMember] = (),
         seats: Sequence[int] = (),
     ) -> None:
         """A whole round, signed by the seats of `votes`."""
@@ -257,7 +263,9 @@ class Request:
         attested = [(seat, digest, errors[seat]) for seat in seats_of(signers)]
         self._finish(now, _with_faults(board, silent), attested, members, seats)
 
-    def close(self, now: int, members: Sequence[Member] = (), seats: Sequence[int] = ()) -> None:
+    def close(
+        self, now: int, members: Sequence[CohortMember] = (), seats: Sequence[int] = ()
+    ) -> None:
         self._at(now, Phase.FAILED)
         if self.round == 1 and not self.halted:
             self.entries.append(_entry((self.turn - 1,), 0, 1 | VOID_START))
@@ -358,7 +366,7 @@ class Request:
         now: int,
         board: Board,
         attestations: Sequence[tuple[int, bytes, int]],
-        members: Sequence[Member],
+        members: Sequence[CohortMember],
         seats: Sequence[int],
     ) -> None:
         last = self.last_leader
@@ -386,7 +394,7 @@ class Request:
         now: int,
         board: Board,
         final: Final | None,
-        members: Sequence[Member],
+        members: Sequence[CohortMember],
         seats: Sequence[int],
     ) -> None:
         points, digest = board.points, bytes(32)
@@ -417,7 +425,7 @@ class Request:
         self.slice_open = self.reopened = self.blind = False
         self.committed, self.votes, self.attestations, self.board = {}, {}, [], None
 
-    def _cohort(self, members: Sequence[Member], seats: Sequence[int]) -> None:
+    def _cohort(self, members: Sequence[CohortMember], seats: Sequence[int]) -> None:
         self.members, self.seats = tuple(members), tuple(seats)
 
     def _end(self, now: int) -> None:

@@ -11,7 +11,7 @@ from fedpact.consensus import draw
 from fedpact.consensus.earned import fold
 from fedpact.consensus.judgement import Rules
 from fedpact.content.delivery import Deliveries, Point
-from fedpact.types.requests import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, CohortMember, LeaderRule, seats_of
 from tests.contracts.market.kit import REQUEST_KEY, as_argument
 from tests.contracts.rounds.kit import START, WINDOW, Rounds, mask_of, pack
 from tests.contracts.stateful.model import Phase, Plan, Refused, Request
@@ -59,12 +59,12 @@ class Play:
         )
         return index
 
-    def cohort(self) -> tuple[list[Member], tuple[int, ...]]:
+    def cohort(self) -> tuple[list[CohortMember], tuple[int, ...]]:
         """The present cohort by the mirror of the draw."""
         seed = self.r.facts.seed
         seats = draw.cohort(seed, [1] * len(self.pool), self.r.terms["cohort"], self.left)
         members = [
-            Member(seat, self.pool[index].address, self.r.samples, 0)
+            CohortMember(seat, self.pool[index].address, self.r.samples, 0)
             for seat, index in enumerate(seats)
         ]
         return members, seats

@@ -15,7 +15,7 @@ import pytest
 from fedpact.chain.signed_messages import BLIND
 from fedpact.consensus.judgement import Rules
 from fedpact.consensus.leader import approvals_needed
-from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member, seats_of
+from fedpact.types.requests import ApprovalRule, CohortMember, Earned, LeaderRule, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE
 from tests.contracts.stateful.model import Phase, Plan, Request, ballot
 
@@ -70,7 +70,7 @@ def vote(way: Way, seat: int, judged: list[int]) -> int:
 def play(ways: tuple[Way, ...], asker: Asker, rules: Rules) -> Request:
     """A request of one round, after it has ended or has to be started again."""
     m = Request(Plan(rules, 1, WINDOW), len(ways), 0)
-    members = [Member(seat, f"0x{seat + 1:040x}", 100, 0) for seat in range(len(ways))]
+    members = [CohortMember(seat, f"0x{seat + 1:040x}", 100, 0) for seat in range(len(ways))]
     m.start(0, 0, members, range(len(ways)))
 
     def those(*which: Way) -> list[int]:

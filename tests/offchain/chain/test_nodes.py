@@ -13,7 +13,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import NodesDisagree
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import FaultKind, RpcError
-from fedpact.chain.health import Budget
+from fedpact.chain.health import CallBudget
 from fedpact.chain.nodes import Nodes
 from fedpact.errors import DeploymentError, NodeUnreachable, SettingsError
 from fedpact.types.deployment import Deployment
@@ -114,7 +114,7 @@ def test_a_short_limit_is_waited_out(anvil: Devnet) -> None:
 def test_a_budget_bounds_the_calls_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(health.time, "monotonic", lambda: now[0])
-    budget = Budget(60)
+    budget = CallBudget(60)
     for _ in range(15):
         budget.take(1)
     with pytest.raises(RpcError, match="budget of 60 calls a minute") as caught:

@@ -87,12 +87,12 @@ def test_what_a_node_refuses_is_not_forgotten_by_queries_of_other_lengths() -> N
     """A query of one new block counted as one of any length, and a refusal of a longer range as
     leave for all shorter ones: the range that the node had refused was asked for again."""
     reach = spans.Reach()
-    short, long = spans.Span(reach), spans.Span(reach)
+    short, long = spans.QuerySpan(reach), spans.QuerySpan(reach)
     long.answered(long.blocks, 0)
     short.refused(10)
     long.refused(long.blocks)
     assert reach.refused == 10
-    following = spans.Span(reach)
+    following = spans.QuerySpan(reach)
     for _ in range(2 * spans.ANSWERS):
         following.answered(1, 0)
     assert (following.blocks, reach.refused) == (9, 10)

@@ -18,7 +18,7 @@ from fedpact.consensus.leader import (
 )
 from fedpact.errors import InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
-from fedpact.types.requests import ApprovalRule, Earned, Member
+from fedpact.types.requests import ApprovalRule, CohortMember, Earned
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, median_score, pack_scores
 
 scores = st.one_of(st.integers(0, 10_000), st.just(INVALID))
@@ -131,7 +131,9 @@ def elections(draw):
 def committees(draw):
     accounts = draw(st.lists(addresses, min_size=1, max_size=16, unique=True))
     reputations = st.sampled_from([0, 4000, 10_000])
-    return [Member(seat, account, 100, draw(reputations)) for seat, account in enumerate(accounts)]
+    return [
+        CohortMember(seat, account, 100, draw(reputations)) for seat, account in enumerate(accounts)
+    ]
 
 
 @given(elections(), st.randoms())

@@ -9,7 +9,7 @@ import pytest
 from fedpact.consensus.earned import fold, payouts, refunds_of, sums_of
 from fedpact.consensus.judgement import Rules, finalised, judge, points_of
 from fedpact.consensus.leader import leader
-from fedpact.types.requests import ApprovalRule, Earned, LeaderRule, Member
+from fedpact.types.requests import ApprovalRule, CohortMember, Earned, LeaderRule
 from fedpact.types.scores import INVALID, pack_scores
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
@@ -36,7 +36,7 @@ def test_a_round_is_judged(case):
 @pytest.mark.parametrize("case", named("leaders"))
 def test_the_leader(case):
     members = [
-        Member(seat, account, case["samples"][seat], case["reputations"][seat])
+        CohortMember(seat, account, case["samples"][seat], case["reputations"][seat])
         for seat, account in enumerate(case["accounts"])
     ]
     last = case["last_leader"]

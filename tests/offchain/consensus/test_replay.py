@@ -35,7 +35,7 @@ from fedpact.provider.state.checkpoint import CastVote
 from fedpact.requester.draft import Draft
 from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key
-from fedpact.simulation.adversaries import NotANumber, Provider, RoundTask
+from fedpact.simulation.adversaries import NotANumber, RoundTask, SimulatedProvider
 from fedpact.simulation.request import Seat, SimulatedRequest, simulate
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
@@ -52,7 +52,7 @@ CENTRES = np.tile(np.array([[0, 3], [3, 0], [-3, -3]], np.float32), 12)
 """24 values an example: models of 75 values, enough for a span of public updates."""
 
 
-class Recorded(Provider):
+class Recorded(SimulatedProvider):
     """Records each task and its result; submits an invalid model in the given rounds."""
 
     def __init__(self, rubbish_in: tuple[int, ...] = ()) -> None:
@@ -63,7 +63,7 @@ class Recorded(Provider):
     def submit(self, task: RoundTask) -> bytes:
         self.tasks.append(task)
         rubbish = len(self.tasks) in self.rubbish_in
-        self.artefacts.append((NotANumber() if rubbish else Provider()).submit(task))
+        self.artefacts.append((NotANumber() if rubbish else SimulatedProvider()).submit(task))
         return self.artefacts[-1]
 
 

@@ -9,7 +9,7 @@ import pytest
 from fedpact.consensus import reputation
 from fedpact.consensus.leader import Candidate, by_turns, by_weighted_error, capped_weights
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
-from fedpact.types.requests import LeaderRule, Member, seats_of
+from fedpact.types.requests import CohortMember, LeaderRule, seats_of
 from fedpact.types.scores import lane, pack_scores
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -60,7 +60,7 @@ def test_leaders_come_in_order(case):
         order = by_weighted_error(candidates, case["round"], sum(case["weights"]))
     else:
         members = [
-            Member(seat, account, 100, reputation)
+            CohortMember(seat, account, 100, reputation)
             for seat, (account, reputation) in enumerate(
                 zip(case["accounts"], case["reputations"], strict=True)
             )

@@ -22,7 +22,7 @@ from fedpact.dashboard.index.reading import Index
 from fedpact.dashboard.index.sent import SentReader
 from fedpact.dashboard.index.tables import IndexFile, remove
 from fedpact.dashboard.links import Links
-from fedpact.dashboard.story import Stage
+from fedpact.dashboard.story import RequestStage
 from fedpact.dashboard.views.market import MarketQuery, Which, market_view
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.site import Site
@@ -321,7 +321,7 @@ def test_a_reorganisation_is_taken_back(
     catch_up(kept)
     with IndexFile(tmp_path / "kept.sqlite") as file:
         assert len(Index(file).story(request.id).rounds) == 2
-        assert Index(file).story(lost.id).stage is Stage.OPEN
+        assert Index(file).story(lost.id).stage is RequestStage.OPEN
     assert client.rpc.call("evm_revert", fork)
     request.submit(2)
     catch_up(kept)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fedpact.dashboard.web.kept import Kept
+from fedpact.dashboard.web.kept import TimedCache
 from fedpact.errors import Retryable, UnknownRequest
 
 
@@ -17,7 +17,7 @@ def fail() -> None:
 
 
 def test_many_readers_make_a_value_once() -> None:
-    kept, made, come = Kept(10, 30.0), [], threading.Barrier(8)
+    kept, made, come = TimedCache(10, 30.0), [], threading.Barrier(8)
 
     def make() -> int:
         made.append(1)
@@ -33,7 +33,7 @@ def test_many_readers_make_a_value_once() -> None:
 
 
 def test_what_cannot_be_made_leaves_nothing() -> None:
-    kept = Kept(10, 30.0)
+    kept = TimedCache(10, 30.0)
     for number in range(100):
         with pytest.raises(UnknownRequest):
             kept.get(number, 1, 60.0, fail)
@@ -41,7 +41,7 @@ def test_what_cannot_be_made_leaves_nothing() -> None:
 
 
 def test_values_are_bounded_and_end() -> None:
-    kept = Kept(10, 30.0)
+    kept = TimedCache(10, 30.0)
     number: Callable[[], int] = iter(range(1000)).__next__
     for key in range(50):
         kept.get(key, 1, 60.0, number)
@@ -56,7 +56,7 @@ def test_values_are_bounded_and_end() -> None:
 
 
 def test_nobody_waits_for_ever() -> None:
-    kept, started, end = Kept(10, 0.05), threading.Event(), threading.Event()
+    kept, started, end = TimedCache(10, 0.05), threading.Event(), threading.Event()
 
     def slow() -> int:
         started.set()

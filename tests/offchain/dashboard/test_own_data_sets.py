@@ -6,7 +6,7 @@ from typing import Any
 from fedpact.dashboard.views.provider import MONTH_SECONDS, DaemonRow, OwnSources, OwnView, own_view
 from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.read_only import Decision, LedgerLook, Release
+from fedpact.provider.read_only import Decision, LedgerLook, LedgerRelease
 
 RELEASE = GaussianRelease(5.0, 1.0, 1)
 SPENT = Spend.of(RELEASE)
@@ -55,8 +55,8 @@ def test_a_forecast_is_of_one_data_set() -> None:
     }
     now = 100 * MONTH_SECONDS
     releases = (
-        Release(b"", 1, 1, RELEASE, PUMPS, now - 2 * MONTH_SECONDS),
-        Release(b"", 2, 1, RELEASE, VALVES, now - 1),
+        LedgerRelease(b"", 1, 1, RELEASE, PUMPS, now - 2 * MONTH_SECONDS),
+        LedgerRelease(b"", 2, 1, RELEASE, VALVES, now - 1),
     )
     view = view_of(limits, LedgerLook({PUMPS: SPENT, VALVES: SPENT}, (), (), releases), now)
     assert [row.requests_left for row in view.data_sets] == [2, 4]

@@ -16,7 +16,7 @@ from markupsafe import escape
 from fedpact.audit import AuditReport
 from fedpact.audit.report import AuditItem, Verdict
 from fedpact.chain.bindings.events import RequestEvent, RoundOpened, VotesRevealed
-from fedpact.dashboard.index.reading import Described, Transaction
+from fedpact.dashboard.index.reading import DescribedRequest, Transaction
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.report.page import page
 from fedpact.dashboard.report.view import ReportView, report_view
@@ -57,7 +57,7 @@ def report_of(
     hashes = sorted({one.at.tx_hash for one in told.events})
     sent = {one: Transaction(one, 5, ACCOUNTS[0], "postRound", 1_000, 10**12) for one in hashes}
     return report_view(
-        31_337, Sources(told, Described("bafy", spec, ""), None, 9, sent), AUDIT, quality
+        31_337, Sources(told, DescribedRequest("bafy", spec, ""), None, 9, sent), AUDIT, quality
     )
 
 

@@ -8,10 +8,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from fedpact.dashboard.index.reading import Described
+from fedpact.dashboard.index.reading import DescribedRequest
 from fedpact.dashboard.terminal.picture import picture, rest_seconds, seconds_text, sparkline
 from fedpact.dashboard.views.now import Said
-from fedpact.dashboard.views.request import RequestView, Sources, request_view
+from fedpact.dashboard.views.request import RequestPage, Sources, request_view
 from fedpact.exchange.messages import SLICE_SEAT, Kind
 from fedpact.types.requests import Phase
 from tests.offchain.dashboard.told_events import ACCOUNTS, GOOD, make_facts, round_of, story, votes
@@ -21,13 +21,15 @@ OPENED = round_of(0b1111, votes(*GOOD))[:1]
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 digits\u202e"
 
 
-def seen(said: Said = frozenset(), **facts: object) -> RequestView:
+def seen(said: Said = frozenset(), **facts: object) -> RequestPage:
     spec = draft(title=HOSTILE).specification
     now = make_facts(**{"phase": Phase.SUBMIT, "deadline": 5_000, **facts})
-    return request_view(Sources(story(*OPENED), Described("", spec, ""), now, 4_940, said=said))
+    return request_view(
+        Sources(story(*OPENED), DescribedRequest("", spec, ""), now, 4_940, said=said)
+    )
 
 
-def text(view: RequestView, said: Said = frozenset(), own: str = "") -> str:
+def text(view: RequestPage, said: Said = frozenset(), own: str = "") -> str:
     out = StringIO()
     Console(file=out, width=120).print(picture(view, 4_945, said, own))
     return out.getvalue()
@@ -98,7 +100,7 @@ def test_a_final_round_shows_points_error_and_pace() -> None:
     spec = draft().specification
     told = story(*round_of(0b1111, votes(*GOOD)))
     facts = replace(make_facts(), phase=Phase.SUBMIT, round=2, deadline=5_000)
-    view = request_view(Sources(told, Described("", spec, ""), facts, 4_940))
+    view = request_view(Sources(told, DescribedRequest("", spec, ""), facts, 4_940))
     shown = text(view)
     assert "error 0.0800 ▁" in shown
     assert "1 of 2 rounds final" in shown

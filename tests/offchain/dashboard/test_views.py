@@ -23,9 +23,9 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.node import Node
 from fedpact.chain.records import Event
-from fedpact.dashboard.index.reading import Described, Payment, Transaction
+from fedpact.dashboard.index.reading import DescribedRequest, ListedPayment, Transaction
 from fedpact.dashboard.index.summary import summarise
-from fedpact.dashboard.story import Pool, Stage, Story
+from fedpact.dashboard.story import ClosedPool, RequestStage, RequestStory
 from fedpact.dashboard.views.member import member_view
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.network import node_rows
@@ -41,7 +41,7 @@ from fedpact.dashboard.views.rounds import round_views
 from fedpact.errors import InvalidInput
 from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.read_only import LedgerLook, Release
+from fedpact.provider.read_only import LedgerLook, LedgerRelease
 from fedpact.types.participants import Participant, ParticipantStatus
 from fedpact.types.requests import ETHER, MessageKind, Phase, RoundFacts
 from fedpact.types.scores import INVALID
@@ -57,10 +57,10 @@ from tests.offchain.dashboard.told_events import (
     votes,
 )
 
-UNKNOWN = Described("bafk", None, "nobody holds it")
+UNKNOWN = DescribedRequest("bafk", None, "nobody holds it")
 
 
-def of(one: Story, facts: RoundFacts | None = None) -> Sources:
+def of(one: RequestStory, facts: RoundFacts | None = None) -> Sources:
     return Sources(one, UNKNOWN, facts)
 
 
@@ -200,13 +200,13 @@ def test_a_deadline_links_to_what_it_counts_from(
 
 def test_a_cohort_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[bytes] = []
-    whole = Pool.cohort
+    whole = ClosedPool.cohort
 
-    def counted(self: Pool, seed: bytes, size: int) -> tuple[int, ...]:
+    def counted(self: ClosedPool, seed: bytes, size: int) -> tuple[int, ...]:
         drawn.append(seed)
         return whole(self, seed, size)
 
-    monkeypatch.setattr(Pool, "cohort", counted)
+    monkeypatch.setattr(ClosedPool, "cohort", counted)
     view = request_view(of(story(*round_of(0b0111, votes(*GOOD[:3])))))
     assert [one.rounds for one in view.members] == [1] * 4
     assert len(drawn) == 1
@@ -216,7 +216,7 @@ def test_a_token_and_ether_do_not_mix() -> None:
     token = "0x" + "7" * 40
     one = story()
     created = replace(one.created, terms=replace(TERMS, token=token, pay=500))
-    view = money_view(Story((created, *one.events[1:]), {}, POOL))
+    view = money_view(RequestStory((created, *one.events[1:]), {}, POOL))
     assert {(flow.token, flow.amount) for flow in view.held} == {
         (token, 500),
         (ETHER, TERMS.gas_budget),
@@ -224,20 +224,20 @@ def test_a_token_and_ether_do_not_mix() -> None:
     assert (view.total(token), view.total(ETHER)) == (500, TERMS.gas_budget)
     paid = Paid(at(20), 1, ACCOUNTS[0], token, 70, False)
     gas = Paid(at(21), 1, ACCOUNTS[0], ETHER, 10**15, False)
-    shown = request_view(of(Story((created, *one.events[1:], paid, gas), {}, POOL)))
+    shown = request_view(of(RequestStory((created, *one.events[1:], paid, gas), {}, POOL)))
     assert [row.says for row in shown.timeline[-2:]] == [
         f"70 of token {token} paid",
         "0.001 ether paid",
     ]
     assert (shown.members[0].paid, shown.members[0].paid_ether) == (70, 10**15)
-    assert not summarise(Story((created, *one.events[1:]), {}, POOL), UNKNOWN).ether_pay
+    assert not summarise(RequestStory((created, *one.events[1:]), {}, POOL), UNKNOWN).ether_pay
     assert summarise(one, UNKNOWN).ether_pay == TERMS.pay
 
 
 def test_a_request_without_its_specification_is_still_shown() -> None:
     settled = Settled(at(30), 1, 10**18, 10_000, 0, 0)
     one = story(*round_of(0b1111, votes(*GOOD)), settled)
-    assert one.stage is Stage.PAID
+    assert one.stage is RequestStage.PAID
     view = request_view(of(one))
     assert view.problem == "nobody holds it"
     assert view.summary.error == 800
@@ -284,9 +284,9 @@ def of_account(account: str, **known: Any) -> ParticipantView:
 def test_ones_own_money_back_is_not_earned() -> None:
     account = story().created.requester
     payments = [
-        Payment(20, 1, ETHER, 10**17 + 1, False, True, False, "0x1"),
-        Payment(21, 2, ETHER, 10**17 + 2, False, False, False, "0x2"),
-        Payment(22, 2, ETHER, 5, True, False, False, "0x3"),
+        ListedPayment(20, 1, ETHER, 10**17 + 1, False, True, False, "0x1"),
+        ListedPayment(21, 2, ETHER, 10**17 + 2, False, False, False, "0x2"),
+        ListedPayment(22, 2, ETHER, 5, True, False, False, "0x3"),
     ]
     view = of_account(account, payments=payments)
     assert view.earned == 10**17 + 7
@@ -353,7 +353,7 @@ def test_a_budget_is_forecast_from_the_last_request(
     release = GaussianRelease(noise_multiplier=5.0, sampling_rate=1.0, steps=1)
     once = Spend.of(release)
     limit = PrivacyLimit(once.times(3).cost(1e-5).epsilon * 1.001, 1e-5)
-    releases = (Release(b"", 1, 1, release, "pumps", charged_at),)
+    releases = (LedgerRelease(b"", 1, 1, release, "pumps", charged_at),)
     view = own_view(
         OwnSources(
             account=ACCOUNTS[0],

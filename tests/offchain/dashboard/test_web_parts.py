@@ -19,7 +19,7 @@ from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.index.follow import Change
 from fedpact.dashboard.serve import serve
 from fedpact.dashboard.units import ether
-from fedpact.dashboard.views.blocks import Chart, Series
+from fedpact.dashboard.views.blocks import Chart, ChartSeries
 from fedpact.dashboard.web.connections import bounded
 from fedpact.dashboard.web.downloads import as_csv
 from fedpact.dashboard.web.filters import chart_json, ether_short
@@ -56,7 +56,7 @@ def test_a_chart_cannot_end_its_block() -> None:
         x="x",
         y="y",
         labels=("<!--",),
-        series=(Series(name="]]>", values=(1.0,)),),
+        series=(ChartSeries(name="]]>", values=(1.0,)),),
     )
     text = str(chart_json(chart))
     assert not set("<>&") & set(text)

@@ -21,13 +21,13 @@ from fedpact.chain.bindings.events import (
     VotesRevealed,
 )
 from fedpact.consensus.judgement import judge
-from fedpact.dashboard.story import Pool, Story
+from fedpact.dashboard.story import ClosedPool, RequestStory
 from fedpact.types.requests import Phase, PoolMember, RoundFacts, Start
 from tests.support.chain_request import make_terms
 
 ACCOUNTS = [f"0x{number:040x}" for number in range(1, 5)]
 TERMS = make_terms(max_pool=4, max_rounds=2, vote_band=50, max_error=5_000)
-POOL = Pool(tuple(PoolMember(one, n, 10, 4_000, n + 1) for n, one in enumerate(ACCOUNTS)))
+POOL = ClosedPool(tuple(PoolMember(one, n, 10, 4_000, n + 1) for n, one in enumerate(ACCOUNTS)))
 START = Start(*(bytes(32),) * 4)
 
 
@@ -86,10 +86,12 @@ def round_of(revealed: int, words: tuple[int, ...], submitted: int = 0b1111) -> 
     ]
 
 
-def story(*events: RequestEvent) -> Story:
+def story(*events: RequestEvent) -> RequestStory:
     created = RequestCreated(at(1), 1, "0x" + "9" * 40, bytes(32), bytes(32), TERMS)
     joined = [Joined(at(2), 1, one, n, 10, bytes(32)) for n, one in enumerate(ACCOUNTS)]
-    return Story((created, *joined, Started(at(3), 1, ACCOUNTS[0], 0, START), *events), {}, POOL)
+    return RequestStory(
+        (created, *joined, Started(at(3), 1, ACCOUNTS[0], 0, START), *events), {}, POOL
+    )
 
 
 GOOD = ((0, 900, 950, 980), (900, 0, 940, 990), (910, 905, 0, 985), (905, 900, 945, 0))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fedpact.data import splitting
 from fedpact.data.readers import read_dataset
-from fedpact.data.sources import Source
-from fedpact.data.splitting import Split, hold_out, split_into
+from fedpact.data.sources import TrainTestData
+from fedpact.data.splitting import DataSplit, hold_out, split_into
 from fedpact.errors import DataError
 from fedpact.types.specification import RegressionOutput
 from tests.support.specifications import specification
@@ -20,14 +20,14 @@ def images(examples=60):
     """Three labels; image i has the value i, so that it can be recognised."""
     x = np.repeat(np.arange(examples, dtype=np.uint8)[:, None], 2, axis=1)
     y = np.arange(examples) % 3
-    return Source("images", x, y, x[:3], y[:3], ("a", "b", "c"), scale=2.0)
+    return TrainTestData("images", x, y, x[:3], y[:3], ("a", "b", "c"), scale=2.0)
 
 
 def engines(windows=5, count=8, public=()):
     """A regression whose examples come from `count` engines, `windows` from each."""
     n = windows * count
     x = np.arange(n, dtype=np.float32)[:, None]
-    return Source(
+    return TrainTestData(
         *("engines", x, x[:, 0] * 10, x[:2], x[:2, 0], (), 1.0),
         output=RegressionOutput(column="left", scale=100.0, cap=200.0),
         groups_train=np.repeat(np.arange(count), windows),
@@ -42,7 +42,7 @@ SPEC = specification(features={"shape": [2], "scale": 2.0})
 
 def test_each_training_example_is_in_exactly_one_file(tmp_path):
     out = tmp_path / "out"
-    manifest = split_into(images(), Split(4, "iid", seed=1), out)
+    manifest = split_into(images(), DataSplit(4, "iid", seed=1), out)
     files = [entry["file"] for entry in (*manifest["providers"], manifest["evaluation"])]
     assert files == [*(f"provider-{n}/data.npz" for n in (1, 2, 3, 4)), "evaluation.npz"]
     held = [read_dataset(out / file, SPEC) for file in files]
@@ -52,7 +52,7 @@ def test_each_training_example_is_in_exactly_one_file(tmp_path):
 
 def test_reading_back_gives_the_source(tmp_path):
     source = images()
-    split_into(source, Split(2, "class3", seed=0), tmp_path / "out")
+    split_into(source, DataSplit(2, "class3", seed=0), tmp_path / "out")
     found = read_dataset(tmp_path / "out" / "provider-1" / "data.npz", SPEC)
     same = source.train_set((found.x[:, 0] * 2).astype(np.int64))
     assert np.array_equal(found.x, same.x)
@@ -63,7 +63,7 @@ def test_reading_back_gives_the_source(tmp_path):
 
 def test_engines_stay_whole_and_keep_their_units(tmp_path):
     source = engines()
-    manifest = split_into(source, Split(3, "group", seed=2, evaluation=0.2), tmp_path / "out")
+    manifest = split_into(source, DataSplit(3, "group", seed=2, evaluation=0.2), tmp_path / "out")
     spec = specification(
         task="regression",
         labels=[],
@@ -83,12 +83,12 @@ def test_engines_stay_whole_and_keep_their_units(tmp_path):
 
 
 def test_units_at_several_providers_are_counted(tmp_path):
-    manifest = split_into(engines(), Split(2, "iid", seed=0), tmp_path / "out")
+    manifest = split_into(engines(), DataSplit(2, "iid", seed=0), tmp_path / "out")
     assert manifest["units_at_several_providers"] > 0
 
 
 def test_the_manifest_says_how_the_files_were_made(tmp_path):
-    manifest = split_into(images(), Split(2, "class3", seed=7), tmp_path / "out")
+    manifest = split_into(images(), DataSplit(2, "class3", seed=7), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     assert (manifest["seed"], manifest["partition"]) == (7, "class3")
     assert manifest["features"] == {"shape": [2], "scale": 2.0}
@@ -97,7 +97,7 @@ def test_the_manifest_says_how_the_files_were_made(tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     made = [
-        split_into(images(), Split(2, "dir1", seed), tmp_path / name)
+        split_into(images(), DataSplit(2, "dir1", seed), tmp_path / name)
         for name, seed in (("a", 3), ("b", 3), ("c", 4))
     ]
     assert made[0] == made[1]
@@ -139,15 +139,15 @@ def test_an_existing_folder_is_never_touched(tmp_path):
     out.mkdir()
     (out / "mine").write_text("precious")
     with pytest.raises(DataError, match="already exists"):
-        split_into(images(), Split(2, "iid", seed=0), out)
+        split_into(images(), DataSplit(2, "iid", seed=0), out)
     assert [path.name for path in out.iterdir()] == ["mine"]
 
 
 def test_a_partition_with_one_label_at_a_provider_is_refused_unless_allowed(tmp_path):
     with pytest.raises(DataError, match="provider 1 has examples of only one label"):
-        split_into(images(), Split(3, "class1", seed=0), tmp_path / "out")
+        split_into(images(), DataSplit(3, "class1", seed=0), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
-    how = Split(3, "class1", seed=0, allow_one_class=True)
+    how = DataSplit(3, "class1", seed=0, allow_one_class=True)
     assert len(split_into(images(), how, tmp_path / "out")["providers"]) == 3
 
 
@@ -163,11 +163,11 @@ def test_an_interrupted_split_leaves_nothing(tmp_path, monkeypatch, failure):
 
     monkeypatch.setattr(splitting.np, "savez", fails_at_the_test_set)
     with pytest.raises((KeyboardInterrupt, DataError)):
-        split_into(images(), Split(2, "iid", seed=0), tmp_path / "out")
+        split_into(images(), DataSplit(2, "iid", seed=0), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        split_into(images(), Split(2, "iid", seed=0), tmp_path / "file" / "out")
+        split_into(images(), DataSplit(2, "iid", seed=0), tmp_path / "file" / "out")

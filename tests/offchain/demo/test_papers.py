@@ -12,7 +12,7 @@ from fedpact.consensus.leader import Candidate, by_weighted_error
 from fedpact.demo.options import Paper, PaperOptions
 from fedpact.demo.papers import logs
 from fedpact.demo.papers.quality import weighted_error
-from fedpact.demo.papers.story import Story
+from fedpact.demo.papers.story import PaperStory
 from fedpact.errors import InvalidInput
 
 
@@ -45,7 +45,7 @@ def test_logs_are_about_a_machine_and_have_all_labels_equally_often() -> None:
 
 def test_a_story_tells_the_place_and_what_failed() -> None:
     out = io.StringIO()
-    story = Story(Console(file=out, width=60))
+    story = PaperStory(Console(file=out, width=60))
     story.step("III-B, eq. 2", "found three")
     story.expect(False, "a fourth was found")
     items = (AuditItem("pay", Verdict.FAILS, "1 of 2"), AuditItem("votes", Verdict.HOLDS, ""))

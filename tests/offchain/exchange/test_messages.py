@@ -11,10 +11,10 @@ from fedpact.chain.signed_messages import Domain
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import (
     Ballot,
-    Board,
     Forged,
     Kind,
     Message,
+    RoundMessages,
     decode,
     encode,
     vote_bytes,
@@ -51,7 +51,7 @@ def test_all_kinds_are_taken_once_and_survive_encoding():
         signed(Kind.ATTEST, 0, DIGEST, (900).to_bytes(2)),
         signed(Kind.ROUND, 0, DIGEST),
     ]
-    board = Board(BALLOT)
+    board = RoundMessages(BALLOT)
     for message in decode(encode(said)):
         assert board.take(message), message.kind
         assert not board.take(message)
@@ -61,7 +61,7 @@ def test_all_kinds_are_taken_once_and_survive_encoding():
 
 
 def test_a_second_different_message_is_kept_as_proof_and_the_first_counts():
-    board = Board(BALLOT)
+    board = RoundMessages(BALLOT)
     first, second, third = (
         signed(Kind.MODEL, 0, value) for value in (DIGEST, OTHER, keccak(text="third"))
     )
@@ -94,14 +94,14 @@ def test_a_second_different_message_is_kept_as_proof_and_the_first_counts():
     ids=range(15),
 )
 def test_what_does_not_count_is_not_kept(message):
-    board = Board(BALLOT)
+    board = RoundMessages(BALLOT)
     with suppress(Forged):
         assert not board.take(message)
     assert board.all() == []
 
 
 def test_a_vote_is_opened_by_what_was_committed_alone():
-    board = Board(BALLOT)
+    board = RoundMessages(BALLOT)
     board.take(signed(Kind.VOTE, 0, commitment()))
     board.take(signed(Kind.VOTE, 1, commitment(0)))
     assert not board.take(signed(Kind.REVEAL, 0, vote_bytes(WORD + 1), SALT))

@@ -13,7 +13,7 @@ from torch import nn
 from fedpact.errors import DataError, DataMissing
 from fedpact.features.networks import images, pinned, sentences
 from fedpact.features.networks.efficientnet import efficientnet_lite0
-from fedpact.features.networks.graph import Graph
+from fedpact.features.networks.graph import FrozenGraph
 from fedpact.features.networks.images import check_shape, image_features
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM, check_pinned
 from fedpact.features.networks.sentences import sentence_features
@@ -187,7 +187,7 @@ def test_a_network_that_is_not_installed_names_the_extra(monkeypatch: pytest.Mon
 
 def test_subnormal_numbers_count_as_zero_in_the_networks_threads_alone() -> None:
     """They are slower to add, which would reveal the example that has them."""
-    graph = Graph()
+    graph = FrozenGraph()
     sum_of = graph.add("ReduceSum", "x", graph.constant(np.array([1])), keepdims=1)
     session = FrozenSession(graph.model({"x": (1, [1, 64])}, sum_of, 1))
     tiny = np.full((1, 64), 1e-42, np.float32)

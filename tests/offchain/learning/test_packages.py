@@ -18,7 +18,7 @@ from fedpact.privacy_audit.battery import check_family
 from fedpact.provider.duties.deciding import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.declining import Reason
 from fedpact.types.specification import Specification
@@ -193,7 +193,7 @@ def test_an_example_over_texts_is_trained_and_judged_in_a_request(
     part = Dataset(documents(texts), y, ())
     result = simulate(
         spec,
-        [Seat(number, part, Provider()) for number in range(3)],
+        [Seat(number, part, SimulatedProvider()) for number in range(3)],
         [part] * 2,
         lambda provider, number: noise(1, provider, number),
     )

@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fedpact.chain.faults import FaultKind
 from fedpact.chain.node import Node
-from fedpact.chain.records import Paid
+from fedpact.chain.records import TransactionCost
 from fedpact.errors import NodeUnreachable, SettingsError
 from fedpact.provider.monitor import pulse as pulses
-from fedpact.provider.monitor.metrics import Budget, Holdings, Metrics
+from fedpact.provider.monitor.metrics import BudgetGauge, Holdings, Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.monitor.server import MonitorServer
 from fedpact.provider.monitor.systemd import notify
@@ -125,10 +125,14 @@ def test_a_port_in_use_is_named(server: MonitorServer, metrics: Metrics) -> None
 
 
 def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> None:
-    metrics.paid(Paid(3, "SharingMarket.join", 2 * 10**15, 90_000, False))
-    metrics.paid(Paid(3, "SharingMarket.join", 10**15, 30_000, True))
+    metrics.paid(TransactionCost(3, "SharingMarket.join", 2 * 10**15, 90_000, False))
+    metrics.paid(TransactionCost(3, "SharingMarket.join", 10**15, 30_000, True))
     metrics.holds(
-        Holdings(5 * 10**17, {"": Budget(1.5, 6.0), "pumps": Budget(0.0, 8.0)}, {"/state": 10**9})
+        Holdings(
+            5 * 10**17,
+            {"": BudgetGauge(1.5, 6.0), "pumps": BudgetGauge(0.0, 8.0)},
+            {"/state": 10**9},
+        )
     )
     metrics.store_holds(4096)
     metrics.saw(["submit", "submit", "open"])

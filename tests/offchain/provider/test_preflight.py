@@ -10,7 +10,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.provider import preflight
 from fedpact.provider.preflight import Preflight
-from fedpact.provider.serve import Offer
+from fedpact.provider.serve import ServedFiles
 from fedpact.provider.startup_checks import Level
 from fedpact.settings import Settings
 from tests.support.node_proxy import Message, node_in_front
@@ -30,7 +30,9 @@ def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: De
 
     with node_in_front(anvil.url, lag) as url:
         settings = Settings(endpoint=(anvil.url, f"{url}/v3/project-key"))
-        looking = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
+        looking = Preflight(
+            settings, NotImplemented, ServedFiles(Path("policy.toml"), Path("own.csv"))
+        )
         looking._nodes(None)
     # Other tests move this chain's clock, of which the check warns as well.
     [behind] = [one for one in looking.findings if one.said.endswith(" blocks behind")]
@@ -40,7 +42,7 @@ def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: De
 
 
 def of_device(settings: Settings) -> tuple[Level, str]:
-    looking = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
+    looking = Preflight(settings, NotImplemented, ServedFiles(Path("policy.toml"), Path("own.csv")))
     looking._add("device", looking._device)
     [found] = looking.findings
     return found.level, found.said

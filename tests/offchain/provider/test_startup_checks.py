@@ -6,10 +6,10 @@ from typing import Any
 from eth_account import Account
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.provider.startup_checks import LITTLE_WEI, Finding, Level, check_account
+from fedpact.provider.startup_checks import LITTLE_WEI, Level, Problem, check_account
 
 
-def findings(balance: int, *, active: bool = True) -> list[Finding]:
+def findings(balance: int, *, active: bool = True) -> list[Problem]:
     keys = AccountKeys(Account.create())
     participant = SimpleNamespace(
         active=active, key_version=1, encryption_key=bytes(keys.encryption_key(1).public_key)

@@ -207,14 +207,14 @@ REFUSED = set(FAMILIES) - {spec.family.name for spec in EXPORTED.values()}
 
 def test_every_other_family_is_refused_in_one_line() -> None:
     from fedpact.requester.export.onnx_families import add_predictions
-    from fedpact.requester.export.onnx_graph import Graph
+    from fedpact.requester.export.onnx_graph import PredictionGraph
 
     assert {"text-statistics", "scattering-linear", "network-linear"} <= REFUSED
     for name in REFUSED:
         spec = EXPORTED["softmax"]
         other = spec.model_copy(update={"family": spec.family.model_copy(update={"name": name})})
         with pytest.raises(ModelError, match=f"family {name} cannot be exported to ONNX"):
-            add_predictions(Graph(), other, {}, "x")
+            add_predictions(PredictionGraph(), other, {}, "x")
 
 
 @pytest.mark.parametrize("name", ["softmax", "mlp of values", "cnn", "char-lstm"])

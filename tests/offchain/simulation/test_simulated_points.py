@@ -15,7 +15,7 @@ from fedpact.consensus.judgement import points_of
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.privacy.noise import SeededNoise
-from fedpact.simulation.adversaries import NotANumber, Provider
+from fedpact.simulation.adversaries import NotANumber, SimulatedProvider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.scores import lane
 from tests.support.specifications import specification
@@ -24,7 +24,7 @@ VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").
 DATA = Dataset(np.eye(3, 2, dtype=np.float32), np.arange(3), ())
 
 
-class Votes(Provider):
+class Votes(SimulatedProvider):
     """Votes as recorded."""
 
     def __init__(self, word):
@@ -34,7 +34,7 @@ class Votes(Provider):
         return {seat: lane(self.word, seat) for seat in scores if seat != own_seat}
 
 
-class Silent(Provider):
+class Silent(SimulatedProvider):
     def attest(self, digest):
         return None
 
@@ -81,7 +81,7 @@ def test_a_round_ends_as_on_chain(case):
 
 
 def test_silence_in_the_attestations_is_a_fault_and_earns_nothing_for_them():
-    result = run([Provider()] * 3 + [Silent()])
+    result = run([SimulatedProvider()] * 3 + [Silent()])
     assert not result.stalled
     assert result.earned[0].faults == 0b1000
     *others, silent = result.points
@@ -91,7 +91,7 @@ def test_silence_in_the_attestations_is_a_fault_and_earns_nothing_for_them():
 
 
 def test_a_round_that_too_few_attest_ends_the_request_without_a_model():
-    result = run([Provider()] * 2 + [Silent()] * 2, rounds=2)
+    result = run([SimulatedProvider()] * 2 + [Silent()] * 2, rounds=2)
     assert (result.stalled, len(result.rounds), len(result.earned)) == (True, 0, 1)
     # Two attested alike, so silence is a fault; nobody is paid, and it alone is recorded.
     assert result.reputations() == [4000, 4000, 3900, 3900]
@@ -104,10 +104,10 @@ def test_a_round_without_any_model_ends_the_request():
 
 def test_more_providers_than_seats_are_refused():
     with pytest.raises(InvalidInput, match="17 providers: a round has 16 seats at most"):
-        run([Provider()] * 17)
+        run([SimulatedProvider()] * 17)
 
 
 def test_a_request_ends_with_the_round_that_meets_the_target():
     rounds = {"rounds": 3}
-    assert len(run([Provider()] * 3, **rounds).rounds) == 3
-    assert len(run([Provider()] * 3, **rounds, target=10_000).rounds) == 1
+    assert len(run([SimulatedProvider()] * 3, **rounds).rounds) == 3
+    assert len(run([SimulatedProvider()] * 3, **rounds, target=10_000).rounds) == 1

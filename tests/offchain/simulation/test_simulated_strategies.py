@@ -12,7 +12,7 @@ from fedpact.learning.strategies import Globals
 from fedpact.learning.strategies.dlmu import DLMU
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, simulate
 from tests.support.specifications import specification
 
@@ -27,7 +27,7 @@ def part(seed, n=30):
 
 
 def run(spec, providers=3):
-    seats = [Seat(number, part(number), Provider()) for number in range(providers)]
+    seats = [Seat(number, part(number), SimulatedProvider()) for number in range(providers)]
     slices = [part(100 + number) for number in range(spec.rounds)]
     return simulate(spec, seats, slices, lambda who, when: SeededNoise(0))
 

@@ -8,7 +8,7 @@ from fedpact.chain.bindings.first.structs import PurchaseStatus, RequestRecord, 
 from fedpact.chain.client import FirstClient
 from fedpact.chain.records import Frame
 from fedpact.types.deployment import Deployment
-from fedpact.types.requests import Member
+from fedpact.types.requests import CohortMember
 
 SELECTOR_BYTES = 4
 REVEAL = "revealVote"
@@ -37,7 +37,7 @@ class ChainFacts:
         return self._client.rounds.round_state(self._id, self.frame)
 
     @cached_property
-    def members(self) -> dict[int, Member]:
+    def members(self) -> dict[int, CohortMember]:
         """By seat."""
         found = self._client.rounds.members(self._id, self.frame)
         return {member.seat: member for member in found}

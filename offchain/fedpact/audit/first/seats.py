@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fedpact.audit.first.evidence import Evidence, RoundEvidence, Tally
-from fedpact.audit.history import AuditHistory, Request
+from fedpact.audit.history import AuditedRequest, AuditHistory
 from fedpact.audit.learning import Judged, LearningChecks
 from fedpact.audit.report import Unavailable, require
 from fedpact.chain.bindings.first.structs import Terms
@@ -30,7 +30,7 @@ class SeatHistory(AuditHistory):
         keys: "AccountKeys | None",
     ) -> None:
         fingerprint = facts.deployment.fingerprint
-        request = Request(fingerprint, evidence.request_id, evidence.terms.specification)
+        request = AuditedRequest(fingerprint, evidence.request_id, evidence.terms.specification)
         super().__init__(request, store, keys)
         self._evidence = evidence
         self._facts = facts

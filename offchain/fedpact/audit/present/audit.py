@@ -14,7 +14,7 @@ from fedpact.audit.present.privacy import PrivacyChecks
 from fedpact.audit.present.reputation import LedgerReplay
 from fedpact.audit.present.resale import ResaleChecks
 from fedpact.audit.present.results import ResultChecks
-from fedpact.audit.present.rounds import Rounds
+from fedpact.audit.present.rounds import RoundChecks
 from fedpact.audit.present.said import SaidChecks
 from fedpact.audit.present.sums import SumChecks
 from fedpact.audit.report import AuditItem, AuditReport, look
@@ -49,7 +49,7 @@ def inspect(
     """All checks of the evidence, in the order of a request's lifecycle."""
     ledger = LedgerReplay(evidence.ledger)
     pool = PoolChecks(evidence, facts, ledger, store, lambda: history.spec)
-    rounds = Rounds(evidence, facts, pool)
+    rounds = RoundChecks(evidence, facts, pool)
     history = PoolHistory(evidence, facts, pool, rounds, store, keys)
     learning = LearningChecks(
         history,

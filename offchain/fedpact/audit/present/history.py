@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fedpact.audit.history import AuditHistory, Request
+from fedpact.audit.history import AuditedRequest, AuditHistory
 from fedpact.audit.learning import Judged
 from fedpact.audit.present.chain import Facts
 from fedpact.audit.present.evidence import Evidence, RoundEvidence
 from fedpact.audit.present.play import Played
 from fedpact.audit.present.pool import PoolChecks
-from fedpact.audit.present.rounds import Rounds
+from fedpact.audit.present.rounds import RoundChecks
 from fedpact.audit.report import Unavailable
 from fedpact.chain.bindings.events import RoundFinalised
 from fedpact.chain.signed_messages import BLIND, Domain
@@ -40,13 +40,15 @@ class PoolHistory(AuditHistory):
         evidence: Evidence,
         facts: Facts,
         pool: PoolChecks,
-        rounds: Rounds,
+        rounds: RoundChecks,
         store: ContentStore,
         keys: "AccountKeys | None",
     ) -> None:
         fingerprint = facts.deployment.fingerprint
         super().__init__(
-            Request(fingerprint, evidence.request_id, evidence.terms.specification), store, keys
+            AuditedRequest(fingerprint, evidence.request_id, evidence.terms.specification),
+            store,
+            keys,
         )
         self._e = evidence
         self._facts = facts
@@ -205,7 +207,7 @@ class PoolHistory(AuditHistory):
         return [one for one in self.submitted(number) if self.opened(number, one) is not None]
 
 
-def judged_rounds(evidence: Evidence, rounds: Rounds) -> list[Judged]:
+def judged_rounds(evidence: Evidence, rounds: RoundChecks) -> list[Judged]:
     """The rounds as the checks of what was learned take them."""
     finals, found = 0, []
     for one in evidence.rounds:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from fedpact.audit.present.chain import Facts, require_asked
 from fedpact.audit.present.evidence import Evidence
 from fedpact.audit.present.pool import PoolChecks
-from fedpact.audit.present.reputation import LedgerReplay, Outcome
+from fedpact.audit.present.reputation import LedgerReplay, RecordedOutcome
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.abi import MARKET
 from fedpact.chain.addresses import checksum
@@ -26,7 +26,7 @@ from fedpact.types.requests import ETHER, Earned
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS
 
 
-class Verdict(Enum):
+class PayVerdict(Enum):
     """How a request's members are paid and recorded (SharingMarketStore.sol)."""
 
     UNPAID = 0
@@ -193,19 +193,19 @@ class MoneyChecks:
         return self._e.halted is not None
 
     @cached_property
-    def _verdict(self) -> Verdict:
+    def _verdict(self) -> PayVerdict:
         if self._e.disputed is not None:
-            return Verdict.GUILTY
+            return PayVerdict.GUILTY
         if self._e.delivered is not None:
-            return Verdict.PAID
+            return PayVerdict.PAID
         final = any(any(entry.digest) for entry in self._entries)
         cancelled = not final and self._halted and self._paid_rounds > 0
-        return Verdict.PAID if cancelled else Verdict.UNPAID
+        return PayVerdict.PAID if cancelled else PayVerdict.UNPAID
 
     @cached_property
     def _whole(self) -> int:
         """What the members share."""
-        if self._verdict is not Verdict.PAID or not self._points:
+        if self._verdict is not PayVerdict.PAID or not self._points:
             return 0
         reached, terms = self._facts.outcome.reached, self._e.terms
         return pool(
@@ -220,7 +220,7 @@ class MoneyChecks:
         return payouts(
             self._entries,
             self._e.terms.pay,
-            due=self._verdict is Verdict.PAID,
+            due=self._verdict is PayVerdict.PAID,
             reached=self._facts.outcome.reached,
             max_rounds=self._e.terms.max_rounds,
         )
@@ -273,13 +273,13 @@ class MoneyChecks:
     # ------------------------------------------------------------------ reputations
 
     def _weight(self, settled: Settled) -> int:
-        paid = self._verdict is Verdict.PAID and self._points > 0
+        paid = self._verdict is PayVerdict.PAID and self._points > 0
         amount = self._whole if paid else self._e.terms.pay
         timestamp = self._facts.timestamp
         at = timestamp(settled.at.block)
         return self._ledger.weight_of(self._e.terms.token, amount, at, timestamp)
 
-    def _outcomes(self, weight: int) -> dict[str, Outcome]:
+    def _outcomes(self, weight: int) -> dict[str, RecordedOutcome]:
         """By account."""
         found = {}
         if weight == 0:
@@ -291,28 +291,28 @@ class MoneyChecks:
             members = self._pool.roster.members
             require(index < len(members), f"an entry names member {index} of {len(members)}")
             account = members[index].account
-            if self._verdict is Verdict.PAID:
-                found[account] = Outcome(account, weight, own.quality, 0, ended)
-            elif self._verdict is Verdict.GUILTY and own.points:
-                found[account] = Outcome(account, weight, 0, 0, ended)
-            elif self._verdict is Verdict.UNPAID and own.losses:
-                found[account] = Outcome(account, 0, 0, own.losses, ended)
+            if self._verdict is PayVerdict.PAID:
+                found[account] = RecordedOutcome(account, weight, own.quality, 0, ended)
+            elif self._verdict is PayVerdict.GUILTY and own.points:
+                found[account] = RecordedOutcome(account, weight, 0, 0, ended)
+            elif self._verdict is PayVerdict.UNPAID and own.losses:
+                found[account] = RecordedOutcome(account, 0, 0, own.losses, ended)
         return found
 
-    def _own_outcome(self, weight: int) -> list[Outcome]:
+    def _own_outcome(self, weight: int) -> list[RecordedOutcome]:
         if weight == 0:
             return []
         requester, ended = self._e.requester, self._facts.outcome.ended_at
-        if self._verdict is Verdict.PAID:
+        if self._verdict is PayVerdict.PAID:
             if not self._paid_rounds:
                 return []  # Final rounds in which nobody earned.
             blind = sum(entry.paid and entry.blind for entry in self._entries)
             quality = MAX_SCORE * (self._paid_rounds - blind) // self._paid_rounds
             quality = quality // 2 if self._halted else quality
-            return [Outcome(requester, weight, quality, 0, ended)]
+            return [RecordedOutcome(requester, weight, quality, 0, ended)]
         alone = not self._pool.roster.members
-        if self._verdict is Verdict.UNPAID and self._halted and not alone:
-            return [Outcome(requester, 0, 0, LOSS_PER_FAULT, ended)]
+        if self._verdict is PayVerdict.UNPAID and self._halted and not alone:
+            return [RecordedOutcome(requester, 0, 0, LOSS_PER_FAULT, ended)]
         return []
 
     # ------------------------------------------------------------------ parts
@@ -336,7 +336,7 @@ class MoneyChecks:
         return self._gas.get(account, 0) if self._e.terms.token == ETHER else 0
 
 
-def _shown(outcomes: dict[str, Outcome]) -> str:
+def _shown(outcomes: dict[str, RecordedOutcome]) -> str:
     return ", ".join(
         f"{one.account} (weight {one.weight}, quality {one.quality}, losses {one.losses})"
         for one in outcomes.values()

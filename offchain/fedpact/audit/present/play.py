@@ -29,7 +29,7 @@ from fedpact.chain.signed_messages import (
 from fedpact.consensus.earned import packed
 from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, without
 from fedpact.consensus.leader import leader
-from fedpact.types.requests import Member, PoolMember, Terms, mask_of, seats_of
+from fedpact.types.requests import CohortMember, PoolMember, Terms, mask_of, seats_of
 from fedpact.types.scores import lane
 
 _ZERO = bytes(32)
@@ -266,7 +266,7 @@ class _Game:
     def _leader(self, board: Board, candidates: int) -> int:
         p, terms = self.played, self._e.terms
         members = [
-            Member(seat, one.account, one.samples, one.reputation)
+            CohortMember(seat, one.account, one.samples, one.reputation)
             for seat, one in enumerate(p.seats.members)
         ]
         last = self._last_leader

@@ -25,7 +25,7 @@ _MAX_BATCH = 700
 
 
 @dataclass(frozen=True)
-class Roster:
+class ReplayedPool:
     """A pool as its joins and leaves make it."""
 
     members: tuple[PoolMember, ...]
@@ -53,7 +53,7 @@ class PoolChecks:
         """Cohorts by their seed."""
 
     @cached_property
-    def roster(self) -> Roster:
+    def roster(self) -> ReplayedPool:
         """The members in the order of the pool, recomputed from the joins.
 
         The order follows from which joins were made by one call. Raises Unavailable where another
@@ -78,7 +78,7 @@ class PoolChecks:
             self._need_calls()
         gone = {one.provider for one in self._e.pool if isinstance(one, Left)}
         left = frozenset(index for index, one in enumerate(members) if one.account in gone)
-        return Roster(members, left)
+        return ReplayedPool(members, left)
 
     @property
     def drawn(self) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from fedpact.audit.present.evidence import Evidence
 from fedpact.audit.present.history import PoolHistory
 from fedpact.audit.present.pool import PoolChecks
-from fedpact.audit.present.rounds import Rounds
+from fedpact.audit.present.rounds import RoundChecks
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import seats_of
@@ -20,7 +20,7 @@ class PrivacyChecks:
     """One method per item; each returns what it saw, or raises Broken or Unavailable."""
 
     def __init__(
-        self, evidence: Evidence, pool: PoolChecks, rounds: Rounds, history: PoolHistory
+        self, evidence: Evidence, pool: PoolChecks, rounds: RoundChecks, history: PoolHistory
     ) -> None:
         self._e = evidence
         self._pool = pool

@@ -12,7 +12,7 @@ _REQUESTER = "RequesterRecorded"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RecordedOutcome:
     """What was recorded of an account."""
 
     account: str
@@ -28,7 +28,7 @@ class LedgerReplay:
     def __init__(self, events: Sequence[Event]) -> None:
         self._events = events
 
-    def outcomes(self, tx_hashes: set[str], *, requester: bool = False) -> list[Outcome]:
+    def outcomes(self, tx_hashes: set[str], *, requester: bool = False) -> list[RecordedOutcome]:
         """What was recorded in these transactions."""
         kind = _REQUESTER if requester else _PROVIDERS
         return [
@@ -66,11 +66,13 @@ class LedgerReplay:
         return min(amount // unit, MAX_WEIGHT) if unit else 0
 
 
-def _outcomes(event: Event) -> list[Outcome]:
+def _outcomes(event: Event) -> list[RecordedOutcome]:
     args = event.args
     listed = args["outcomes"] if event.name == _PROVIDERS else (args["outcome"],)
     return [
-        Outcome(one["account"], args["weight"], one["quality"], one["losses"], args["endedAt"])
+        RecordedOutcome(
+            one["account"], args["weight"], one["quality"], one["losses"], args["endedAt"]
+        )
         for one in listed
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from fedpact.audit.present.chain import Facts
 from fedpact.audit.present.evidence import Evidence, RoundEvidence
 from fedpact.audit.present.play import Played, Seats
-from fedpact.audit.present.rounds import Rounds
+from fedpact.audit.present.rounds import RoundChecks
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.bindings.events import RoundFinalised
 from fedpact.chain.signed_messages import Board, history_after_round, history_after_start
@@ -21,7 +21,7 @@ class ResultChecks:
     """One method per item; each returns what it saw, or raises Broken or Unavailable."""
 
     def __init__(
-        self, evidence: Evidence, facts: Facts, rounds: Rounds, *, drawn: Callable[[], bool]
+        self, evidence: Evidence, facts: Facts, rounds: RoundChecks, *, drawn: Callable[[], bool]
     ) -> None:
         """`drawn`: whether the pool is larger than a cohort."""
         self._e = evidence

@@ -12,7 +12,7 @@ from fedpact.chain.signed_messages import RoundRecord
 from fedpact.types.requests import NOBODY
 
 
-class Rounds:
+class RoundChecks:
     """What the rounds of the last start come to."""
 
     def __init__(self, evidence: Evidence, facts: Facts, pool: PoolChecks) -> None:

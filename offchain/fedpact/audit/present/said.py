@@ -9,7 +9,7 @@ from eth_account.messages import SignableMessage
 from fedpact.audit.present.chain import Asked, Facts, require_asked
 from fedpact.audit.present.evidence import Evidence, RoundEvidence
 from fedpact.audit.present.play import Played, Seats, play
-from fedpact.audit.present.rounds import Rounds
+from fedpact.audit.present.rounds import RoundChecks
 from fedpact.audit.report import counted, require
 from fedpact.chain.abi import ROUNDS
 from fedpact.chain.bindings.events import (
@@ -32,7 +32,7 @@ class SaidChecks:
     Everything is in the calldata of the transactions: a signature, or the sender is the member.
     """
 
-    def __init__(self, evidence: Evidence, facts: Facts, rounds: Rounds) -> None:
+    def __init__(self, evidence: Evidence, facts: Facts, rounds: RoundChecks) -> None:
         self._e = evidence
         self._facts = facts
         self._rounds = rounds

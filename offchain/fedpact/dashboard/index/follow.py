@@ -16,7 +16,7 @@ from fedpact.dashboard.index.asking import Answer, Asker, Wanted
 from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.index.tables import Identity, IndexFile
 from fedpact.dashboard.index.writing import IndexWriter
-from fedpact.dashboard.story import Pool
+from fedpact.dashboard.story import ClosedPool
 from fedpact.errors import FedpactError, Retryable, StateDamaged
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 
@@ -216,7 +216,7 @@ class Follower(Closing):
         )
         pool = self._client.pool
         for request, block in rows:
-            found = Pool(pool.members(request), pool.left(request))
+            found = ClosedPool(pool.members(request), pool.left(request))
             self._writer.add_pool(request, block, found)
             self._touched.add(int(request))
 

@@ -18,7 +18,7 @@ from fedpact.chain.bindings.events import (
 from fedpact.chain.records import Event, Frame
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.dashboard.index.tables import IndexFile, unpacked
-from fedpact.dashboard.story import Pool, Story
+from fedpact.dashboard.story import ClosedPool, RequestStory
 from fedpact.errors import NotReady, SpecificationError, UnknownRequest
 from fedpact.types.cid import Cid
 from fedpact.types.requests import PoolMember
@@ -42,7 +42,7 @@ class Transaction:
 
 
 @dataclass(frozen=True)
-class Payment:
+class ListedPayment:
     """An amount that an account earned, or got back from a market. A maker may have its share of
     sales sent to somebody else."""
 
@@ -61,7 +61,7 @@ class Payment:
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedRequest:
     """A specification, or why there is none to show."""
 
     cid: str
@@ -81,25 +81,25 @@ class Index:
 
     # ------------------------------------------------------------------ requests
 
-    def story(self, request: int) -> Story:
+    def story(self, request: int) -> RequestStory:
         """Raises UnknownRequest."""
         events = self._request_events("request = ?", (request,))
         if not events or not isinstance(events[0], RequestCreated):
             raise UnknownRequest(f"there is no request {request} on this chain")
-        return Story(tuple(events), self._records(request), self.pool(request))
+        return RequestStory(tuple(events), self._records(request), self.pool(request))
 
-    def described(self, created: RequestCreated) -> Described:
+    def described(self, created: RequestCreated) -> DescribedRequest:
         cid = str(specification_cid(created))
         rows = self.file.rows("SELECT body, problem FROM contents WHERE cid = ?", (cid,))
         if not rows:
-            return Described(cid, None, "it has not been fetched yet")
+            return DescribedRequest(cid, None, "it has not been fetched yet")
         body, problem = rows[0]
         if body is None:
-            return Described(cid, None, str(problem))
+            return DescribedRequest(cid, None, str(problem))
         try:
-            return Described(cid, Specification.decode(bytes(body)), "")
+            return DescribedRequest(cid, Specification.decode(bytes(body)), "")
         except SpecificationError as error:
-            return Described(cid, None, str(error))
+            return DescribedRequest(cid, None, str(error))
 
     def request_ids(self) -> list[int]:
         return [int(one) for (one,) in self.file.rows("SELECT id FROM requests ORDER BY id")]
@@ -117,7 +117,7 @@ class Index:
         query = "SELECT id FROM requests WHERE requester = ?"
         return {int(one) for (one,) in self.file.rows(query, (account,))}
 
-    def payments_to(self, account: str) -> list[Payment]:
+    def payments_to(self, account: str) -> list[ListedPayment]:
         """By the market and for results sold, oldest first."""
         found = self._request_events(
             "name IN ('Paid', 'ResaleClaimed', 'PurchaseRefunded') AND (block, log_index) IN"
@@ -210,30 +210,30 @@ class Index:
         rows = self.file.rows(query, (request,))
         return {(str(tx), bytes.fromhex(named)): _record(body) for tx, named, body in rows}
 
-    def pool(self, request: int) -> Pool | None:
+    def pool(self, request: int) -> ClosedPool | None:
         """The closed pool of a request that has started; None before."""
         rows = self.file.rows("SELECT body FROM pools WHERE request = ?", (request,))
         if not rows:
             return None
         members, left = unpacked(rows[0][0])
-        return Pool(tuple(PoolMember(*one) for one in members), tuple(left))
+        return ClosedPool(tuple(PoolMember(*one) for one in members), tuple(left))
 
 
 def _payment(
     one: RequestEvent, account: str, made: set[int], tokens: dict[int, str]
-) -> Payment | None:
+) -> ListedPayment | None:
     """None for what went to somebody else. `made`: the account's own requests."""
     at, request = one.at, one.request
     if isinstance(one, Paid) and one.account == account:
         kind = (False, request in made, one.credited)
-        return Payment(at.timestamp or 0, request, one.token, one.amount, *kind, at.tx_hash)
+        return ListedPayment(at.timestamp or 0, request, one.token, one.amount, *kind, at.tx_hash)
     if isinstance(one, ResaleClaimed) and one.maker == account:
         kind = (True, False, False)
     elif isinstance(one, PurchaseRefunded) and one.buyer == account:
         kind = (True, True, False)
     else:
         return None
-    return Payment(at.timestamp or 0, request, tokens[request], one.amount, *kind, at.tx_hash)
+    return ListedPayment(at.timestamp or 0, request, tokens[request], one.amount, *kind, at.tx_hash)
 
 
 def _event(row: tuple[Any, ...]) -> Event:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from fedpact.dashboard.index.reading import Described
-from fedpact.dashboard.story import Stage, Story
+from fedpact.dashboard.index.reading import DescribedRequest
+from fedpact.dashboard.story import RequestStage, RequestStory
 from fedpact.dashboard.units import Wei
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import ETHER
@@ -63,7 +63,7 @@ class RequestSummary(BaseModel):
 
     def joinable(self, now: int) -> bool:
         """Whether providers can join at a Unix time, in seconds."""
-        in_time = self.stage == Stage.OPEN and now <= self.join_deadline
+        in_time = self.stage == RequestStage.OPEN and now <= self.join_deadline
         return in_time and self.joined < self.max_pool
 
 
@@ -87,7 +87,7 @@ class IndexRow:
         return (*found, *sizes, one.specification, one.model_dump_json())
 
 
-def summarise(story: Story, described: Described) -> IndexRow:
+def summarise(story: RequestStory, described: DescribedRequest) -> IndexRow:
     terms, created, spec = story.terms, story.created, described.spec
     errors, rounds = story.errors, story.counted_rounds
     at = created.at.timestamp or 0

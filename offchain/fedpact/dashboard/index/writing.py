@@ -11,7 +11,7 @@ from fedpact.chain.signed_messages import RoundRecord
 from fedpact.dashboard.index.reading import Index, Transaction
 from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.index.tables import IndexFile, packed
-from fedpact.dashboard.story import Pool
+from fedpact.dashboard.story import ClosedPool
 
 _BY_BLOCK = ("ends", "events", "mentions", "transactions", "records", "pools")
 
@@ -80,7 +80,7 @@ class IndexWriter:
         values = (tx, record.hash.hex(), block, body)
         self.file.change("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", values)
 
-    def add_pool(self, request: int, block: int, pool: Pool) -> None:
+    def add_pool(self, request: int, block: int, pool: ClosedPool) -> None:
         members = [
             (one.account, one.organisation, one.samples, one.reputation, one.weight_sum)
             for one in pool.members

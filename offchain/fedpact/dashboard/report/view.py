@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fedpact.audit import AuditReport
 from fedpact.dashboard.views.audit import AuditView, audit_view
-from fedpact.dashboard.views.blocks import Chart, Series, View
+from fedpact.dashboard.views.blocks import Chart, ChartSeries, View
 from fedpact.dashboard.views.quality import calibration_chart, roc_chart
-from fedpact.dashboard.views.request import RequestView, Sources, request_view
+from fedpact.dashboard.views.request import RequestPage, Sources, request_view
 from fedpact.dashboard.views.timeline import TimelineRow
 from fedpact.requester.card.quality import Quality
 
@@ -15,7 +15,7 @@ class ReportView(View):
     """All that a report shows; the JSON file beside it."""
 
     chain: int
-    request: RequestView
+    request: RequestPage
     audit: AuditView
     quality: Quality | None
     """None where it was not measured."""
@@ -60,6 +60,6 @@ def gas_chart(timeline: tuple[TimelineRow, ...]) -> Chart:
         x="gas",
         y="call",
         labels=tuple(order),
-        series=(Series(name="gas", values=tuple(float(used[name]) for name in order)),),
+        series=(ChartSeries(name="gas", values=tuple(float(used[name]) for name in order)),),
         horizontal=True,
     )

@@ -20,7 +20,7 @@ from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.looking import Looking
 from fedpact.dashboard.terminal.picture import picture
 from fedpact.dashboard.views.now import Said
-from fedpact.dashboard.views.request import RequestView, request_view
+from fedpact.dashboard.views.request import RequestPage, request_view
 from fedpact.errors import Retryable
 from fedpact.requester.client import Requester
 from fedpact.requester.follow import RequestProgress
@@ -38,7 +38,7 @@ class Picture:
     def __init__(self, client: ChainClient, store: ContentStore, own: str = "") -> None:
         """`own`: as `picture` takes it."""
         self._looking, self._own = Looking(client, store), own
-        self._seen: tuple[RequestView, Said, float] | None = None
+        self._seen: tuple[RequestPage, Said, float] | None = None
         self._at: tuple[str, Said] | None = None
         self._note = ""
 

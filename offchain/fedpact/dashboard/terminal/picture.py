@@ -7,25 +7,25 @@ from rich.table import Table
 from rich.text import Text
 
 from fedpact.dashboard.foreign import plain
-from fedpact.dashboard.story import Step
+from fedpact.dashboard.story import SeatStep
 from fedpact.dashboard.units import amount_text, error_text
 from fedpact.dashboard.views.charts import short
 from fedpact.dashboard.views.now import KINDS, Said
-from fedpact.dashboard.views.request import RequestView
+from fedpact.dashboard.views.request import RequestPage
 from fedpact.dashboard.views.rounds import RoundView, SeatRow
 
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 40
 _TITLES = {
-    Step.MODEL: "model",
-    Step.COMMIT: "committed",
-    Step.REVEAL: "revealed",
-    Step.ATTEST: "attested",
+    SeatStep.MODEL: "model",
+    SeatStep.COMMIT: "committed",
+    SeatStep.REVEAL: "revealed",
+    SeatStep.ATTEST: "attested",
 }
 _LEGEND = "✓ on chain  • signed, sent to the members  · not yet"
 
 
-def picture(view: RequestView, now: int, said: Said = frozenset(), own: str = "") -> RenderableType:
+def picture(view: RequestPage, now: int, said: Said = frozenset(), own: str = "") -> RenderableType:
     """`now`: Unix time of the chain, which may be later than the view. `said`: in the present
     round, by messages. `own`: the account whose seat is marked; empty: none."""
     parts: list[RenderableType] = [_heading(view), Text(view.now.says, style="bold")]
@@ -55,7 +55,7 @@ def seconds_text(seconds: float) -> str:
     return f"{round(seconds / 86_400)} days"
 
 
-def rest_seconds(view: RequestView, now: int) -> float | None:
+def rest_seconds(view: RequestPage, now: int) -> float | None:
     """How long the remaining rounds take if they take as long as those before; None before a round
     is final, and once none is under way. A target ends them earlier."""
     ends = [one.time for one in view.timeline if one.event == "RoundFinalised"]
@@ -66,7 +66,7 @@ def rest_seconds(view: RequestView, now: int) -> float | None:
     return max(0.0, left * mean - (now - ends[-1]))
 
 
-def _heading(view: RequestView) -> Text:
+def _heading(view: RequestPage) -> Text:
     summary = view.summary
     found = Text(f"request {summary.request}", style="bold cyan")
     if summary.title:
@@ -79,7 +79,7 @@ def _heading(view: RequestView) -> Text:
     return found.append(f"  {where}", style="magenta")
 
 
-def _turn(view: RequestView, own: str) -> Text:
+def _turn(view: RequestPage, own: str) -> Text:
     mine = own in view.now.waits_for
     return Text("It is your turn.", style="yellow") if mine else Text("It is the others' turn.")
 
@@ -101,13 +101,13 @@ def _seats(one: RoundView, said: Said, own: str) -> Table:
     return table
 
 
-def _mark(seat: SeatRow, step: Step, said: Said) -> Text:
+def _mark(seat: SeatRow, step: SeatStep, said: Said) -> Text:
     if getattr(seat, step.value) is not None:
         return Text("✓", style="green")
     return Text("•", style="cyan") if (KINDS[step], seat.seat) in said else Text("·", style="dim")
 
 
-def _figures(view: RequestView, now: int) -> Text:
+def _figures(view: RequestPage, now: int) -> Text:
     summary, parts = view.summary, Text()
     if view.now.deadline:
         left = seconds_text(view.now.deadline - now)

@@ -15,7 +15,7 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Series(View):
+class ChartSeries(View):
     """One line or one kind of bar; as many values as the chart has labels."""
 
     name: str
@@ -36,7 +36,7 @@ class Chart(View):
     x: str
     y: str
     labels: tuple[str, ...]
-    series: tuple[Series, ...]
+    series: tuple[ChartSeries, ...]
     ceiling: float | None = None
     """Top of the y axis; None: as the values need."""
     horizontal: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.dashboard.story import Story
+from fedpact.dashboard.story import RequestStory
 from fedpact.dashboard.units import error_text
 from fedpact.dashboard.views.blocks import Fact, View
 from fedpact.dashboard.views.charts import short
@@ -20,7 +20,7 @@ class CardView(View):
 
 
 def card_view(
-    story: Story,
+    story: RequestStory,
     rounds: tuple[RoundView, ...],
     members: tuple[MemberRow, ...],
     *,

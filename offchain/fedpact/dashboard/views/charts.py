@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fedpact.dashboard.story import Round, Story
+from fedpact.dashboard.story import RequestStory, RoundStory
 from fedpact.dashboard.units import error_text
-from fedpact.dashboard.views.blocks import Chart, Series
+from fedpact.dashboard.views.blocks import Chart, ChartSeries
 from fedpact.dashboard.views.money import MemberRow
 from fedpact.types.requests import Terms
 from fedpact.types.scores import INVALID, lane
@@ -13,18 +13,18 @@ from fedpact.types.specification import ScoreKind
 MAX_BARS = 40
 
 
-def error_chart(story: Story, score: ScoreKind | None) -> Chart:
+def error_chart(story: RequestStory, score: ScoreKind | None) -> Chart:
     """The global model's error by round, the best local model's where votes are errors, and the
     target."""
     rounds = [one for one in story.counted_rounds if one.final is not None]
     errors = [one.final.error if one.final else INVALID for one in rounds]
-    series = [Series(name="global model", values=tuple(map(_share, errors)))]
+    series = [ChartSeries(name="global model", values=tuple(map(_share, errors)))]
     if score is ScoreKind.MODEL:
         best = tuple(_best(one, story.terms) for one in rounds)
-        series.append(Series(name="best local model", values=best))
+        series.append(ChartSeries(name="best local model", values=best))
     if story.terms.target:
         goal = _share(story.terms.target)
-        series.append(Series(name="target", values=(goal,) * len(rounds), dashed=True))
+        series.append(ChartSeries(name="target", values=(goal,) * len(rounds), dashed=True))
     measured = [error for error in errors if error != INVALID]
     summary = "No round is final yet."
     if measured:
@@ -44,7 +44,7 @@ def error_chart(story: Story, score: ScoreKind | None) -> Chart:
     )
 
 
-def points_chart(story: Story, members: tuple[MemberRow, ...]) -> Chart:
+def points_chart(story: RequestStory, members: tuple[MemberRow, ...]) -> Chart:
     """What each member earned, by round, stacked."""
     order = [one.account for one in members][:MAX_BARS]
     series = []
@@ -58,7 +58,7 @@ def points_chart(story: Story, members: tuple[MemberRow, ...]) -> Chart:
         if any(earned.values()):
             values = tuple(float(earned.get(account, 0)) for account in order)
             proof = one.credit_transaction
-            series.append(Series(name=f"round {one.number}", values=values, proof=proof))
+            series.append(ChartSeries(name=f"round {one.number}", values=values, proof=proof))
     best = max(members, key=lambda one: one.points, default=None)
     summary = "No points yet."
     if best is not None and best.points:
@@ -85,7 +85,7 @@ def _share(error: int) -> float | None:
     return None if error == INVALID else error / 10_000
 
 
-def _best(one: Round, terms: Terms) -> float | None:
+def _best(one: RoundStory, terms: Terms) -> float | None:
     """The least median of a round's votes; None in a blind round."""
     judged = one.board(terms)
     if judged is None or judged[1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedpact.dashboard.views.blocks import SentRow, View
 from fedpact.dashboard.views.money import Flow, MemberRow
-from fedpact.dashboard.views.request import RequestView
+from fedpact.dashboard.views.request import RequestPage
 from fedpact.dashboard.views.rounds import SeatRow
 from fedpact.errors import InvalidInput
 
@@ -42,7 +42,7 @@ class MemberView(View):
     """About the request."""
 
 
-def member_view(of: RequestView, account: str) -> MemberView:
+def member_view(of: RequestPage, account: str) -> MemberView:
     """Raises InvalidInput for an account that is no member."""
     found = next((one for one in of.members if one.account == account), None)
     if found is None:
@@ -64,7 +64,7 @@ def member_view(of: RequestView, account: str) -> MemberView:
     )
 
 
-def _rounds(of: RequestView, account: str) -> tuple[MemberRound, ...]:
+def _rounds(of: RequestPage, account: str) -> tuple[MemberRound, ...]:
     return tuple(
         MemberRound(
             round=one.round,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fedpact.chain.bindings.events import Paid, RoundsEnded
 from fedpact.consensus.earned import payouts, refunds_of, sums_of
 from fedpact.dashboard.index.reading import Transaction
-from fedpact.dashboard.story import Stage, Story
+from fedpact.dashboard.story import RequestStage, RequestStory
 from fedpact.dashboard.units import Wei
 from fedpact.dashboard.views.blocks import View
 from fedpact.types.requests import ETHER
@@ -68,7 +68,7 @@ class MoneyView(View):
         return sum(one.amount for one in self.received if one.token == token)
 
 
-def money_view(story: Story) -> MoneyView:
+def money_view(story: RequestStory) -> MoneyView:
     terms, created = story.terms, story.created
     of = {"account": created.requester, "transaction": created.at.tx_hash}
     received = [
@@ -102,7 +102,7 @@ def money_view(story: Story) -> MoneyView:
         received=tuple(received),
         sent=tuple(sent),
         held=tuple(held),
-        settled=story.stage in (Stage.PAID, Stage.REFUNDED),
+        settled=story.stage in (RequestStage.PAID, RequestStage.REFUNDED),
     )
 
 
@@ -115,14 +115,14 @@ def _what(paid: Paid, requester: str, refunds: Mapping[str, int]) -> str:
     return "share of the pay"
 
 
-def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[MemberRow, ...]:
+def member_rows(story: RequestStory, transactions: dict[str, Transaction]) -> tuple[MemberRow, ...]:
     """In the order of the pool where that is known, else of joining."""
     terms, entries = story.terms, story.entries
     sums = sums_of(entries)
     shares = payouts(
         entries,
         terms.pay,
-        due=story.stage not in (Stage.DISPUTED, Stage.REFUNDED),
+        due=story.stage not in (RequestStage.DISPUTED, RequestStage.REFUNDED),
         reached=_reached(story),
         max_rounds=terms.max_rounds,
     )
@@ -165,7 +165,7 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
     return tuple(rows)
 
 
-def _paid(story: Story) -> Counter[tuple[str, str]]:
+def _paid(story: RequestStory) -> Counter[tuple[str, str]]:
     """Amounts sent so far, by account and token."""
     found: Counter[tuple[str, str]] = Counter()
     for one in story.paid():
@@ -173,13 +173,13 @@ def _paid(story: Story) -> Counter[tuple[str, str]]:
     return found
 
 
-def _reached(story: Story) -> bool:
+def _reached(story: RequestStory) -> bool:
     """Whether the target was met, which ends the rounds and makes the whole pay due."""
     ended = story.last(RoundsEnded)
     return ended is not None and ended.reached
 
 
-def _submitted(story: Story) -> Counter[int]:
+def _submitted(story: RequestStory) -> Counter[int]:
     """Rounds in which a member submitted a model, by its pool index."""
     return Counter(
         index

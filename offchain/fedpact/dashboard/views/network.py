@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fedpact.chain.node import Node
 from fedpact.chain.records import Event
-from fedpact.dashboard.views.blocks import Chart, Fact, Series, View
+from fedpact.dashboard.views.blocks import Chart, ChartSeries, Fact, View
 from fedpact.types.deployment import PresentDeployment
 
 BUCKETS = 10
@@ -155,5 +155,5 @@ def _distribution(scores: Iterable[int | None]) -> Chart:
         x="reputation, of 10,000",
         y="participants",
         labels=tuple(f"{step * n}–{step * (n + 1)}" for n in range(BUCKETS)),  # noqa: RUF001
-        series=(Series(name="participants", values=tuple(map(float, counts))),),
+        series=(ChartSeries(name="participants", values=tuple(map(float, counts))),),
     )

@@ -8,7 +8,7 @@ from fedpact.chain.bindings.events import (
     RoundsEnded,
     VotesCommitted,
 )
-from fedpact.dashboard.story import Stage, Step, Story
+from fedpact.dashboard.story import RequestStage, RequestStory, SeatStep
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.rounds import RoundView, SeatRow
 from fedpact.exchange.messages import SLICE_SEAT, Kind
@@ -17,10 +17,10 @@ from fedpact.types.requests import Phase, RoundFacts, seats_of
 Said = frozenset[tuple[Kind, int]]
 """Kinds of messages by seat."""
 KINDS = {
-    Step.MODEL: Kind.MODEL,
-    Step.COMMIT: Kind.VOTE,
-    Step.REVEAL: Kind.REVEAL,
-    Step.ATTEST: Kind.ATTEST,
+    SeatStep.MODEL: Kind.MODEL,
+    SeatStep.COMMIT: Kind.VOTE,
+    SeatStep.REVEAL: Kind.REVEAL,
+    SeatStep.ATTEST: Kind.ATTEST,
 }
 """By which message a seat takes a step."""
 
@@ -48,18 +48,18 @@ class Now(View):
 
 
 _OVER = {
-    Stage.ENDED: "The rounds are over. A member delivers the model's key next.",
-    Stage.DELIVERED: "The model is delivered. The requester accepts it, or disputes the key.",
-    Stage.DISPUTED: "The requester has shown that the delivered key is not the model's.",
-    Stage.PAID: "The members are paid.",
-    Stage.REFUNDED: "Nobody is paid. The pay went back to the requester.",
+    RequestStage.ENDED: "The rounds are over. A member delivers the model's key next.",
+    RequestStage.DELIVERED: "The model is there. The requester accepts it, or disputes the key.",
+    RequestStage.DISPUTED: "The requester has shown that the delivered key is not the model's.",
+    RequestStage.PAID: "The members are paid.",
+    RequestStage.REFUNDED: "Nobody is paid. The pay went back to the requester.",
 }
 _NO_MODEL = "The rounds are over. No model was made. Anyone may settle."
 _MISSING = {
-    Phase.SUBMIT: (Step.MODEL, "train, and submit a model"),
-    Phase.COMMIT: (Step.COMMIT, "score the models, and commit to a vote"),
-    Phase.REVEAL: (Step.REVEAL, "reveal the vote"),
-    Phase.ATTEST: (Step.ATTEST, "aggregate, and attest the global model"),
+    Phase.SUBMIT: (SeatStep.MODEL, "train, and submit a model"),
+    Phase.COMMIT: (SeatStep.COMMIT, "score the models, and commit to a vote"),
+    Phase.REVEAL: (SeatStep.REVEAL, "reveal the vote"),
+    Phase.ATTEST: (SeatStep.ATTEST, "aggregate, and attest the global model"),
 }
 _ANYONE = {
     Phase.TALLY: "All votes are in. Anyone may count them now.",
@@ -69,7 +69,7 @@ _ANYONE = {
 
 
 def now_of(
-    story: Story,
+    story: RequestStory,
     facts: RoundFacts | None,
     time: int,
     rounds: tuple[RoundView, ...],
@@ -90,9 +90,11 @@ def now_of(
 
     if story.stage in _OVER:
         ended = story.last(RoundsEnded)
-        modelless = story.stage is Stage.ENDED and ended is not None and not ended.final_rounds
+        modelless = (
+            story.stage is RequestStage.ENDED and ended is not None and not ended.final_rounds
+        )
         return at("over", _NO_MODEL if modelless else _OVER[story.stage])
-    if facts is None and story.stage is Stage.RUNNING:
+    if facts is None and story.stage is RequestStage.RUNNING:
         return at("not known", "No node answers now: whose turn it is cannot be told.")
     if facts is None or facts.phase in (Phase.WAITING, Phase.NONE):
         return at(*_before_the_start(story, time))
@@ -110,7 +112,9 @@ _COMPLETES: dict[Phase, type[ModelsSubmitted | VotesCommitted]] = {
 """What completes the step before a phase, unless a seat is caught that it waited for."""
 
 
-def _counts_from(story: Story, facts: RoundFacts | None, rounds: tuple[RoundView, ...]) -> str:
+def _counts_from(
+    story: RequestStory, facts: RoundFacts | None, rounds: tuple[RoundView, ...]
+) -> str:
     """The transaction from which the present deadline counts: the one that completed the step
     before, or the round's opening where only time ended that; the request's before the first round.
     Empty where the present round is not known yet."""
@@ -139,7 +143,9 @@ _Where = tuple[str, str, tuple[str, ...], int]
 """Phase, sentence, accounts and deadline, as Now has them."""
 
 
-def _in_a_round(story: Story, facts: RoundFacts, seats: tuple[SeatRow, ...], said: Said) -> _Where:
+def _in_a_round(
+    story: RequestStory, facts: RoundFacts, seats: tuple[SeatRow, ...], said: Said
+) -> _Where:
     """From the phase on chain on, the first step that somebody has neither done nor signed for."""
     phases = list(_MISSING)
     for phase in phases[phases.index(facts.phase) :]:
@@ -163,21 +169,21 @@ def _in_a_round(story: Story, facts: RoundFacts, seats: tuple[SeatRow, ...], sai
 
 
 def _waiting(
-    seats: tuple[SeatRow, ...], step: Step, facts: RoundFacts, said: Said
+    seats: tuple[SeatRow, ...], step: SeatStep, facts: RoundFacts, said: Said
 ) -> list[SeatRow]:
     def who(known: int, kind: Kind) -> set[int]:
         return set(seats_of(known)) | {seat for one, seat in said if one is kind}
 
     due = set(seats_of(facts.expected))
-    if step is not Step.MODEL:
+    if step is not SeatStep.MODEL:
         due = who(facts.submitted, Kind.MODEL) - set(seats_of(facts.voided))
-    if step is Step.ATTEST and not facts.blind:
+    if step is SeatStep.ATTEST and not facts.blind:
         due &= who(facts.revealed, Kind.REVEAL)
     done = {seat for one, seat in said if one is KINDS[step]}
     return [one for one in seats if one.seat in due - done and getattr(one, step.value) is None]
 
 
-def _before_the_start(story: Story, time: int) -> _Where:
+def _before_the_start(story: RequestStory, time: int) -> _Where:
     terms, joined = story.terms, len(story.joined)
     deadline = (story.created.at.timestamp or 0) + terms.join_window
     full = joined >= terms.max_pool

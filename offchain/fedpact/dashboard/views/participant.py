@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from fedpact.chain.records import Event
 from fedpact.consensus.reputation import NEWCOMER, Sums, record, score
-from fedpact.dashboard.index.reading import Payment, Transaction
+from fedpact.dashboard.index.reading import ListedPayment, Transaction
 from fedpact.dashboard.index.summary import RequestSummary
 from fedpact.dashboard.units import WEI_PER_ETHER, Wei
-from fedpact.dashboard.views.blocks import Chart, Fact, SentRow, Series, View
+from fedpact.dashboard.views.blocks import Chart, ChartSeries, Fact, SentRow, View
 from fedpact.types.participants import Participant
 from fedpact.types.requests import ETHER
 
@@ -84,7 +84,7 @@ class ParticipantSources:
     requester_reputation: int
     events: list[Event]
     """All that name the account, oldest first."""
-    payments: list[Payment]
+    payments: list[ListedPayment]
     transactions: list[tuple[int, Transaction]]
     """Time and transaction that the account sent to these contracts."""
     requests: tuple[RequestSummary, ...]
@@ -212,7 +212,7 @@ def _history(of: ParticipantSources) -> Chart:
         y="of 10,000",
         labels=tuple(label for label, _, _ in points),
         proofs=tuple(proof for _, _, proof in points),
-        series=(Series(name="reputation", values=tuple(float(one) for _, one, _ in points)),),
+        series=(ChartSeries(name="reputation", values=tuple(float(one) for _, one, _ in points)),),
         ceiling=10_000,
     )
 
@@ -234,7 +234,7 @@ def earnings_chart(view: ParticipantView) -> Chart:
         y="ether",
         labels=tuple(str(request) for request, _ in shown),
         proofs=tuple(_single(proofs[request]) for request, _ in shown),
-        series=(Series(name="ether", values=tuple(a / WEI_PER_ETHER for _, a in shown)),),
+        series=(ChartSeries(name="ether", values=tuple(a / WEI_PER_ETHER for _, a in shown)),),
     )
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.units import Wei
-from fedpact.dashboard.views.blocks import Chart, Series, View
+from fedpact.dashboard.views.blocks import Chart, ChartSeries, View
 from fedpact.privacy.filters import PrivacyLimit, Spend
-from fedpact.provider.read_only import Decision, LedgerLook, Release
+from fedpact.provider.read_only import Decision, LedgerLook, LedgerRelease
 
 MONTH_SECONDS = 30 * 86_400
 MOST_FORECAST = 1_000
@@ -222,7 +222,7 @@ def _lasts_until(of: OwnSources, data_set: str, fit: int | None) -> int | None:
     return of.now + fit * MONTH_SECONDS // len(recent)
 
 
-def _last_request(releases: tuple[Release, ...]) -> Spend | None:
+def _last_request(releases: tuple[LedgerRelease, ...]) -> Spend | None:
     """What the last request has cost that was charged anything."""
     charged = [one for one in releases if one.event is not None and one.request]
     if not charged:
@@ -244,7 +244,7 @@ def _fit(limit: PrivacyLimit, spend: Spend, like: Spend) -> int:
 
 
 def _by_request(of: OwnSources) -> tuple[SpentRow, ...]:
-    groups: dict[tuple[bytes, int], list[Release]] = {}
+    groups: dict[tuple[bytes, int], list[LedgerRelease]] = {}
     for one in of.look.releases if of.look else ():
         if one.event is not None:
             groups.setdefault((one.deployment, one.request), []).append(one)
@@ -281,5 +281,5 @@ def _chart(rows: tuple[SpentRow, ...]) -> Chart:
         x="request",
         y="epsilon",
         labels=tuple("profile" if not one.request else str(one.request) for one in shown),
-        series=(Series(name="epsilon", values=tuple(one.epsilon for one in shown)),),
+        series=(ChartSeries(name="epsilon", values=tuple(one.epsilon for one in shown)),),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fedpact.dashboard.foreign import plain
-from fedpact.dashboard.views.blocks import Chart, Series
+from fedpact.dashboard.views.blocks import Chart, ChartSeries
 from fedpact.requester.card.quality import Bin, Quality
 
 LONGEST_NAME = 40
@@ -20,8 +20,8 @@ def calibration_chart(quality: Quality) -> Chart:
     else:
         title, x, y = "Calibration", "probability of the most probable label", "share right"
         summary = _calibration_summary(quality)
-    series = [Series(name="found", values=tuple(one.found for one in bins))]
-    series.append(Series(name="ideal", values=tuple(one.said for one in bins), dashed=True))
+    series = [ChartSeries(name="found", values=tuple(one.found for one in bins))]
+    series.append(ChartSeries(name="ideal", values=tuple(one.said for one in bins), dashed=True))
     labels = tuple(f"{one.said:.4g}" if values else f"{one.said:.2f}" for one in bins)
     return Chart(
         kind="line",
@@ -42,14 +42,14 @@ def roc_chart(quality: Quality) -> Chart | None:
         return None
     areas = {one.label: one.auc for one in quality.classes if one.auc is not None}
     mean = sum(areas.values()) / len(areas)
-    series = [Series(name="mean of all labels", values=roc.mean)]
+    series = [ChartSeries(name="mean of all labels", values=roc.mean)]
     summary = f"Area under the curve: {mean:.4f}"
     if len(areas) > 2:
         for label, curve in ((roc.best_label, roc.best), (roc.worst_label, roc.worst)):
             name = f"{plain(label)[:LONGEST_NAME]} ({areas[label]:.4f})"
-            series.append(Series(name=name, values=curve))
+            series.append(ChartSeries(name=name, values=curve))
         summary += " on average over the labels, each against all others"
-    series.append(Series(name="chance", values=roc.false_positive, dashed=True))
+    series.append(ChartSeries(name="chance", values=roc.false_positive, dashed=True))
     return Chart(
         kind="line",
         title="ROC",

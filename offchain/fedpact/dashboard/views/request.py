@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fedpact.dashboard.index.reading import Described, Transaction
+from fedpact.dashboard.index.reading import DescribedRequest, Transaction
 from fedpact.dashboard.index.summary import RequestSummary, summarise
-from fedpact.dashboard.story import Story
+from fedpact.dashboard.story import RequestStory
 from fedpact.dashboard.units import amount_text, error_text, ether
 from fedpact.dashboard.views.blocks import Chart, Fact, View
 from fedpact.dashboard.views.card import CardView, card_view
@@ -32,7 +32,7 @@ class DeclineRow(View):
     providers: int
 
 
-class RequestView(View):
+class RequestPage(View):
     """All that a request's page shows."""
 
     summary: RequestSummary
@@ -67,8 +67,8 @@ class RequestView(View):
 class Sources:
     """What a request's view is made from."""
 
-    story: Story
-    described: Described
+    story: RequestStory
+    described: DescribedRequest
     facts: RoundFacts | None = None
     """The present round as of the block; None where it does not matter or cannot be read."""
     now: int = 0
@@ -80,12 +80,12 @@ class Sources:
     """In the present round by messages to its members, where that is heard."""
 
 
-def request_view(of: Sources) -> RequestView:
+def request_view(of: Sources) -> RequestPage:
     story, spec = of.story, of.described.spec
     rounds = round_views(story)
     members = member_rows(story, of.transactions)
     summed = spec is not None and spec.privacy.sum is not None
-    return RequestView(
+    return RequestPage(
         summary=summarise(story, of.described).summary,
         problem=of.described.problem,
         specification=of.described.cid,
@@ -146,7 +146,7 @@ def _task(spec: Specification | None, cid: str) -> tuple[Fact, ...]:
     return (*(one.model_copy(update={"cid": cid}) for one in found), first)
 
 
-def _rules(story: Story) -> tuple[Fact, ...]:
+def _rules(story: RequestStory) -> tuple[Fact, ...]:
     terms = story.terms
     at = story.created.at.tx_hash
     found = [

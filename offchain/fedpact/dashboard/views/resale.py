@@ -12,7 +12,7 @@ from fedpact.chain.bindings.events import (
     ResultSold,
     SealDisputed,
 )
-from fedpact.dashboard.story import Story
+from fedpact.dashboard.story import RequestStory
 from fedpact.dashboard.units import Wei
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.money import Flow
@@ -57,7 +57,7 @@ _STATES: dict[type[RequestEvent], str] = {
 }
 
 
-def resale_view(story: Story) -> ResaleView | None:
+def resale_view(story: RequestStory) -> ResaleView | None:
     """None where the result is not for sale."""
     offered = story.last(ResaleOffered)
     if offered is None:

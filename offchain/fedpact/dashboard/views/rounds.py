@@ -5,7 +5,7 @@ from __future__ import annotations
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.judgement import points_of
-from fedpact.dashboard.story import Round, Step, Story
+from fedpact.dashboard.story import RequestStory, RoundStory, SeatStep
 from fedpact.dashboard.views.blocks import View
 from fedpact.types.requests import NOBODY
 from fedpact.types.scores import INVALID, MAX_SEATS, lane
@@ -109,12 +109,12 @@ class RoundView(View):
     """None before votes are public."""
 
 
-def round_views(story: Story) -> tuple[RoundView, ...]:
+def round_views(story: RequestStory) -> tuple[RoundView, ...]:
     """All rounds, the first one first."""
     return tuple(_round(story, one) for one in story.rounds)
 
 
-def _round(story: Story, one: Round) -> RoundView:
+def _round(story: RequestStory, one: RoundStory) -> RoundView:
     terms, judged = story.terms, one.board(story.terms)
     final = one.final
     error = final.error if final is not None and final.error != INVALID else None
@@ -136,7 +136,7 @@ def _round(story: Story, one: Round) -> RoundView:
     )
 
 
-def _state(one: Round) -> str:
+def _state(one: RoundStory) -> str:
     if one.final is not None:
         return "final"
     if one.failed is None:
@@ -144,7 +144,9 @@ def _state(one: Round) -> str:
     return "void start" if one.failed.void_start else "failed"
 
 
-def _seats(story: Story, one: Round, judged: tuple[Board, bool] | None) -> tuple[SeatRow, ...]:
+def _seats(
+    story: RequestStory, one: RoundStory, judged: tuple[Board, bool] | None
+) -> tuple[SeatRow, ...]:
     cohort = story.cohort_of(one)
     acted = max((seat for seat, _ in one.done), default=-1)
     count = len(cohort) or max(one.opened.expected.bit_length(), acted + 1)
@@ -154,17 +156,17 @@ def _seats(story: Story, one: Round, judged: tuple[Board, bool] | None) -> tuple
     rows = []
     for seat in range(count):
         index = cohort[seat] if seat < len(cohort) else None
-        deeds = {step: _deed(one.done.get((seat, step))) for step in Step}
+        deeds = {step: _deed(one.done.get((seat, step))) for step in SeatStep}
         median = lane(judged[0].medians, seat) if judged and seat in one.digests else None
         row = SeatRow(
             seat=seat,
             index=index,
             account="" if index is None else story.account_at(index) or "",
             expected=bool(one.opened.expected >> seat & 1),
-            model=deeds[Step.MODEL],
-            commit=deeds[Step.COMMIT],
-            reveal=deeds[Step.REVEAL],
-            attest=deeds[Step.ATTEST],
+            model=deeds[SeatStep.MODEL],
+            commit=deeds[SeatStep.COMMIT],
+            reveal=deeds[SeatStep.REVEAL],
+            attest=deeds[SeatStep.ATTEST],
             median=median,
             included=bool(judged[0].included >> seat & 1) if judged else None,
             outside=tuple(outside.get(seat, ())),
@@ -177,7 +179,7 @@ def _seats(story: Story, one: Round, judged: tuple[Board, bool] | None) -> tuple
     return tuple(rows)
 
 
-def _earned(one: Round) -> tuple[tuple[int, ...], int]:
+def _earned(one: RoundStory) -> tuple[tuple[int, ...], int]:
     """Points by seat, and the mask of faults."""
     points, faults = [0] * MAX_SEATS, 0
     for entry in one.earned():
@@ -186,7 +188,7 @@ def _earned(one: Round) -> tuple[tuple[int, ...], int]:
     return tuple(points), faults
 
 
-def _why(row: SeatRow, one: Round, judged: tuple[Board, bool] | None) -> str:
+def _why(row: SeatRow, one: RoundStory, judged: tuple[Board, bool] | None) -> str:
     """Why a seat earned nothing, in the order in which the contract asks."""
     if not one.over or (row.points and not row.fault):
         return ""
@@ -210,7 +212,9 @@ def _why(row: SeatRow, one: Round, judged: tuple[Board, bool] | None) -> str:
     return "its model and votes earned no points"
 
 
-def _matrix(story: Story, one: Round, board: Board | None, band: int) -> VoteMatrix | None:
+def _matrix(
+    story: RequestStory, one: RoundStory, board: Board | None, band: int
+) -> VoteMatrix | None:
     if not one.votes:
         return None
     cohort = story.cohort_of(one)
@@ -227,7 +231,7 @@ def _matrix(story: Story, one: Round, board: Board | None, band: int) -> VoteMat
             for seat in models
         )
         account = (story.account_at(cohort[voter]) or "") if voter < len(cohort) else ""
-        shown = one.done.get((voter, Step.REVEAL))
+        shown = one.done.get((voter, SeatStep.REVEAL))
         proof = shown.tx_hash if shown else ""
         rows.append(
             VoteRow(seat=voter, account=account, transaction=proof, blind=blind, cells=cells)

@@ -41,7 +41,7 @@ from fedpact.chain.bindings.events import (
     VotesRevealed,
 )
 from fedpact.dashboard.index.reading import Transaction
-from fedpact.dashboard.story import Story
+from fedpact.dashboard.story import RequestStory
 from fedpact.dashboard.units import Wei, amount_text, error_text
 from fedpact.dashboard.views.blocks import View
 from fedpact.types.requests import seats_of
@@ -64,7 +64,7 @@ class TimelineRow(View):
     transaction: str
 
 
-def timeline(story: Story, transactions: dict[str, Transaction]) -> tuple[TimelineRow, ...]:
+def timeline(story: RequestStory, transactions: dict[str, Transaction]) -> tuple[TimelineRow, ...]:
     """The oldest first; `transactions`: those known, by hash."""
     return tuple(_row(one, story.terms.token, transactions) for one in story.events)
 

@@ -13,7 +13,7 @@ from fedpact.dashboard.views.market import PAGE, MarketQuery, MarketView
 from fedpact.dashboard.views.member import MemberView
 from fedpact.dashboard.views.network import NetworkView
 from fedpact.dashboard.views.participant import ParticipantView
-from fedpact.dashboard.views.request import RequestView
+from fedpact.dashboard.views.request import RequestPage
 from fedpact.dashboard.web.downloads import Format, table_response
 from fedpact.dashboard.web.site import Site, checked_account
 
@@ -98,7 +98,7 @@ def router(site: Site) -> APIRouter:
         return site.market(query, PAGE)
 
     @api.get("/requests/{request}", tags=["requests"])
-    def request(request: RequestId) -> RequestView:
+    def request(request: RequestId) -> RequestPage:
         """Everything that is public about a request."""
         return site.request(request)
 
@@ -185,7 +185,7 @@ def router(site: Site) -> APIRouter:
     return api
 
 
-def request_rows(view: RequestView, table: str) -> list[View]:
+def request_rows(view: RequestPage, table: str) -> list[View]:
     """The rows of one of REQUEST_TABLES."""
     if table == "members":
         return list(view.members)
@@ -212,7 +212,7 @@ def request_rows(view: RequestView, table: str) -> list[View]:
 _SEAT = {"seat", "account", "points", "median", "included", "fault", "why"}
 
 
-def _votes(view: RequestView) -> list[VoteOfRound]:
+def _votes(view: RequestPage) -> list[VoteOfRound]:
     found = []
     for one in view.rounds:
         matrix = one.votes

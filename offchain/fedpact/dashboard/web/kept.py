@@ -22,7 +22,7 @@ class _Making:
     readers: int = 0
 
 
-class Kept:
+class TimedCache:
     """Values by key, each for some seconds and one version. Whoever comes while a value is being
     made waits for it: fifty readers make it once.
 

@@ -15,7 +15,7 @@ from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Index, Transaction
 from fedpact.dashboard.index.tables import Identity, IndexFile
 from fedpact.dashboard.links import Links
-from fedpact.dashboard.story import Stage
+from fedpact.dashboard.story import RequestStage
 from fedpact.dashboard.views.audit import AuditView, audit_view
 from fedpact.dashboard.views.market import MarketQuery, MarketView, market_view, summaries
 from fedpact.dashboard.views.member import MemberView, member_view
@@ -31,9 +31,9 @@ from fedpact.dashboard.views.participant import (
     ParticipantView,
     participant_view,
 )
-from fedpact.dashboard.views.request import RequestView, Sources, request_view
+from fedpact.dashboard.views.request import RequestPage, Sources, request_view
 from fedpact.dashboard.web.hub import Hub
-from fedpact.dashboard.web.kept import Kept, within
+from fedpact.dashboard.web.kept import TimedCache, within
 from fedpact.dashboard.web.staying_out import StayingOut
 from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable, Retryable, StateDamaged
 from fedpact.types.requests import RoundFacts
@@ -75,9 +75,9 @@ class Site:
         self.staying_out = staying_out
         self._audit_lock = threading.Lock()
         self._path, self._confirmations, self._distrust = index, confirmations, distrust
-        self._views = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
-        self._facts = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
-        self._audits = Kept(MOST_KEPT, AUDIT_WAIT_SECONDS)
+        self._views = TimedCache(MOST_KEPT, VIEW_WAIT_SECONDS)
+        self._facts = TimedCache(MOST_KEPT, VIEW_WAIT_SECONDS)
+        self._audits = TimedCache(MOST_KEPT, AUDIT_WAIT_SECONDS)
 
     @contextmanager
     def index(self) -> Iterator[Index]:
@@ -103,20 +103,20 @@ class Site:
 
         return self.kept(("market", query, size), make)
 
-    def request(self, number: int) -> RequestView:
+    def request(self, number: int) -> RequestPage:
         """Raises UnknownRequest."""
 
-        def make() -> RequestView:
+        def make() -> RequestPage:
             with self.index() as index:
                 story = index.story(number)
                 described = index.described(story.created)
                 transactions = index.transactions_for(number)
                 frame = index.frame()
             facts = None
-            if story.stage in (Stage.OPEN, Stage.RUNNING):
+            if story.stage in (RequestStage.OPEN, RequestStage.RUNNING):
                 facts = self._round(number, frame)
             declined = None
-            if self.staying_out is not None and story.stage is Stage.OPEN:
+            if self.staying_out is not None and story.stage is RequestStage.OPEN:
                 declined = self.staying_out.of(number)
             sources = Sources(story, described, facts, frame.timestamp, transactions, declined)
             return request_view(sources)

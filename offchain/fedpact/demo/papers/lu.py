@@ -20,7 +20,7 @@ from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import PaperOptions
 from fedpact.demo.papers import logs
 from fedpact.demo.papers.quality import show_rounds, show_transactions
-from fedpact.demo.papers.story import Story, short, table
+from fedpact.demo.papers.story import PaperStory, short, table
 from fedpact.demo.progress import show_progress
 from fedpact.demo.searchable import (
     SearchableProvider,
@@ -99,7 +99,7 @@ class LuDemo:
     """One run of the story."""
 
     def __init__(
-        self, network: DemoNetwork, story: Story, registrar: AccountKeys, options: PaperOptions
+        self, network: DemoNetwork, story: PaperStory, registrar: AccountKeys, options: PaperOptions
     ) -> None:
         assert isinstance(network.client, ChainClient)
         self._network, self._client, self._story = network, network.client, story

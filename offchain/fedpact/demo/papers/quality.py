@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fedpact.chain.bindings.events import RoundFinalised, RoundOpened, RoundPosted, VotesRevealed
 from fedpact.consensus.leader import capped_weights
-from fedpact.demo.papers.story import Story, short, table
+from fedpact.demo.papers.story import PaperStory, short, table
 from fedpact.provider.ledger.submissions import submissions
 from fedpact.requester.fetching import round_of
 from fedpact.requester.final_rounds import final_rounds
@@ -21,7 +21,7 @@ def weighted_error(errors: Sequence[float], samples: Sequence[int], index: int) 
     return gamma * errors[index] + sum(errors) / len(errors)
 
 
-def show_rounds(story: Story, look: RequestLook, spec: Specification) -> None:
+def show_rounds(story: PaperStory, look: RequestLook, spec: Specification) -> None:
     """Of each final round: the members' errors, who leads and why, and who approved."""
     differ = False
     for event, made in zip(look.events(RoundFinalised), final_rounds(look, spec), strict=True):
@@ -91,7 +91,7 @@ def _said(vote: int, seat: int) -> str:
     return "invalid" if score == INVALID else f"{score / MAX_SCORE:.4f}"
 
 
-def show_transactions(story: Story, look: RequestLook, spec: Specification) -> None:
+def show_transactions(story: PaperStory, look: RequestLook, spec: Specification) -> None:
     """Table I's tuple of each model transaction."""
     rounds = {one.number: one for one in final_rounds(look, spec)}
     pointers = {one.round: one.history for one in look.events(RoundOpened)}

@@ -8,14 +8,14 @@ from rich.console import Console
 from fedpact.demo.network import running_network
 from fedpact.demo.options import Paper, PaperOptions
 from fedpact.demo.papers.lu import LuDemo
-from fedpact.demo.papers.story import Story
+from fedpact.demo.papers.story import PaperStory
 from fedpact.demo.papers.wang import WangDemo
 from fedpact.demo.workspace import workspace
 
 
 def run_paper(options: PaperOptions, console: Console) -> list[str]:
     """Tell the paper's story; what failed of it, empty if all held."""
-    started, story = time.monotonic(), Story(console)
+    started, story = time.monotonic(), PaperStory(console)
     # The story says itself that everybody can read a request's first model.
     logging.getLogger("fedpact.requester.first_model").setLevel(logging.ERROR)
     with (

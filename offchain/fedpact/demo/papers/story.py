@@ -11,7 +11,7 @@ from fedpact.audit import AuditReport, Verdict
 
 
 @dataclass
-class Story:
+class PaperStory:
     """Prints steps and keeps them."""
 
     console: Console

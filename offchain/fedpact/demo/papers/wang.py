@@ -17,7 +17,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions, PaperOptions
-from fedpact.demo.papers.story import Story, short, table
+from fedpact.demo.papers.story import PaperStory, short, table
 from fedpact.demo.parties import admit, poll_seconds, serve, wait_for_daemons
 from fedpact.demo.progress import show_progress
 from fedpact.learning.artefact import decode
@@ -64,7 +64,7 @@ class WangDemo:
     """One run of the story."""
 
     def __init__(
-        self, network: DemoNetwork, story: Story, registrar: AccountKeys, options: PaperOptions
+        self, network: DemoNetwork, story: PaperStory, registrar: AccountKeys, options: PaperOptions
     ) -> None:
         assert isinstance(network.client, ChainClient)
         self._network, self._client, self._story = network, network.client, story

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from fedpact.errors import DataError
-from fedpact.features.networks.graph import Graph
+from fedpact.features.networks.graph import FrozenGraph
 
 INPUT = "image"
 _MEAN, _SPREAD = 127.0, 128.0
@@ -91,7 +91,7 @@ def with_weights(weights: bytes, side: int) -> bytes:
 
 class _Layers:
     def __init__(self, tensors: Tensors) -> None:
-        self.graph = Graph()
+        self.graph = FrozenGraph()
         self._tensors = tensors
         self._zero = self.graph.constant(np.float32(0))
         self._six = self.graph.constant(np.float32(6))

@@ -13,7 +13,7 @@ IR_VERSION = 8
 """The format's version that goes with OPSET."""
 
 
-class Graph:
+class FrozenGraph:
     """Nodes in the order in which they run. Values are known by name."""
 
     def __init__(self) -> None:

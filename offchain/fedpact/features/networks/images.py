@@ -112,9 +112,9 @@ def _scaling(size: tuple[int, int], side: int) -> FrozenSession:
     """Images (1, 3, *size) scaled to `side` pixels on both sides, flat."""
     from onnx import TensorProto
 
-    from fedpact.features.networks.graph import Graph
+    from fedpact.features.networks.graph import FrozenGraph
 
-    graph = Graph()
+    graph = FrozenGraph()
     x = graph.scaled("image", side)
     shape = [1, 3, *size]
     flat = graph.add("Flatten", x)

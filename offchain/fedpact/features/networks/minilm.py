@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from fedpact.features.networks.graph import Graph
+from fedpact.features.networks.graph import FrozenGraph
 
 INPUT = "tokens"
 _HEADS, _LAYERS = 12, 6
@@ -43,7 +43,7 @@ def minilm(tensors: Tensors, most: int) -> bytes:
 
 class _Layers:
     def __init__(self, tensors: Tensors) -> None:
-        self.graph = Graph()
+        self.graph = FrozenGraph()
         self._tensors = tensors
         self.width = tensors["embeddings.LayerNorm.weight"].shape[0]
         part = self.width // _HEADS

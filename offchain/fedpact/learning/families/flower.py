@@ -40,9 +40,9 @@ from fedpact.learning.flower.app_process import host_of
 from fedpact.learning.flower.jobs import (
     App,
     AppFailed,
+    AppRecords,
     Array,
     Evaluate,
-    Records,
     Train,
     arrays_of,
     config_of,
@@ -300,10 +300,10 @@ def _std(spec: Specification) -> float:
     return 2 * norm * multiplier
 
 
-def _records(spec: Specification, given: FlowerParameters, x: Inputs, y: Targets) -> Records:
+def _records(spec: Specification, given: FlowerParameters, x: Inputs, y: Targets) -> AppRecords:
     columns = spec.features.columns if len(spec.features.shape) == 1 else ()
     values = x.astype(np.float64) * spec.features.scale
-    return Records(values, y, columns, given.inputs, given.label, bool(given.pictures))
+    return AppRecords(values, y, columns, given.inputs, given.label, bool(given.pictures))
 
 
 def _app(spec: Specification) -> App:

@@ -45,7 +45,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Records:
+class AppRecords:
     """Examples, and under which names an app finds them."""
 
     x: Inputs
@@ -62,7 +62,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Describe:
-    """Asks the ServerApp for its first arrays; the answer is JSON of `Described`, a line break,
+    """Asks the ServerApp for its first arrays; the answer is JSON of `ServerStart`, a line break,
     then the encoded model."""
 
     server: str
@@ -79,7 +79,7 @@ class Train:
     model: Model
     config: str
     round: int
-    records: Records
+    records: AppRecords
     seed: int
     seconds: float
 
@@ -92,7 +92,7 @@ class Evaluate:
     model: Model
     metric: str
     round: int
-    records: Records
+    records: AppRecords
     seed: int
     seconds: float
 
@@ -101,7 +101,7 @@ Job = Describe | Train | Evaluate
 
 
 @dataclass(frozen=True)
-class Described:
+class ServerStart:
     """What a ServerApp starts from."""
 
     arrays: tuple[Array, ...]

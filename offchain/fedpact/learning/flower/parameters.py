@@ -13,7 +13,7 @@ from fedpact.learning.flower.jobs import (
     App,
     AppFailed,
     Describe,
-    Described,
+    ServerStart,
     arrays_of,
     arrays_text,
     template_of,
@@ -74,7 +74,7 @@ def completed(parameters: dict[str, object], seed: int) -> dict[str, object]:
 
 
 @lru_cache(maxsize=16)
-def described(server: str | None, app: App, seed: int) -> Described:
+def described(server: str | None, app: App, seed: int) -> ServerStart:
     """What an app's ServerApp starts from; it is asked once. Raises SpecificationError."""
     if server is None:
         raise SpecificationError(
@@ -92,4 +92,4 @@ def described(server: str | None, app: App, seed: int) -> Described:
         model = decode(encoded, template_of(arrays, MAX_WEIGHT))
     except (InvalidInput, ModelError) as error:
         raise SpecificationError(f"family flower: the ServerApp's first arrays: {error}") from error
-    return Described(arrays, said["train_config"], model)
+    return ServerStart(arrays, said["train_config"], model)

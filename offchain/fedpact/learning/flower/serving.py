@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from fedpact.errors import InvalidInput
-from fedpact.learning.flower.jobs import Records
+from fedpact.learning.flower.jobs import AppRecords
 
 DATA_FILE = "records.npz"
 """In the app's working folder, and named by `data-path` of its node's settings: x (n, *shape), y
 (n,), columns."""
-_served: list[Records] = []
+_served: list[AppRecords] = []
 
 
 def stand_in() -> None:
@@ -39,7 +39,7 @@ def _partitioner(name: str) -> type:
     return Partitioner
 
 
-def serve_records(records: Records) -> None:
+def serve_records(records: AppRecords) -> None:
     """Let the app find these records: in DATA_FILE, and as the only partition of each data set."""
     np.savez(DATA_FILE, x=records.x, y=records.y, columns=np.array(records.columns, dtype=str))
     _served[:] = [records]

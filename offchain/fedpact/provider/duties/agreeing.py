@@ -33,7 +33,7 @@ from fedpact.provider.request.reading import (
     submitted_digests,
 )
 from fedpact.provider.request.view import RequestView
-from fedpact.types.requests import NOBODY, Member, MessageKind, Phase, mask_of, seats_of
+from fedpact.types.requests import NOBODY, CohortMember, MessageKind, Phase, mask_of, seats_of
 from fedpact.types.scores import SCORE_BITS
 
 log = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ class _Round:
         if any(signed[seat].content != record.hash for seat in seats_of(self._needed)):
             return self._batch("the members signed different records", after=0)
         members = [
-            Member(seat, one.account, one.samples, one.reputation)
+            CohortMember(seat, one.account, one.samples, one.reputation)
             for seat, one in enumerate(view.cohort.members)
         ]
         last = view.facts.last_leader

@@ -41,7 +41,7 @@ DEVICE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Match:
+class FittingData:
     """With what a request is joined."""
 
     data: OwnData
@@ -55,7 +55,7 @@ def ready_to_join(
     requester: str,
     request: int,
     token: str = ETHER,
-) -> Match | None:
+) -> FittingData | None:
     """With what to join, once what the family trains on besides is here, and tried; None before.
     Raises one of REFUSALS. `payment` in the smallest unit of `token`."""
     name = (ctx.deployment.fingerprint, request)
@@ -111,7 +111,7 @@ def match_to_join(
     requester: str,
     request: tuple[bytes, int],
     token: str = ETHER,
-) -> Match:
+) -> FittingData:
     """The first data set whose schema, terms and budget fit, and the number of samples to join
     with; raises the reason to decline.
 
@@ -135,7 +135,7 @@ def match_to_join(
             data.records.drop(request_name(*request))
             refusals.append((data, refusal))
         else:
-            return Match(data, samples)
+            return FittingData(data, samples)
     raise _refused(refusals)
 
 
@@ -196,7 +196,7 @@ def _samples_to_join(
     return samples
 
 
-def opt_in_record(own: Own, spec: Specification, match: Match, endpoint: str = "") -> bytes:
+def opt_in_record(own: Own, spec: Specification, match: FittingData, endpoint: str = "") -> bytes:
     """What `fedpact data describe` shows, the requested labels, and the provider's declaration
     with its signature (EIP-191, over the declaration's canonical JSON).
 

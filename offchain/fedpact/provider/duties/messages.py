@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fedpact.errors import ContentSought, Retryable
-from fedpact.exchange.messages import Board, Kind, Message, decode
+from fedpact.exchange.messages import Kind, Message, RoundMessages, decode
 from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
 from fedpact.provider.request.reading import ballot_of, fetched
 from fedpact.provider.request.view import RequestView, digest_of
@@ -32,7 +32,7 @@ class Talk:
             lambda: [decode(body.encode())[0] for body in said.heard(*self._place)],
         )
         exchange.forget(view.id, view.round)
-        self.board: Board = exchange.board(self._place)
+        self.board: RoundMessages = exchange.board(self._place)
         fresh = exchange.fresh(self._place)
         if fresh:
             said.hear(*self._place, [(one.kind, one.seat, _body(one)) for one in fresh])

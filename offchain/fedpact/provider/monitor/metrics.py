@@ -12,14 +12,14 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from fedpact.chain.node import Node
-from fedpact.chain.records import Paid
+from fedpact.chain.records import TransactionCost
 from fedpact.provider.monitor.pulse import Pulse
 
 WEI_PER_ETHER = 10**18
 
 
 @dataclass(frozen=True)
-class Budget:
+class BudgetGauge:
     """Privacy of one data set, at the policy's delta."""
 
     spent: float
@@ -35,7 +35,7 @@ class Holdings:
 
     balance: int
     """Wei."""
-    budgets: dict[str, Budget]
+    budgets: dict[str, BudgetGauge]
     """By the name of the data set; empty for the only one."""
     disk_free: dict[str, int]
     """Bytes, by folder."""
@@ -129,7 +129,7 @@ class Metrics:
         """A duty did something."""
         self._duties.labels(duty).inc()
 
-    def paid(self, paid: Paid) -> None:
+    def paid(self, paid: TransactionCost) -> None:
         outcome = "reverted" if paid.reverted else "succeeded"
         self._transactions.labels(paid.action, outcome).inc()
         self._gas.inc(paid.gas)

@@ -12,7 +12,7 @@ from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, open_global, sealed_bytes
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.judgement import judge
-from fedpact.consensus.replay import Kept, Replay
+from fedpact.consensus.replay import Replay, ReplayCache
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, ContentMissing, ContentSought, ContentUnavailable
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 def replay_of(view: RequestView) -> Replay:
     """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
     history = DaemonHistory(view)
-    kept = view.ctx.cache.replays.setdefault(view.id, Kept())
+    kept = view.ctx.cache.replays.setdefault(view.id, ReplayCache())
     return Replay(history, kept, history.summed, lenient=True)
 
 

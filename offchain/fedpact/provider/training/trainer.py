@@ -13,7 +13,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import FedpactError, PrivacyError, TrainingFailed
 from fedpact.learning.held_out import trained_on
 from fedpact.learning.units import samples_of
-from fedpact.provider.records import Source
+from fedpact.provider.records import SnapshotSource
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
@@ -38,7 +38,7 @@ class Training(Protocol):
         """Raise TrainingFailed, with the reason, where a request's privacy would not hold on the
         device that trains."""
 
-    def load(self, source: Source, spec: Specification, *, former: bool) -> Loaded:
+    def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         """Read a request's records, as `train` will take them."""
 
     def train(self, task: TrainingTask, units: Collection[bytes] | None, declared: int) -> bytes:
@@ -69,7 +69,7 @@ class Bench(Training):
 
     def __init__(self, work: LocalWork) -> None:
         self._work = work
-        self._loaded: tuple[Source, bytes] | None = None
+        self._loaded: tuple[SnapshotSource, bytes] | None = None
         self._dataset: Dataset | None = None
         self._is_represented = False
 
@@ -79,7 +79,7 @@ class Bench(Training):
         except PrivacyError as refusal:  # It follows from no record.
             raise TrainingFailed(str(refusal)) from None
 
-    def load(self, source: Source, spec: Specification, *, former: bool) -> Loaded:
+    def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         from fedpact.data.snapshot import read_snapshot
 
         with _failures(spec):

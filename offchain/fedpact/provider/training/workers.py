@@ -14,7 +14,7 @@ from fedpact.child import start_with_parent
 from fedpact.errors import NotReady, TrainingFailed
 from fedpact.logs import chosen
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import Source
+from fedpact.provider.records import SnapshotSource
 from fedpact.provider.training.trainer import Loaded, Trainer, Training
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.provider.training.worker import Ask, Failed, Setup
@@ -108,7 +108,7 @@ class _ProcessTraining(Training):
     def try_device(self, spec: Specification) -> None:
         self._ask(Ask("try_device", (spec,), {}))
 
-    def load(self, source: Source, spec: Specification, *, former: bool) -> Loaded:
+    def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         found = self._ask(Ask("load", (source, spec), {"former": former}))
         assert isinstance(found, Loaded)
         return found

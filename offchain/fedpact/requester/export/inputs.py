@@ -5,13 +5,13 @@ import math
 import numpy as np
 
 from fedpact.errors import ModelError
-from fedpact.requester.export.onnx_graph import Graph, f64
+from fedpact.requester.export.onnx_graph import PredictionGraph, f64
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.names import label_key
 from fedpact.types.specification import Specification
 
 
-def add_inputs(graph: Graph, spec: Specification) -> str:
+def add_inputs(graph: PredictionGraph, spec: Specification) -> str:
     """The examples as the family takes them, float32 (n, *shape). Raises ModelError for texts and
     windows of rows.
 
@@ -37,7 +37,7 @@ def add_inputs(graph: Graph, spec: Specification) -> str:
     return graph.add("Reshape", graph.single(rows), shape)
 
 
-def _encoded(graph: Graph, column: ColumnSchema) -> str:
+def _encoded(graph: PredictionGraph, column: ColumnSchema) -> str:
     """(n, column.width) float64."""
     low, high = column.limits
     value = _values(graph, column)
@@ -67,7 +67,7 @@ def _encoded(graph: Graph, column: ColumnSchema) -> str:
     return graph.add("Concat", kept, graph.double(absent), axis=1)
 
 
-def _values(graph: Graph, column: ColumnSchema) -> str:
+def _values(graph: PredictionGraph, column: ColumnSchema) -> str:
     """(n, 1) float64: a number, or the index of a value; NaN where there is none."""
     if not column.values:
         value = graph.input(column.name, np.float64, [None, 1])

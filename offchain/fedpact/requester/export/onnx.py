@@ -10,7 +10,7 @@ from fedpact.learning.artefact import Model as Weights
 from fedpact.requester.decisions import SMALLEST, Decisions
 from fedpact.requester.export.inputs import add_inputs
 from fedpact.requester.export.onnx_families import add_predictions
-from fedpact.requester.export.onnx_graph import Graph, f64
+from fedpact.requester.export.onnx_graph import PredictionGraph, f64
 from fedpact.types.specification import Specification
 
 
@@ -23,7 +23,7 @@ def write_onnx(
 ) -> None:
     """Write the graph that `Model.to_onnx` describes. `labels`: typed, in the specification's
     order. Raises ModelError, SettingsError, InvalidInput."""
-    graph = Graph()
+    graph = PredictionGraph()
     predicted = add_predictions(graph, spec, weights, add_inputs(graph, spec))
     about = {"title": spec.title, "family": spec.family.name}
     if spec.output is not None:
@@ -49,7 +49,7 @@ def write_onnx(
     graph.write(path, [(label, "label", kind, ()), several], about)
 
 
-def _calibrated(graph: Graph, predicted: str, decisions: Decisions) -> str:
+def _calibrated(graph: PredictionGraph, predicted: str, decisions: Decisions) -> str:
     logs = graph.add("Log", graph.add("Max", predicted, graph.constant(f64(SMALLEST))))
     scaled = graph.add("Mul", logs, graph.constant(f64(decisions.slope)))
     raw = graph.add("Add", scaled, graph.constant(f64(decisions.offsets)))

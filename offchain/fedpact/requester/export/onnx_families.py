@@ -11,11 +11,11 @@ from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.families import family_of
 from fedpact.learning.losses import LARGEST_RATE, LossParameters
 from fedpact.learning.splits import Split
-from fedpact.requester.export.onnx_graph import Graph, f64
+from fedpact.requester.export.onnx_graph import PredictionGraph, f64
 from fedpact.types.specification import Specification
 
 
-def add_predictions(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
+def add_predictions(graph: PredictionGraph, spec: Specification, weights: Weights, x: str) -> str:
     """What the family predicts of examples (n, *shape): probabilities (n, labels) or values (n, 1),
     float64. Raises ModelError for a family that ONNX has no operators for."""
     made = _FAMILIES.get(spec.family.name)
@@ -27,7 +27,7 @@ def add_predictions(graph: Graph, spec: Specification, weights: Weights, x: str)
     return made(graph, spec, weights, x)
 
 
-def _dense(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
+def _dense(graph: PredictionGraph, spec: Specification, weights: Weights, x: str) -> str:
     family: Any = family_of(spec)
     norm = family.parameters(spec).example_norm
     a = graph.double(graph.add("Flatten", x, axis=1))
@@ -47,7 +47,7 @@ def _dense(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
     return _linked(graph, spec, raw, asked if isinstance(asked, LossParameters) else None)
 
 
-def _oblivious(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
+def _oblivious(graph: PredictionGraph, spec: Specification, weights: Weights, x: str) -> str:
     """Every split as a sum of two terms, or of a category's inputs, or a product of two sums."""
     family: Any = family_of(spec)
     asked, splits = family.parameters(spec), family.splits(spec)
@@ -70,7 +70,7 @@ def _oblivious(graph: Graph, spec: Specification, weights: Weights, x: str) -> s
     return _linked(graph, spec, graph.add("ReduceSum", chosen, trees, keepdims=0), asked)
 
 
-def _split_values(graph: Graph, rows: str, splits: tuple[Split, ...]) -> str:
+def _split_values(graph: PredictionGraph, rows: str, splits: tuple[Split, ...]) -> str:
     """What is compared with the thresholds, (n, splits). Without a matrix product of measured
     values: fused additions would round another bit."""
     width = 1 + max(place for one in splits for place in one.inputs)
@@ -101,7 +101,7 @@ def _split_values(graph: Graph, rows: str, splits: tuple[Split, ...]) -> str:
     return graph.add("Add", pairs, sums)
 
 
-def _trees(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
+def _trees(graph: PredictionGraph, spec: Specification, weights: Weights, x: str) -> str:
     family: Any = family_of(spec)
     family = family.form(spec) if hasattr(family, "form") else family
     found = family.ensemble(spec, weights)
@@ -147,7 +147,7 @@ def _trees(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
     )
 
 
-def _convolutional(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
+def _convolutional(graph: PredictionGraph, spec: Specification, weights: Weights, x: str) -> str:
     family: Any = family_of(spec)
     activation = "Relu" if family.parameters(spec).activation == "relu" else "Tanh"
     _, hidden = family.widths(spec)
@@ -166,7 +166,7 @@ def _convolutional(graph: Graph, spec: Specification, weights: Weights, x: str) 
     return _linked(graph, spec, graph.double(_gemm(graph, weights, "output", a)), None)
 
 
-def _recurrent(graph: Graph, spec: Specification, weights: Weights, x: str) -> str:
+def _recurrent(graph: PredictionGraph, spec: Specification, weights: Weights, x: str) -> str:
     family: Any = family_of(spec)
     asked = family.parameters(spec)
     limits = [graph.constant(np.float32(one)) for one in (0, spec.outputs - 1)]
@@ -192,19 +192,21 @@ def _gates(values: Any, hidden: int) -> Any:
     return np.concatenate([i, o, f, c])
 
 
-def _affine(graph: Graph, weights: Weights, layer: str, a: str) -> str:
+def _affine(graph: PredictionGraph, weights: Weights, layer: str, a: str) -> str:
     """In float64."""
     product = graph.add("MatMul", a, graph.constant(f64(weights[f"{layer}.weight"].T)))
     return graph.add("Add", product, graph.constant(f64(weights[f"{layer}.bias"])))
 
 
-def _gemm(graph: Graph, weights: Weights, layer: str, a: str) -> str:
+def _gemm(graph: PredictionGraph, weights: Weights, layer: str, a: str) -> str:
     """In float32."""
     named = [graph.constant(weights[f"{layer}.{part}"]) for part in ("weight", "bias")]
     return graph.add("Gemm", a, *named, transB=1)
 
 
-def _linked(graph: Graph, spec: Specification, raw: str, asked: LossParameters | None) -> str:
+def _linked(
+    graph: PredictionGraph, spec: Specification, raw: str, asked: LossParameters | None
+) -> str:
     """As `learning.losses`: probabilities, without the class weights, or values."""
     if spec.task == "regression":
         if asked is not None and asked.loss == "poisson":
@@ -219,7 +221,7 @@ def _linked(graph: Graph, spec: Specification, raw: str, asked: LossParameters |
     return graph.add("Div", lighter, graph.add("ReduceSum", lighter, one, keepdims=1))
 
 
-_Added = Callable[[Graph, Specification, Weights, str], str]
+_Added = Callable[[PredictionGraph, Specification, Weights, str], str]
 _FAMILIES: dict[str, _Added] = {
     "softmax-regression": _dense,
     "linear-regression": _dense,

@@ -13,7 +13,7 @@ OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 """Of 2022: runtimes of the last years read them."""
 
 
-class Graph:
+class PredictionGraph:
     """Operators in the order in which they are added. Names of values are texts."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.bindings.first.structs import RoundOutcome, RoundState, Stage
 from fedpact.chain.records import BlockReference
 from fedpact.chain.scanner import EventScanner
-from fedpact.types.requests import Member
+from fedpact.types.requests import CohortMember
 
 NO_SEAT = 255
 
@@ -25,7 +25,7 @@ class Rounds(Binding):
         facts = self._view("roundState", request_id, block=block)
         return self._state(request_id, facts, block)
 
-    def members(self, request_id: int, block: BlockReference = None) -> list[Member]:
+    def members(self, request_id: int, block: BlockReference = None) -> list[CohortMember]:
         """The occupied seats, in order."""
         accounts = self._joined(request_id)
         if not accounts:
@@ -35,7 +35,7 @@ class Rounds(Binding):
             snake(self.decoded("member", found)) for found in self._connection.read(calls, block)
         ]
         seated = [
-            Member(one["seat"], account, one["samples"], one["reputation"])
+            CohortMember(one["seat"], account, one["samples"], one["reputation"])
             for account, one in zip(accounts, kept, strict=True)
             if one["seat"] != NO_SEAT
         ]
