@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 from fedpact.chain.records import Frame
+from fedpact.content import fetching
 from fedpact.content.kept import CopiedStore, KeptStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
-from fedpact.provider import fetching
 from fedpact.provider.context import Context
 from fedpact.provider.state.checkpoint import Participation, ProviderState
 

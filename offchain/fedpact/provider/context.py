@@ -11,6 +11,7 @@ from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.replay import ReplayCache
 from fedpact.consensus.sums import GroupSum
+from fedpact.content.fetching import Fetching
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import TrainingFailed
@@ -18,7 +19,6 @@ from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words
 from fedpact.provider.background import Background
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.records import SnapshotSource, request_name

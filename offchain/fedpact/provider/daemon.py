@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import TransactionCost
+from fedpact.content import fetching
+from fedpact.content.fetching import Fetching
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     LedgerReplaced,
@@ -29,7 +31,7 @@ from fedpact.errors import (
 from fedpact.logs import about
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.lock import ServingLock
-from fedpact.provider import fetching, local_profile
+from fedpact.provider import local_profile
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Cache, Context
@@ -37,7 +39,6 @@ from fedpact.provider.data_sets import OwnData, served_on
 from fedpact.provider.dispatch import Requests
 from fedpact.provider.duties.declining import say_again
 from fedpact.provider.duties.selling import resold
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.ledger import other_deployments
 from fedpact.provider.ledger.opening import introduce, open_ledger

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedpact.chain.records import Frame
+from fedpact.content import fetching
 from fedpact.errors import FedpactError, StateError
-from fedpact.provider import fetching
 from fedpact.provider.context import Context
 from fedpact.provider.monitor.metrics import BudgetGauge, Holdings
 from fedpact.provider.startup_checks import LITTLE_WEI

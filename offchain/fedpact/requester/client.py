@@ -15,6 +15,7 @@ from pathlib import Path
 from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
+from fedpact.content.fetching import Fetching
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
 from fedpact.exchange.boards import Exchange
@@ -176,13 +177,16 @@ class Requester(RequestCreator):
             self._slice_keys(spec, request_id),
             self._secret,
             self.model_path(request_id),
-            Telling(exchange, self.store, self.keys),
+            self._telling(exchange),
         )
+
+    def _telling(self, exchange: Exchange) -> Telling:
+        return Telling(exchange, Fetching(self.store), self.keys)
 
     def opening(self, given: SliceKeys, exchange: Exchange) -> Acting:
         """What an opener needs to open the slices of another account's request."""
         spec = self.specification(given.request)
-        output, telling = self.model_path(given.request), Telling(exchange, self.store, self.keys)
+        output, telling = self.model_path(given.request), self._telling(exchange)
         return Acting(self.keys, self.store, spec, given, None, output, telling)
 
     def slice_keys(self, request_id: int) -> SliceKeys:

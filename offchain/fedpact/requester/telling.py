@@ -3,17 +3,19 @@ which all agree is one transaction."""
 
 import logging
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from eth_utils.crypto import keccak
 
 from fedpact.chain.bindings.events import Joined
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.store import ContentStore
-from fedpact.errors import Retryable
+from fedpact.content.fetching import Fetching
+from fedpact.errors import ContentSought, Retryable
 from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, Message
-from fedpact.exchange.peers import endpoint_in
+from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
 from fedpact.requester.look import RequestLook
+from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, mask_of
 
 log = logging.getLogger(__name__)
@@ -25,8 +27,8 @@ CHAIN_AFTER = 8
 class Telling:
     """What is said to the members of one request. `exchange`: of the whole service."""
 
-    def __init__(self, exchange: Exchange, store: ContentStore, keys: AccountKeys) -> None:
-        self._exchange, self._store, self._keys = exchange, store, keys
+    def __init__(self, exchange: Exchange, fetching: Fetching, keys: AccountKeys) -> None:
+        self._exchange, self._fetching, self._keys = exchange, fetching, keys
         self._peers: dict[str, str] = {}
 
     def tell(self, look: RequestLook, sealed: bytes) -> bool:
@@ -73,11 +75,27 @@ class Telling:
         return not facts.expected & ~(bound | facts.voided)
 
     def _known_peers(self, look: RequestLook, accounts: Collection[str]) -> list[str]:
-        """Addresses of these members' daemons; a record that cannot be had is asked for again."""
-        for event in look.events(Joined):
-            if event.provider in accounts and event.provider not in self._peers:
-                try:
-                    self._peers[event.provider] = endpoint_in(self._store.get, event.attributes)
-                except Retryable as error:
-                    log.debug("the record of %s: %s", event.provider, error)
+        """Addresses of these members' daemons, as far as they are known: a record may be nowhere,
+        and is looked for beside the other duties."""
+        joined = [
+            event
+            for event in look.events(Joined)
+            if event.provider in accounts and event.provider not in self._peers
+        ]
+        for event in joined:
+            cid = Cid.of_digest(event.attributes, RECORD_MAX_BYTES)
+            self._fetching.begin(look.request_id, cid, RECORD_MAX_BYTES)
+        read = partial(self._read, look.request_id)
+        for event in joined:
+            try:
+                self._peers[event.provider] = endpoint_in(read, event.attributes)
+            except Retryable as error:
+                log.debug("the record of %s: %s", event.provider, error)
         return sorted({self._peers[one] for one in accounts if self._peers.get(one)})
+
+    def _read(self, request: int, cid: Cid, most: int) -> bytes:
+        """Raises ContentSought while it is looked for."""
+        data = self._fetching.take(request, cid, most)
+        if data is None:
+            raise ContentSought(f"looking for {cid}")
+        return data

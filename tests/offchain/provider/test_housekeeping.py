@@ -11,11 +11,11 @@ import pytest
 
 from fedpact.chain.records import Frame
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.register import PinRegister
 from fedpact.provider import housekeeping
 from fedpact.provider.background import Background
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.files import pins_file
 from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.state.checkpoint import Participation

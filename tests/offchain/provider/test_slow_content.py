@@ -16,6 +16,7 @@ import pytest
 
 from fedpact.chain.records import Frame
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
 from fedpact.content.keys import key_hash
 from fedpact.learning.families import family_of
 from fedpact.privacy.ledger.report import ReleaseId
@@ -23,7 +24,6 @@ from fedpact.provider import dispatch
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Cache, DutyResult, did, idle
 from fedpact.provider.duties.messages import peers_of
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.ledger.other_deployments import Elsewhere
 from fedpact.provider.request import reading
 from fedpact.provider.request.history import DaemonHistory

@@ -1,15 +1,21 @@
 """When the requester sends a slice's key to the members' daemons."""
 
+import threading
+import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_utils.crypto import keccak
 
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
 from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import Ballot, Kind, Message, encode
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.telling import Telling
+from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.requests import Join
 from tests.offchain.requester.conftest import Played, Scene
@@ -26,7 +32,7 @@ def exchange(scene: Scene) -> Iterator[Exchange]:
 
 @pytest.fixture
 def telling(scene: Scene, exchange: Exchange) -> Telling:
-    return Telling(exchange, scene.store, scene.people.requester)
+    return Telling(exchange, Fetching(scene.store, 20.0), scene.people.requester)
 
 
 @pytest.fixture
@@ -93,6 +99,35 @@ def test_what_members_do_not_use_goes_on_chain(
 
 def test_without_any_address_it_goes_on_chain_at_once(scene: Scene, telling: Telling) -> None:
     assert not telling.tell(seen(scene.create().begin()), SEALED)
+
+
+class Endless(EmbeddedStore):
+    """Looks for what it lacks without end."""
+
+    over = threading.Event()
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        self.over.wait(20)
+        return super().get(cid, max_bytes)
+
+    def another(self) -> "Endless":
+        return Endless(self._folder)
+
+
+def test_records_that_are_nowhere_delay_no_other_request(
+    scene: Scene, exchange: Exchange, tmp_path: Path
+) -> None:
+    """An attack: members join with records that an IPFS node looks for half a minute each, at each
+    look, while the slices of all requests of this requester wait."""
+    request = scene.create()
+    request.enrol(keccak(text="nowhere"))
+    request.start()
+    telling = Telling(exchange, Fetching(Endless(tmp_path)), scene.people.requester)
+    began = time.monotonic()
+    for _ in range(3):
+        assert not telling.tell(seen(request), SEALED)
+    assert time.monotonic() - began < 15
+    Endless.over.set()
 
 
 def test_only_members_of_the_round_are_asked(

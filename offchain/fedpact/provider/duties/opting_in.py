@@ -3,6 +3,7 @@
 import time
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
+from fedpact.content.fetching import AT_ONCE
 from fedpact.errors import ContentMissing, PolicyRefusal
 from fedpact.provider.content_store import require_room
 from fedpact.provider.context import Context, DutyResult, did, idle
@@ -14,7 +15,6 @@ from fedpact.provider.duties.deciding import (
     ready_to_join,
 )
 from fedpact.provider.duties.declining import say_declined
-from fedpact.provider.fetching import AT_ONCE
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.reading import put, specification_of
 from fedpact.provider.request.view import RequestView

@@ -14,10 +14,10 @@ from pathlib import Path
 from fedpact.chain.client import AnyClient, ChainClient, FirstClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.deployment import read
+from fedpact.content.fetching import Fetching
 from fedpact.errors import ContentSought, DeploymentError, StorageUnavailable
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.ledger import submissions
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment, PresentDeployment

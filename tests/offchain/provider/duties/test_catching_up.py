@@ -21,7 +21,9 @@ from fedpact.chain.records import Frame
 from fedpact.consensus.artefacts import RoundRef, seal_local
 from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.replay import Replay
+from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.keys import key_hash
 from fedpact.content.register import PinRegister
@@ -30,13 +32,11 @@ from fedpact.errors import ContentMissing, ContentSought
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.families import family_of
-from fedpact.provider import fetching
 from fedpact.provider.background import Background
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.duties import catching_up
 from fedpact.provider.duties.catching_up import caught_up
 from fedpact.provider.duties.voting import commit_vote, own_vote, round_models
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.request.history import DaemonHistory, replay_of
 from fedpact.provider.request.view import RequestView
 from fedpact.provider.state.checkpoint import CastVote, ProviderState

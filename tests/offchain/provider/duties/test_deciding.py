@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import MOST, Fetching
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     BudgetExceeded,
@@ -22,7 +23,6 @@ from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties import deciding, opting_in
 from fedpact.provider.duties.deciding import public_reason, ready_to_join
-from fedpact.provider.fetching import MOST, Fetching
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.workers import WorkerPool

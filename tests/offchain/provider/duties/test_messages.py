@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
 from fedpact.errors import ContentMissing
 from fedpact.provider.context import Cache
 from fedpact.provider.duties.agreeing import agree
 from fedpact.provider.duties.messages import peers_of
-from fedpact.provider.fetching import Fetching
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase
 from tests.support.waiting import wait_until

@@ -10,12 +10,12 @@ import pytest
 from fedpact.chain.bindings.events import RoundFailed, RoundFinalised, Started
 from fedpact.consensus.artefacts import RoundRef, seal_global
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
 from fedpact.content.keys import key_hash
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.provider import personal
 from fedpact.provider.context import Cache
-from fedpact.provider.fetching import Fetching
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.types.deployment import Deployment
 from tests.support.specifications import specification
