@@ -1,12 +1,16 @@
 """The participation game over all families, and mistakes that it must notice."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import participation as pieces
 from fedpact.data import declared
 from fedpact.data.readers import table
 from fedpact.errors import DataError, InvalidInput, PolicyRefusal
@@ -55,6 +59,33 @@ def test_one_record_changes_nothing_in_five_hundred_requests(name: str, piece: i
     found = audit_participation(name, requests=PIECE, seed=piece)
     assert found.details["differences"] == []
     assert found.details["joined"] >= PIECE // 3
+
+
+def test_a_run_over_all_pieces_goes_on_where_it_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played: list[tuple[str, int]] = []
+
+    def play(family: str, mode: AuditedMode, seed: int) -> dict[str, Any]:
+        if len(played) == 3:
+            raise KeyboardInterrupt
+        played.append((family, seed))
+        found = {"family": family, "mode": str(mode), "seed": seed, "requests": 10, "joined": 9}
+        return found | {"differences": [], "largest_move": 1.0}
+
+    monkeypatch.setattr(pieces, "played", play)
+    command = ["--json", str(tmp_path / "found.json")]
+    with pytest.raises(KeyboardInterrupt):
+        pieces.main(command)
+    assert json.loads((tmp_path / "found.json").read_text())["requests"] == 30
+    before, played = played, []
+    monkeypatch.setattr(pieces, "pieces", lambda: [(*one, 0) for one in known[:5]])
+    known = [(family, AuditedMode.SOUND) for family, _ in before]
+    known += [("later", AuditedMode.SOUND), ("last", AuditedMode.SECURE)]
+    assert pieces.main(command) == 0
+    assert played == [("later", 0), ("last", 0)]
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["requests"], found["joined"], found["differences"]) == (50, 45, 0)
 
 
 @pytest.mark.parametrize("name", hostile.TABULAR)
