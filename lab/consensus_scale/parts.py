@@ -20,7 +20,8 @@ from fedpact.chain.bindings.structs import terms_struct
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.scoring import RoundInputs, score_round
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import score_round
 from fedpact.content.delivery import public_key
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest

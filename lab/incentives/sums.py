@@ -12,7 +12,7 @@ from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.groups import groups
-from fedpact.consensus.scoring import RoundInputs
+from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.demo.drafts import EPSILON
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of

@@ -17,7 +17,8 @@ import numpy as np
 
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.groups import GroupScore, worths
-from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED
 from fedpact.consensus.shapley import ERROR_BITS, rounded_errors
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of

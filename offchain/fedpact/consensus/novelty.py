@@ -1,94 +1,120 @@
-"""What is new in a round's updates, beside all that was public before the round.
+"""Which models of a round are new: no copies, no replays, no mixtures of what was public before."""
 
-Public are the earlier valid updates of every member, and how each round moved the global model.
-Whoever mixes them needs no data. What is new in an update is its part orthogonal to their span; the
-rest is its known part.
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-Cost: the span takes the newest vectors, at most MAX_VECTORS, MAX_VALUES values together, and
-SPAN_SHARE of the dimension; with k vectors of d values and n updates, building it takes
-O(k^2 d) and projecting O(k n d) operations. In fewer than MIN_DIMENSION dimensions a handful of
-vectors would explain any update, so nothing counts as known there.
+from fedpact.consensus.public_updates import Span
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.learning.aggregation.base import Vector, flatten
+from fedpact.learning.artefact import Model
+from fedpact.learning.bounds import update_norm, update_norm_bounds
+from fedpact.learning.distance import length
+from fedpact.learning.families import family_of
+from fedpact.types.privacy import PrivacyMode
 
-All sums have a fixed order (`learning.distance`), so members agree to the last bit.
-"""
+MIN_NEW = 0.25
+"""Norm of an update's new part, as a fraction of the median, below which it counts as put together
+from public updates."""
+MIN_NOVELTY = 0.05
+"""Distance from another seat's model of the previous round, as a fraction of the median norm of an
+update, below which a model counts as its copy. Where the span of public updates says nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fedpact.learning.aggregation.base import Vector
-from fedpact.learning.distance import inner_products, length, mixture
-
-MAX_VECTORS = 256
-MAX_VALUES = 2**24
-"""64 MiB of float32."""
-SPAN_SHARE = 4
-"""The span takes at most one of so many dimensions."""
-MIN_DIMENSION = 64
-INDEPENDENT = 1e-6
-"""A vector is in the span if no larger share of its norm lies outside. float32 rounds to 6e-8."""
-
-BLOCK_VALUES = 2**18
-"""Values of the basis that are multiplied at once: 2 MiB, or one vector. It is part of the order in
-which sums are made."""
-
-KnownVector = NDArray[np.float32]
+def updates_of(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Vector]:
+    """What each member's training changed, (d,), by seat."""
+    start = flatten(inputs.start)
+    return {
+        seat: flatten(model) - (flatten(inputs.starts[seat]) if seat in inputs.starts else start)
+        for seat, model in models.items()
+    }
 
 
 @dataclass(frozen=True)
-class PublicUpdates:
-    """Earlier updates and movements of the global model."""
+class NewParts:
+    """What is new in a round's updates."""
 
-    vectors: tuple[KnownVector, ...] = ()
-    """Each of shape (d,), newest first."""
-    owned: Mapping[int, int] = field(default_factory=dict)
-    """By seat: how many of them are its own updates."""
-
-
-def most_vectors(dimension: int) -> int:
-    """How many public vectors the span takes for updates of `dimension` values."""
-    if dimension < MIN_DIMENSION:
-        return 0
-    return min(MAX_VECTORS, MAX_VALUES // dimension, dimension // SPAN_SHARE)
+    parts: Mapping[int, Vector]
+    """By seat, each (d,)."""
+    rank: int
+    """Dimensions of the public span."""
 
 
-class Span:
-    """The span of public vectors, as an orthonormal basis."""
+def new_parts(inputs: RoundInputs, models: Mapping[int, Model]) -> NewParts | None:
+    """None where nothing counts as known: few dimensions, a first round, models that do not move
+    a point."""
+    if not inputs.public.vectors or not family_of(inputs.spec).moves:
+        return None
+    span = Span(inputs.public.vectors)
+    updates = updates_of(inputs, models)
+    return NewParts({seat: span.new_part(one) for seat, one in updates.items()}, span.rank)
 
-    def __init__(self, vectors: Iterable[KnownVector]) -> None:
-        self._blocks: list[NDArray[np.float64]] = []
-        """The basis, in blocks of as many rows."""
-        self.rank = 0
-        for one in vectors:
-            whole = one.astype(np.float64)
-            rest = self.new_part(whole)
-            if length(rest) > INDEPENDENT * length(whole):
-                self._add(rest / length(rest))
 
-    def new_part(self, update: Vector) -> Vector:
-        """The part of an update that is orthogonal to the span.
+def novel(
+    inputs: RoundInputs, models: Mapping[int, Model], news: NewParts | None
+) -> dict[int, Model]:
+    """The models that are neither put together from public updates nor repeated.
 
-        Block by block the projection on a block is taken away, and all of it twice, which leaves
-        nothing of the span but rounding (Giraud, Langou & Rozloznik 2005).
-        """
-        rest = update.copy()
-        for _ in range(2):
-            for block in self._filled():
-                rest -= mixture(inner_products(block, rest), block)
-        return rest
+    Args:
+        news: what `new_parts` returned for the same models.
+    """
+    return _unrepeated(inputs, models) if news is None else _new(inputs, models, news)
 
-    def _filled(self) -> Iterator[NDArray[np.float64]]:
-        left = self.rank
-        for block in self._blocks:
-            yield block[:left]
-            left -= len(block)
 
-    def _add(self, one: Vector) -> None:
-        rows = max(1, min(MAX_VECTORS, BLOCK_VALUES // len(one)))
-        at = self.rank % rows
-        if at == 0:
-            self._blocks.append(np.empty((rows, len(one))))
-        self._blocks[-1][at] = one
-        self.rank += 1
+def _new(inputs: RoundInputs, models: Mapping[int, Model], news: NewParts) -> dict[int, Model]:
+    """The models whose updates nobody could have put together from public ones.
+
+    Under `sound`, the noise of the last step alone leaves a least norm outside any public span.
+    Without a mechanism, training on the same data for long gives updates that resemble earlier
+    ones more and more; how much, the others' show. A seat is compared with seats that have at least
+    as many earlier updates in the span: fewer of them leave more that is new.
+    """
+    spec, samples, number = inputs.spec, inputs.samples, inputs.round_number
+    norms = {seat: length(one) for seat, one in news.parts.items()}
+    if spec.privacy.mode is PrivacyMode.SOUND:
+        least = {
+            seat: update_norm_bounds(spec, samples[seat], number, news.rank)[0] for seat in models
+        }
+    else:
+        steps = {seat: spec.local.steps_for(samples[seat]) for seat in models}
+        least = {}
+        for seat in models:
+            peers = peers_of(inputs, models, seat)
+            usual = sorted(norms[other] for other in peers)[(len(peers) - 1) // 2]
+            usual_steps = sorted(steps[other] for other in peers)[len(peers) // 2]
+            least[seat] = MIN_NEW * usual * min(1.0, steps[seat] / usual_steps)
+    return {seat: model for seat, model in models.items() if norms[seat] >= least[seat]}
+
+
+def peers_of(inputs: RoundInputs, models: Collection[int], seat: int) -> list[int]:
+    """The seats with at least as many earlier updates in the span, the seat itself among them."""
+    owned = inputs.public.owned
+    return [other for other in models if owned.get(other, 0) >= owned.get(seat, 0)]
+
+
+def _unrepeated(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Model]:
+    """The models that do not repeat one of the previous round.
+
+    Under `sound`, fresh noise keeps an honest model as far from any older model, its own included,
+    as from its start. Without privacy, a member's own model may hardly change any more; but it is
+    never that close to another member's, because batches, data and the global model in between
+    differ.
+    """
+    published, spec = inputs.published, inputs.spec
+    if not published or not models:
+        return dict(models)
+    private = spec.privacy.mode is PrivacyMode.SOUND
+    if private:
+        number, samples = inputs.round_number, inputs.samples
+        least = {seat: update_norm_bounds(spec, samples[seat], number)[0] for seat in models}
+    else:
+        norms = sorted(update_norm(inputs.start, model) for model in models.values())
+        least = dict.fromkeys(models, MIN_NOVELTY * norms[len(norms) // 2])
+    return {
+        seat: model
+        for seat, model in models.items()
+        if all(
+            update_norm(older, model) >= least[seat]
+            for owner, older in published.items()
+            if private or owner != seat
+        )
+    }

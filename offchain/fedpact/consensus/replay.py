@@ -16,8 +16,9 @@ from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.history import History
-from fedpact.consensus.novelty import KnownVector, PublicUpdates, most_vectors
-from fedpact.consensus.scoring import RoundInputs, score_round
+from fedpact.consensus.public_updates import KnownVector, PublicUpdates, most_vectors
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import score_round
 from fedpact.errors import ContentError, ContentMissing, InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model

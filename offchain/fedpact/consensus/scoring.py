@@ -11,24 +11,23 @@ record: harm decides whether a model is left out, and a loss is made good before
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from fedpact.consensus.aggregate import combining_weights
 from fedpact.consensus.contribution_record import ContributionRecord, Standing
-from fedpact.consensus.novelty import PublicUpdates, Span
+from fedpact.consensus.novelty import NewParts, new_parts, novel, peers_of, updates_of
+from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.consensus.shapley import Contribution, Game, NewGame
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
-from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import INVALID
-from fedpact.types.specification import ScoreKind, Specification
+from fedpact.types.specification import ScoreKind
 
 NEUTRAL = 5000
 """Score of a contribution that neither helps nor harms beyond doubt: the gate of `contribution`."""
@@ -40,55 +39,15 @@ LARGEST_NORM = 10.0
 """Norm of an update, as a multiple of the median, above which it cannot be training."""
 MIN_EFFECT = 0.25
 """Effect of an update on the errors, as a fraction of the median, below which it shows no work."""
-MIN_NEW = 0.25
-"""Norm of an update's new part, as a fraction of the median, below which it counts as put together
-from public updates."""
 MIN_NEW_EFFECT = 0.3
 """Effect of a new part on the errors, all at the same norm, as a fraction of the median, below
 which it counts as noise."""
-MIN_NOVELTY = 0.05
-"""Distance from another seat's model of the previous round, as a fraction of the median norm of an
-update, below which a model counts as its copy. Where the span of public updates says nothing."""
 EVEN_SHARE = 500
 """How far below NEUTRAL the score of a model with an even share of the round's gain is: one of ten,
 whatever the number of members, so that the vote band means the same in all committees."""
 UNJUDGED = 0
 """Score of every valid model in a round that gathers statistics, or whose slice was not opened in
 time."""
-
-
-@dataclass(frozen=True)
-class RoundInputs:
-    """What the scores of a round follow from, besides the contribution record.
-
-    Mappings are by seat. Every member that holds the same inputs and record gets the same scores.
-    """
-
-    spec: Specification
-    round_number: int
-    """From 1."""
-    start: Model
-    """The global model that the round began from."""
-    models: Mapping[int, Model | None]
-    """The submitted local models; None where one is missing or does not fit the template."""
-    samples: Mapping[int, int]
-    """Declared samples of the same seats."""
-    evaluation: Dataset | None
-    """The round's evaluation slice. Without it (it was not opened in time), all valid models get
-    the same score."""
-    starts: Mapping[int, Model] = field(default_factory=dict)
-    """Where the strategy had each seat's local training start, from which its update is measured;
-    `start` for seats left out."""
-    published: Mapping[int, Model] = field(default_factory=dict)
-    """The valid models of the previous round: a member that submits one of them again did not
-    train."""
-    public: PublicUpdates = field(default_factory=PublicUpdates)
-    """Earlier updates and movements, against which updates are to be new."""
-    movement: Vector | None = None
-    """How the last round moved the global model, (d,); None in the first round."""
-    sums: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Of secure sums: the members whose vectors are in the sum that a seat's model is of, of seats
-    that have one."""
 
 
 def score_round(
@@ -107,8 +66,8 @@ def score_round(
     if missing:
         raise InvalidInput(f"round {inputs.round_number}: seats {missing} declared no samples")
     plausible = _plausible(inputs)
-    news = _news(inputs, plausible)
-    valid = _novel(inputs, plausible) if news is None else _new(inputs, plausible, news)
+    news = new_parts(inputs, plausible)
+    valid = novel(inputs, plausible, news)
     scores = dict.fromkeys(sorted(inputs.models), INVALID)
     model_family = family_of(spec)
     if evaluation is None or not len(evaluation) or model_family.gathers(inputs.round_number):
@@ -125,7 +84,7 @@ def score_round(
         judged = _judged(game, weights, valid, record.standings, part_tolerated)
         players = [seat for seat, one in sorted(judged.items()) if not one.harmful]
         if model_family.moves:
-            parts = _updates(inputs, valid) if news is None else news.parts
+            parts = updates_of(inputs, valid) if news is None else news.parts
             game = NewGame(
                 spec,
                 inputs.start,
@@ -180,101 +139,12 @@ def _same_but(moved: Collection[str], start: Model, model: Model) -> bool:
     return all(np.array_equal(model[name], start[name]) for name in start if name not in moved)
 
 
-def _updates(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Vector]:
-    """What each member's training changed, (d,), by seat."""
-    start = flatten(inputs.start)
-    return {
-        seat: flatten(model) - (flatten(inputs.starts[seat]) if seat in inputs.starts else start)
-        for seat, model in models.items()
-    }
-
-
-@dataclass(frozen=True)
-class _News:
-    """What is new in a round's updates."""
-
-    parts: Mapping[int, Vector]
-    """By seat, each (d,)."""
-    rank: int
-    """Dimensions of the public span."""
-
-
-def _news(inputs: RoundInputs, models: Mapping[int, Model]) -> _News | None:
-    """None where nothing counts as known: few dimensions, a first round, models that do not move
-    a point."""
-    if not inputs.public.vectors or not family_of(inputs.spec).moves:
-        return None
-    span = Span(inputs.public.vectors)
-    updates = _updates(inputs, models)
-    return _News({seat: span.new_part(one) for seat, one in updates.items()}, span.rank)
-
-
-def _new(inputs: RoundInputs, models: Mapping[int, Model], news: _News) -> dict[int, Model]:
-    """The models whose updates nobody could have put together from public ones.
-
-    Under `sound`, the noise of the last step alone leaves a least norm outside any public span.
-    Without a mechanism, training on the same data for long gives updates that resemble earlier
-    ones more and more; how much, the others' show. A seat is compared with seats that have at least
-    as many earlier updates in the span: fewer of them leave more that is new.
-    """
-    spec, samples, number = inputs.spec, inputs.samples, inputs.round_number
-    norms = {seat: length(one) for seat, one in news.parts.items()}
-    if spec.privacy.mode is PrivacyMode.SOUND:
-        least = {
-            seat: update_norm_bounds(spec, samples[seat], number, news.rank)[0] for seat in models
-        }
-    else:
-        steps = {seat: spec.local.steps_for(samples[seat]) for seat in models}
-        least = {}
-        for seat in models:
-            peers = _peers(inputs, models, seat)
-            usual = sorted(norms[other] for other in peers)[(len(peers) - 1) // 2]
-            usual_steps = sorted(steps[other] for other in peers)[len(peers) // 2]
-            least[seat] = MIN_NEW * usual * min(1.0, steps[seat] / usual_steps)
-    return {seat: model for seat, model in models.items() if norms[seat] >= least[seat]}
-
-
-def _peers(inputs: RoundInputs, models: Collection[int], seat: int) -> list[int]:
-    """The seats with at least as many earlier updates in the span, the seat itself among them."""
-    owned = inputs.public.owned
-    return [other for other in models if owned.get(other, 0) >= owned.get(seat, 0)]
-
-
-def _novel(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Model]:
-    """The models that do not repeat one of the previous round.
-
-    Under `sound`, fresh noise keeps an honest model as far from any older model, its own included,
-    as from its start. Without privacy, a member's own model may hardly change any more; but it is
-    never that close to another member's, because batches, data and the global model in between
-    differ.
-    """
-    published, spec = inputs.published, inputs.spec
-    if not published or not models:
-        return dict(models)
-    private = spec.privacy.mode is PrivacyMode.SOUND
-    if private:
-        number, samples = inputs.round_number, inputs.samples
-        least = {seat: update_norm_bounds(spec, samples[seat], number)[0] for seat in models}
-    else:
-        norms = sorted(update_norm(inputs.start, model) for model in models.values())
-        least = dict.fromkeys(models, MIN_NOVELTY * norms[len(norms) // 2])
-    return {
-        seat: model
-        for seat, model in models.items()
-        if all(
-            update_norm(older, model) >= least[seat]
-            for owner, older in published.items()
-            if private or owner != seat
-        )
-    }
-
-
 def _at_work(
     inputs: RoundInputs,
     models: Mapping[int, Model],
     weights: Mapping[int, int],
     evaluation: Dataset,
-    news: _News | None,
+    news: NewParts | None,
 ) -> dict[int, Model]:
     """The models whose update looks like training.
 
@@ -312,7 +182,7 @@ def _at_work(
     )
     found = {}
     for seat, model in acting.items():
-        peers = _peers(inputs, acting, seat)
+        peers = peers_of(inputs, acting, seat)
         middle = sorted(fresh[other] for other in peers)[(len(peers) - 1) // 2]
         if fresh[seat] >= MIN_NEW_EFFECT * middle:
             found[seat] = model

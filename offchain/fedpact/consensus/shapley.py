@@ -182,9 +182,9 @@ class NewGame(Game):
 
     Every player keeps its share in the aggregate of all. What earns nobody anything:
 
-    * under privacy, the known part of each update (`novelty`). It moves the global model before
-      anybody joins, so that only new parts are players. Noise makes up most of a new part; it is
-      independent of the slice, and what it adds cancels out over the rounds;
+    * under privacy, the known part of each update (`public_updates`). It moves the global model
+      before anybody joins, so that only new parts are players. Noise makes up most of a new
+      part; it is independent of the slice, and what it adds cancels out over the rounds;
     * otherwise the last movement of the global model. It is one more player, the phantom: an update
       that repeats it shares its value with it.
     """

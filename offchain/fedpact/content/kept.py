@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.pin_register import PinRegister
 from fedpact.content.pruning import unpin_past
-from fedpact.content.register import PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentUnavailable, FedpactError, PolicyRefusal
 from fedpact.types.cid import Cid

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.content.opening import open_store
-from fedpact.content.register import PINS, KeptRequest, PinRegister
+from fedpact.content.pin_register import PINS, KeptRequest, PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid

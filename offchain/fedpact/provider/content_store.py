@@ -7,7 +7,7 @@ from fedpact.consensus.sums import bytes_of_member
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore
 from fedpact.content.opening import open_store
-from fedpact.content.register import PinRegister
+from fedpact.content.pin_register import PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.database import set_aside
 from fedpact.errors import StateError

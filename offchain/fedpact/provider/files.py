@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fedpact.content.register import PINS
+from fedpact.content.pin_register import PINS
 from fedpact.types.deployment import Deployment
 
 

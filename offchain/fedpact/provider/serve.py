@@ -31,7 +31,7 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.training.work import LocalWork
-from fedpact.provider.training.workers import WorkerPool
+from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.settings import Settings
 from fedpact.types.deployment import PresentDeployment
 from fedpact.waiting import when_there

@@ -21,7 +21,7 @@ from fedpact.chain.records import Call
 from fedpact.content.delivery import Point, public_key, requester_secret
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
-from fedpact.content.register import PINS, PinRegister
+from fedpact.content.pin_register import PINS, PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, Reverted
 from fedpact.requester.draft import TERMS, Draft

@@ -8,7 +8,8 @@ import pytest
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.groups import GroupScore, groups, worths
-from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of

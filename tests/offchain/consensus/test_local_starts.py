@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.scoring import RoundInputs, score_round
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 from fedpact.learning.local_training import train_local

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fedpact.consensus import novelty
+from fedpact.consensus import public_updates
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.novelty import (
+from fedpact.consensus.public_updates import (
     MAX_VALUES,
     MAX_VECTORS,
     MIN_DIMENSION,
@@ -13,7 +13,8 @@ from fedpact.consensus.novelty import (
     Span,
     most_vectors,
 )
-from fedpact.consensus.scoring import RoundInputs, score_round
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import score_round
 from fedpact.consensus.shapley import Game, NewGame
 from fedpact.data.dataset import Dataset
 from fedpact.learning.aggregation.base import flatten, restore
@@ -64,7 +65,7 @@ def test_the_new_part_is_what_least_squares_leaves():
 
 def test_a_large_span_is_taken_away_block_by_block(monkeypatch):
     whole, update = Span(vectors(9)), vectors(1, seed=9)[0].astype(np.float64)
-    monkeypatch.setattr(novelty, "BLOCK_VALUES", 4 * DIMENSION)
+    monkeypatch.setattr(public_updates, "BLOCK_VALUES", 4 * DIMENSION)
     parted = Span(vectors(9))
     assert parted.rank == whole.rank == 9
     assert parted.new_part(update) == pytest.approx(whole.new_part(update), abs=1e-12)

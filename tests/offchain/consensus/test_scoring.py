@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.consensus.contribution_record import ContributionRecord, Standing
-from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, RoundInputs, score_round
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, score_round
 from fedpact.consensus.shapley import Contribution, Game, fixed_orders
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
@@ -398,7 +399,8 @@ import json
 import numpy as np
 from tests.support.specifications import specification
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.scoring import RoundInputs, score_round
+from fedpact.consensus.scoring import score_round
+from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 

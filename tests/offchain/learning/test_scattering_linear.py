@@ -6,7 +6,8 @@ import torch
 
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.scoring import UNJUDGED, RoundInputs, score_round
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import UNJUDGED, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.scattering import features, mirrored

@@ -5,7 +5,8 @@ import pytest
 
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.scoring import NEUTRAL, RoundInputs, score_round
+from fedpact.consensus.round_inputs import RoundInputs
+from fedpact.consensus.scoring import NEUTRAL, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, SpecificationError

@@ -26,7 +26,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.keys import key_hash
-from fedpact.content.register import PinRegister
+from fedpact.content.pin_register import PinRegister
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing, ContentSought
 from fedpact.learning.aggregation.base import flatten, restore

@@ -25,7 +25,7 @@ from fedpact.provider.duties import deciding, opting_in
 from fedpact.provider.duties.deciding import public_reason, ready_to_join
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.work import LocalWork
-from fedpact.provider.training.workers import WorkerPool
+from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.schema import DataSchema

@@ -17,7 +17,7 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.records import SnapshotSource
 from fedpact.provider.training.trainer import Loaded, Trainer, Training
 from fedpact.provider.training.work import LocalWork, TrainingTask
-from fedpact.provider.training.worker import Ask, Failed, Setup
+from fedpact.provider.training.worker_process import Ask, Failed, Setup
 from fedpact.types.specification import Specification
 
 STOP_SECONDS = 5.0
@@ -144,7 +144,7 @@ class Worker:
         self._line, theirs = Pipe()
         with theirs:
             end = theirs.fileno()
-            command = f"from fedpact.provider.training.worker import main; main({end})"
+            command = f"from fedpact.provider.training.worker_process import main; main({end})"
             self._process = start_with_parent(
                 # Not as a script: its classes would have other names there than here.
                 [sys.executable, "-c", command],

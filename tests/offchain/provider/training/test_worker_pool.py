@@ -15,7 +15,7 @@ from fedpact.learning.families import family_of
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.duties.releasing import PlannedRelease
 from fedpact.provider.policy import Policy
-from fedpact.provider.training.workers import WorkerPool
+from fedpact.provider.training.worker_pool import WorkerPool
 from tests.offchain.provider.duties.test_releasing import RELEASE, own_side, planned, released
 from tests.support.held_provider import GREEDY, HANGS, HELD, KILLED, PRIVATE, RAISES, HeldWork
 from tests.support.waiting import PATIENCE, wait_until
