@@ -1,7 +1,7 @@
 """One way to connect: what a set of settings leads to, for commands and Python programs alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,16 +79,18 @@ class Session(Closing):
 
     @cached_property
     def keys(self) -> "AccountKeys":
-        """Of the account in the settings, which needs its password."""
+        """Of the account in the settings, which needs its password; acting for its wallet, if one
+        is set."""
         from fedpact.chain import keystore
 
         account = self.settings.chosen_account()
         password = self.password(f"password of {account}")
-        return keystore.unlock(self.settings.keystore, account, password)
+        keys = keystore.unlock(self.settings.keystore, account, password)
+        return replace(keys, wallet=self.settings.wallet or None)
 
     def address(self) -> str:
-        """Of the account in the settings; works without its key store."""
-        return self.address_of(self.settings.chosen_account())
+        """Of the account in the settings, or of its wallet; works without its key store."""
+        return self.settings.wallet or self.address_of(self.settings.chosen_account())
 
     def address_of(self, account: str) -> str:
         """Of an account given by its address, or by its name in the key store folder."""

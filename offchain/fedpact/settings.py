@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from eth_utils.address import is_address, to_checksum_address
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -74,6 +75,10 @@ class Settings(BaseSettings):
     """Folder of eth-account key stores."""
     account: str | None = None
     """Address or name of the account that acts."""
+    wallet: str = ""
+    """Address of a contract wallet that `account` owns, and that acts in its place: the account's
+    key signs for it (ERC-1271), sends the transactions and pays for them, and has the wallet make
+    the calls that it must make itself (ERC-7821)."""
     password_file: Path | None = None
     """File whose first line is the account's password."""
     confirmations: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -142,6 +147,15 @@ class Settings(BaseSettings):
         if listen and not (host and port.isdecimal() and int(port) < 2**16):
             raise ValueError("must be host:port")
         return listen
+
+    @field_validator("wallet")
+    @classmethod
+    def _checksummed(cls, wallet: str) -> str:
+        if not wallet:
+            return ""
+        if not is_address(wallet):
+            raise ValueError("must be an address")
+        return to_checksum_address(wallet)
 
     @field_validator("advertise", "explorer", "gateway")
     @classmethod

@@ -3,13 +3,15 @@ it is told, rightly or wrongly. `World.requester` is the product's, which does w
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from eth_utils.crypto import keccak
@@ -38,6 +40,7 @@ from fedpact.requester.terms import MarketTerms
 from fedpact.types.requests import Phase, RoundFacts, Status, seats_of
 from fedpact.types.specification import Specification
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.wallets import owned_wallet
 
 POLL = 0.05
 PAY = 10**18
@@ -54,11 +57,19 @@ class World:
     """A network with accounts of a requester, providers with data, and an auditor; `registrar`
     admits others."""
 
-    def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
+    def __init__(
+        self,
+        network: DemoNetwork,
+        registrar: AccountKeys,
+        data: DemoData,
+        wallets: Collection[str] = (),
+    ) -> None:
+        """`wallets`: names of those that act as contract wallets."""
         self.network, self.registrar, self.data = network, registrar, data
         self.client: ChainClient = network.client
-        self.requester_keys = network.account("requester")
-        self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
+        self._wallets = wallets
+        self.requester_keys = self._account("requester")
+        self.accounts = [self._account(f"provider-{n + 1}") for n in range(len(data.files))]
         self.auditor = network.account("auditor")
         everybody = [self.requester_keys, *self.accounts, self.auditor]
         for organisation, keys in enumerate(everybody, start=1):
@@ -78,6 +89,14 @@ class World:
         self.policy = ""
         """Further lines of the providers' policies."""
 
+    def _account(self, name: str) -> AccountKeys:
+        keys = self.network.account(name)
+        if name not in self._wallets:
+            return keys
+        wallet = owned_wallet(self.client, keys)
+        self.network.devnet.fund(wallet.address)
+        return wallet
+
     # -- daemons --------------------------------------------------------------------------------
 
     def serve(self, number: int, lifetime: float = 8.0) -> None:
@@ -89,7 +108,9 @@ class World:
         policy, name = self.policy_file(number), f"provider-{number + 1}"
         policy.write_text("\n".join(lines))
         listen = self.listens.get(number, "")
-        self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
+        wallet = self.accounts[number].wallet
+        with patch.dict(os.environ, {} if wallet is None else {"FEDPACT_WALLET": wallet}):
+            self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
 
     def policy_file(self, number: int) -> Path:
         return self.network.folder / f"policy-{number + 1}.toml"
@@ -160,9 +181,11 @@ class World:
         return seal(started.start.committee_key, key, entropy)
 
     def send_slice(self, request: int, sealed: bytes) -> None:
-        keys = self.requester_keys
-        call = self.client.rounds.open_slice(request, (), keys.address, sealed, None)
-        self.client.send(keys, call)
+        keys, rounds = self.requester_keys, self.client.rounds
+        facts = rounds.round_facts(request)
+        typed = rounds.domain.typed("Slice", request, facts.round, keccak(sealed))
+        signature = next(iter(keys.for_seat(*typed)), None)
+        self.client.send(keys, rounds.open_slice(request, (), keys.address, sealed, signature))
 
     def exchange(self, request: int, round_: int, messages: list[Message]) -> list[Message]:
         """Messages with the first daemon; none before it takes part in the round."""
@@ -186,9 +209,8 @@ class World:
             seat=SLICE_SEAT,
             value=sealed.hex(),
             extra=keys.address[2:].lower(),
-            signature=keys.sign_typed(*typed).hex(),
         )
-        self.exchange(request, facts.round, [said])
+        self.exchange(request, facts.round, [said.signed_with(keys.sign_typed(*typed))])
 
     def follow(
         self,
@@ -293,12 +315,17 @@ def points_of(entry: Credited, seats: int) -> list[int]:
 
 @contextmanager
 def running_world(
-    folder: Path, *, providers: int, rounds: int, start: Callable[[Path], Devnet] = Devnet.start
+    folder: Path,
+    *,
+    providers: int,
+    rounds: int,
+    start: Callable[[Path], Devnet] = Devnet.start,
+    wallets: Collection[str] = (),
 ) -> Iterator[World]:
     """A fresh chain, by `start`; no daemon runs yet. Everything is stopped at the end."""
     data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
     with running_network(folder, start=start) as (network, registrar):
-        yield World(network, registrar, data)
+        yield World(network, registrar, data, wallets)
 
 
 def serve_held(world: World, number: int, policy: str) -> Process:

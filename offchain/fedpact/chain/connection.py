@@ -13,6 +13,7 @@ from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.sender import Sender
 from fedpact.chain.spans import Reach
+from fedpact.chain.wallets import WalletSignatures, sent_for
 from fedpact.errors import (
     DeploymentError,
     FedpactError,
@@ -51,6 +52,7 @@ class Connection:
         self._quorum = quorum
         self._deployment = deployment
         self.reach = Reach()
+        self.wallets = WalletSignatures(rpc)
         self._below: tuple[str, Frame | None] = ("", None)
         """The hash of a head, and the confirmed block below it that was asked for last."""
         self._names: dict[str, str] = {}
@@ -186,7 +188,7 @@ class Connection:
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
         """Send a contract function and wait until it is mined; see Sender.send."""
-        return self.sender.send(keys, call)
+        return self.sender.send(keys, sent_for(keys, call))
 
     def balance(self, address: str, frame: Frame | None = None) -> int:
         """Wei; at the latest block by default."""

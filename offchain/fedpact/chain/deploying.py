@@ -84,12 +84,12 @@ def deploy_contracts(
     Raises DeploymentError if the chain lacks the deterministic deployer, or if the account's
     factory of this salt is complete already.
     """
-    factory = factory_address(keys.address, salt)
+    factory = factory_address(keys.sender, salt)
     at = {name: created_address(factory, place) for place, name in enumerate(ORDER, start=1)}
     done = _factory(connection, keys, factory, salt)
     if done >= len(ORDER):
         raise DeploymentError(
-            f"{keys.address} has deployed with salt {salt} already (market {at[MARKET]}): "
+            f"{keys.sender} has deployed with salt {salt} already (market {at[MARKET]}): "
             "name another salt"
         )
     abi = contract_abi(FACTORY, SECOND)
@@ -150,7 +150,7 @@ def _factory(connection: Connection, keys: AccountKeys, factory: str, salt: int)
             f"chain {connection.chain_id} lacks the deterministic deployer at"
             f" {DETERMINISTIC_DEPLOYER}: see github.com/Arachnid/deterministic-deployment-proxy"
         )
-    data = salt.to_bytes(32, "big") + abi.creation(keys.address)
+    data = salt.to_bytes(32, "big") + abi.creation(keys.sender)
     connection.send(keys, Call(DETERMINISTIC_DEPLOYER, data, action=f"create {FACTORY}"))
     return 0
 

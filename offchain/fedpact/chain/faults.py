@@ -155,7 +155,7 @@ _RULES = (
         "vm exception",
         "vm execution error",
         "always failing transaction",
-        "out of gas",
+        "out ?of ?gas",
         "invalid opcode",
         methods="eth_call eth_estimateGas",
     ),

@@ -28,6 +28,7 @@ from nacl.public import PrivateKey
 
 from fedpact.chain.addresses import checksum
 from fedpact.chain.remote_signer import RemoteSigner
+from fedpact.chain.signed_messages import WalletSignature
 from fedpact.errors import KeyStoreError
 
 log = logging.getLogger(__name__)
@@ -55,23 +56,40 @@ class AccountKeys:
     signer: BaseAccount = field(repr=False)
     secret: bytes | None = field(repr=False, default=None)
     """What the other secrets derive from; None: the account's own key."""
+    wallet: str | None = None
+    """The contract wallet that acts, checksummed, of which the signer is an owner; None: the
+    signer's own account acts."""
 
     @property
     def address(self) -> str:
-        """Checksummed (EIP-55)."""
+        """Of the account that acts, checksummed (EIP-55)."""
+        return self.wallet or self.sender
+
+    @property
+    def sender(self) -> str:
+        """Of the account that sends transactions and pays for them."""
         return str(self.signer.address)
+
+    def for_seat(
+        self, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]
+    ) -> list[bytes]:
+        """What a call needs that carries this EIP-712 message of the account: its signature, or
+        nothing where the account itself sends the call."""
+        return [] if self.wallet is None else [self.sign_typed(domain, types, message)]
 
     def derive(self, purpose: str, *context: bytes) -> bytes:
         """32 secret bytes for a purpose and context, the same every time.
 
-        HKDF-SHA256 over the private key, or `secret`; the info is purpose and context, each
-        preceded by its length, so that different lists never give the same bytes.
+        HKDF-SHA256 over the private key, or `secret`; the info is purpose, context and wallet,
+        each preceded by its length, so that different lists never give the same bytes.
         """
         root = self.secret
         if root is None:
             assert isinstance(self.signer, LocalAccount)
             root = bytes(self.signer.key)
         parts = [b"fedpact", purpose.encode(), *context]
+        if self.wallet is not None:  # a key may own several
+            parts.append(bytes.fromhex(self.wallet[2:]))
         info = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return HKDF(SHA256(), length=32, salt=None, info=info).derive(root)
 
@@ -81,13 +99,19 @@ class AccountKeys:
         return self.derive("seal")
 
     def sign_text(self, text: bytes) -> bytes:
-        """65 bytes: an EIP-191 signature (version 0x45, `personal_sign`) of `text`."""
+        """65 bytes: the signer's EIP-191 signature (version 0x45, `personal_sign`) of `text`."""
         return bytes(self.signer.sign_message(encode_defunct(text)).signature)
 
     def sign_typed(
         self, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]
     ) -> bytes:
-        """65 bytes: an EIP-712 signature."""
+        """65 bytes: an EIP-712 signature; a WalletSignature of them where a wallet acts."""
+        signature = self._signature(domain, types, message)
+        return signature if self.wallet is None else WalletSignature(signature)
+
+    def _signature(
+        self, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]
+    ) -> bytes:
         signable = encode_typed_data(domain, types, message)
         if isinstance(self.signer, RemoteSigner):
             fields = [{"name": name, "type": _DOMAIN_TYPES[name]} for name in domain]

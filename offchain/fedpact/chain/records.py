@@ -79,3 +79,5 @@ class Call:
     """Wei."""
     action: str = ""
     """For messages: which function this is."""
+    own: bool = field(default=False, compare=False)
+    """Whether the contract looks at who makes it; all else anyone may send for an account."""

@@ -147,7 +147,7 @@ class Sender:
             elif not _was_cancelled(pending):
                 return self._receipt(keys, pending)
         raise TransactionTimeout(
-            f"{call.action}: other transactions of {keys.address} took the nonce {ATTEMPTS} times:"
+            f"{call.action}: other transactions of {keys.sender} took the nonce {ATTEMPTS} times:"
             " does another program use the account?"
         )
 
@@ -167,9 +167,9 @@ class Sender:
 
     def _account(self, keys: AccountKeys) -> _Account:
         with self._lock:
-            if keys.address not in self._accounts:
-                self._accounts[keys.address] = _Account(self._outbox.load(keys.address))
-            return self._accounts[keys.address]
+            if keys.sender not in self._accounts:
+                self._accounts[keys.sender] = _Account(self._outbox.load(keys.sender))
+            return self._accounts[keys.sender]
 
     def _done(self, account: _Account, call: Call) -> Pending | None:
         """The mined transaction of a call, if the caller cannot have seen it on chain yet."""
@@ -186,7 +186,7 @@ class Sender:
         """Forget a transaction whose outcome is known."""
         if account.pending.get(pending.call) is not pending:
             return  # another thread did
-        self._outbox.drop(keys.address, pending.nonce)
+        self._outbox.drop(keys.sender, pending.nonce)
         del account.pending[pending.call]
         if pending.mined is None:
             return
@@ -205,7 +205,7 @@ class Sender:
             pending = self._prepare(keys, call, account, fresh=attempt > 0)
             self._sign(keys, pending)
             # Keep it first: if the connection breaks now, it may still have arrived.
-            self._outbox.save(keys.address, pending)
+            self._outbox.save(keys.sender, pending)
             account.pending[call] = pending
             try:
                 self._post(pending)
@@ -219,7 +219,7 @@ class Sender:
                     log.info("%s: %s", call.action, error.message)
                     return pending
                 del account.pending[call]
-                self._outbox.drop(keys.address, pending.nonce)
+                self._outbox.drop(keys.sender, pending.nonce)
                 if kind not in (FaultKind.NONCE, FaultKind.FEE):
                     self._explain_refusal(keys, call, pending, error)
                 log.info("%s: %s; rebuilding the transaction", call.action, error.message)
@@ -234,7 +234,7 @@ class Sender:
         estimate, count = self._rpc.batch(
             [
                 ("eth_estimateGas", [_parameters(keys, call)]),
-                ("eth_getTransactionCount", [keys.address, "pending"]),
+                ("eth_getTransactionCount", [keys.sender, "pending"]),
             ]
         )
         if isinstance(estimate, RpcError):
@@ -268,7 +268,7 @@ class Sender:
         if call.to is not None:
             transaction["to"] = checksum(call.to)
         if pending.cancelled:
-            transaction |= {"to": keys.address, "value": 0, "data": b"", "gas": TRANSFER_GAS}
+            transaction |= {"to": keys.sender, "value": 0, "data": b"", "gas": TRANSFER_GAS}
         transaction |= _offer(pending.max_fee, pending.tip, pending.legacy)
         pending.raw = bytes(keys.signer.sign_transaction(transaction).raw_transaction)
         pending.hashes.append("0x" + keccak(pending.raw).hex())
@@ -319,7 +319,7 @@ class Sender:
     def _tend(self, keys: AccountKeys, account: _Account) -> None:
         """One look at all transactions under way; broadcast, raise, cancel and fill as needed."""
         open_ones = [one for one in account.pending.values() if one.mined is None]
-        used = int(self._rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
+        used = int(self._rpc.call("eth_getTransactionCount", keys.sender, "latest"), 16)
         # Receipts after the count: in this order, a missing receipt is not merely late.
         asked = [(one, tx_hash) for one in open_ones for tx_hash in one.hashes]
         answers = self._rpc.batch([("eth_getTransactionReceipt", [one]) for _, one in asked])
@@ -356,7 +356,7 @@ class Sender:
         pending.max_fee = offered
         pending.signed_at = time.time()
         self._sign(keys, pending)
-        self._outbox.save(keys.address, pending)
+        self._outbox.save(keys.sender, pending)
         what = "the contract would refuse it now: cancelling" if pending.cancelled else "not mined"
         log.info("%s: %s; raising the fee to %d wei", call.action, what, pending.max_fee)
         self._broadcast(pending)
@@ -383,13 +383,13 @@ class Sender:
         account.gap_since = now
         fees = self._market.fees()
         for nonce in range(used, waiting[0].nonce):
-            log.warning("nonce %d of %s is missing: filling it", nonce, keys.address)
+            log.warning("nonce %d of %s is missing: filling it", nonce, keys.sender)
             transaction: dict[str, Any] = {
                 "chainId": self._chain_id,
                 "nonce": nonce,
                 "gas": TRANSFER_GAS,
                 "value": 0,
-                "to": keys.address,
+                "to": keys.sender,
                 **_offer(fees.cap(self._market.ceiling), fees.tip, fees.legacy),
             }
             raw = bytes(keys.signer.sign_transaction(transaction).raw_transaction)
@@ -441,11 +441,11 @@ class Sender:
     ) -> None:
         """Raise UnfundedAccount if the balance is the reason, else what the node said."""
         needed = call.value + (pending.gas * pending.max_fee if pending else 0)
-        balance = int(self._rpc.call("eth_getBalance", keys.address, "latest"), 16)
+        balance = int(self._rpc.call("eth_getBalance", keys.sender, "latest"), 16)
         if balance < needed or (pending is None and balance == 0):
             held, due = ETHER_CURRENCY.text(balance), ETHER_CURRENCY.text(needed)
             raise UnfundedAccount(
-                f"{call.action}: account {keys.address} holds {held} and may have to pay {due}:"
+                f"{call.action}: account {keys.sender} holds {held} and may have to pay {due}:"
                 " fund it"
             ) from error
         raise error
@@ -453,7 +453,7 @@ class Sender:
 
 def _parameters(keys: AccountKeys, call: Call) -> dict[str, str]:
     parameters = {
-        "from": keys.address,
+        "from": keys.sender,
         "data": "0x" + call.data.hex(),
         "value": hex(call.value),
     }

@@ -19,6 +19,11 @@ from eth_utils.crypto import keccak
 BLIND = 1 << 255
 """The vote of a member whose slice did not open."""
 
+
+class WalletSignature(bytes):
+    """What a contract wallet takes as its signature (ERC-1271), of any length."""
+
+
 TypedData = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 """EIP-712: the domain, the types, the message."""
 
@@ -262,13 +267,12 @@ def history_after_round(history: bytes, round_: int, log: bytes, record: bytes) 
 def pack_signatures(signatures: Iterable[bytes]) -> bytes:
     """Signatures in seat order as the contracts take them.
 
-    65 bytes (r, s, v) become 64 (EIP-2098); anything else is an ERC-1271 signature of a contract
-    wallet and goes behind them.
+    65 bytes (r, s, v) become 64 (EIP-2098); a WalletSignature goes behind them.
     """
     given = list(signatures)
     heads, tail = b"", b""
     for signature in given:
-        if len(signature) == 65:
+        if not isinstance(signature, WalletSignature):
             heads += compact(signature)
         else:
             at = 64 * len(given) + len(tail)
@@ -279,6 +283,7 @@ def pack_signatures(signatures: Iterable[bytes]) -> bytes:
 
 def compact(signature: bytes) -> bytes:
     """r, vs of a signature r, s, v (EIP-2098)."""
+    assert len(signature) == 65
     parity = (signature[64] - 27) & 1
     s = int.from_bytes(signature[32:64], "big") | parity << 255
     return signature[:32] + s.to_bytes(32, "big")

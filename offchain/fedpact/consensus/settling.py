@@ -29,4 +29,5 @@ def settle(
     while len(left) > ENTRIES_PER_CALL:
         left, last = left[:-ENTRIES_PER_CALL], left[-ENTRIES_PER_CALL:]
         client.send(keys, market.collect(request, terms, fold(left), last))
-    return client.send(keys, market.settle(request, terms, left))
+    accepted = b"".join(keys.for_seat(*market.domain.typed("Accept", request)))
+    return client.send(keys, market.settle(request, terms, left, accepted))

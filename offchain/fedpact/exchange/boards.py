@@ -92,17 +92,22 @@ class Exchange(Closing):
         addresses = (one.rstrip("/") for one in peers)
         allowed = tuple(one for one in addresses if one != self.own and self._may_ask(one))
         with self._lock:
-            self._peers[place] = allowed
             board = self._boards.get(place)
             if board is not None and board.ballot == ballot:
+                self._peers[place] = allowed
                 return
+        kept = list(known())
+        ballot.look_up(kept)
+        with self._lock:
+            self._peers[place] = allowed
             board = self._boards[place] = RoundMessages(ballot)
             self._fresh[place] = []
-            _merge(board, known())
+            _merge(board, kept)
         self._news.set()
 
     def say(self, place: Place, message: Message) -> None:
         """Add an own message, and send it at once."""
+        self._boards[place].ballot.look_up([message])
         with self._lock:
             self._boards[place].take(message)
             self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
@@ -150,15 +155,16 @@ class Exchange(Closing):
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Take a peer's messages; all that is held here. Raises RetrievalError (404 in effect) for
         a round that this daemon takes no part in, and for malformed content."""
+        place = (request, round_)
+        board = self._board(place) if fingerprint == self._fingerprint else None
+        if board is None:
+            raise RetrievalError(f"round {round_} of request {request} is not exchanged here")
+        try:
+            found = decode(content)
+        except InvalidInput as error:
+            raise RetrievalError(str(error)) from error
+        new = self._take(place, board, found)
         with self._lock:
-            board = self._boards.get((request, round_))
-            if fingerprint != self._fingerprint or board is None:
-                raise RetrievalError(f"round {round_} of request {request} is not exchanged here")
-            try:
-                new = _merge(board, decode(content))
-            except InvalidInput as error:
-                raise RetrievalError(str(error)) from error
-            self._fresh[(request, round_)] += new
             answer = encode(board.all())
         if new:
             self._news.set()
@@ -197,11 +203,9 @@ class Exchange(Closing):
         path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
         try:
             answer = self._http.post(peer + path, content, "application/json", LONGEST)
-            found = decode(answer)
-            with self._lock:
-                board = self._boards.get(place)
-                if board is not None:
-                    self._fresh[place] += _merge(board, found)
+            board = self._board(place)
+            if board is not None:
+                self._take(place, board, decode(answer))
         except (RetrievalError, InvalidInput) as error:
             log.debug("no exchange with %s: %s", peer, error)
         except Exception:  # nobody waits for the result
@@ -210,6 +214,20 @@ class Exchange(Closing):
             with self._lock:
                 self._busy.discard(peer)
             self._news.set()  # there may be more to say to it
+
+    def _board(self, place: Place) -> RoundMessages | None:
+        with self._lock:
+            return self._boards.get(place)
+
+    def _take(self, place: Place, board: RoundMessages, messages: list[Message]) -> list[Message]:
+        """Keep those that count; the new ones. Wallets are asked without the lock."""
+        board.ballot.look_up(messages)
+        with self._lock:
+            if self._boards.get(place) is not board:
+                return []
+            new = _merge(board, messages)
+            self._fresh[place] += new
+            return new
 
     def _may_ask(self, endpoint: str) -> bool:
         return may_ask(self.address.is_private, endpoint)

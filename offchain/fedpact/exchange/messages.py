@@ -1,8 +1,9 @@
 """The signed messages of a round as daemons exchange them, and what makes one count.
 
 A message is one that its seat signed for this very round of this request on this chain
-(fedpact.chain.signed_messages); a reveal needs no signature, since only its maker can open the
-commitment. Nothing else is kept, so that strangers can fill nothing up.
+(fedpact.chain.signed_messages), with its key or as a contract wallet; a reveal needs no signature,
+since only its maker can open the commitment. Nothing else is kept, so that strangers can fill
+nothing up.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ from enum import StrEnum
 from typing import Annotated
 
 from eth_account import Account
-from eth_account.messages import encode_typed_data
+from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fedpact.chain.addresses import checksum
-from fedpact.chain.signed_messages import BLIND, Domain, TypedData
+from fedpact.chain.signed_messages import (
+    BLIND,
+    Domain,
+    TypedData,
+    WalletSignature,
+    signed_digest,
+)
+from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.scores import INVALID, MAX_SCORE
@@ -30,7 +38,7 @@ LONGEST = 1 << 17
 SLICE_SEAT = 16
 """The seat of the requester's message."""
 SIGNATURE_BYTES = 65
-"""r, s, v of an account; the chain alone can check a contract wallet's (ERC-1271)."""
+"""r, s, v of an account's key."""
 MOST = 16 * 10 + 1
 """Messages of a round."""
 
@@ -77,7 +85,9 @@ class Message(Document):
     seat: Annotated[int, Field(ge=0, le=SLICE_SEAT)]
     value: Annotated[str, _hex(256)]
     extra: Annotated[str, _hex(32)] = ""
-    signature: Annotated[str, _hex(65)] = ""
+    signature: Annotated[str, _hex(SIGNATURE_BYTES)] = ""
+    wallet: Annotated[str, _hex(MOST_SIGNATURE)] = ""
+    """In place of `signature`: what a contract wallet takes for its own (ERC-1271)."""
 
     @property
     def content(self) -> bytes:
@@ -99,7 +109,15 @@ class Message(Document):
 
     @property
     def signed(self) -> bytes:
+        """Its signature; a WalletSignature where a contract wallet speaks."""
+        if self.wallet:
+            return WalletSignature(bytes.fromhex(self.wallet))
         return bytes.fromhex(self.signature)
+
+    def signed_with(self, signature: bytes) -> Message:
+        """This message with its signature."""
+        name = "wallet" if isinstance(signature, WalletSignature) else "signature"
+        return self.model_copy(update={name: signature.hex()})
 
     @property
     def at(self) -> tuple[Kind, int]:
@@ -140,6 +158,8 @@ class Ballot:
     """Of the cohort, by seat."""
     openers: tuple[str, ...]
     """Accounts that may open the slice: the requester, and those in the terms."""
+    wallets: WalletSignatures | None = field(default=None, compare=False, repr=False)
+    """Asks contract wallets; None: only keys sign."""
 
     def typed(self, message: Message) -> TypedData:
         """What a message's signature signs; not for a reveal."""
@@ -154,6 +174,49 @@ class Ballot:
         if message.kind is Kind.SLICE:
             return self.domain.typed("Slice", *at, keccak(value))
         return self.domain.typed(message.kind.name.capitalize(), *at, value)
+
+    def speaker(self, message: Message) -> str | None:
+        """The account that must have signed a message; None: nobody may say it."""
+        if message.kind is Kind.SLICE:
+            said: str = checksum(message.more)
+            return said if message.seat == SLICE_SEAT and said in self.openers else None
+        return self.accounts[message.seat] if message.seat < len(self.accounts) else None
+
+    def look_up(self, messages: Sequence[Message]) -> None:
+        """Ask the wallets in whose name these messages are, up to the first that did not sign."""
+        for message in messages:
+            if not message.wallet or not _well_formed(message):
+                continue
+            said = self.speaker(message)
+            if said is None or self.wallets is None:
+                continue
+            if self.wallets.look(said, self._digest(message), message.signed) is False:
+                return
+
+    def require_signed(self, message: Message, said: str) -> bool:
+        """Whether `said` signed a message; False where its wallet was not asked. Raises Forged."""
+        if message.wallet:
+            signed = None
+            if self.wallets is not None:
+                signed = self.wallets.known(said, self._digest(message), message.signed)
+            if signed is False:
+                raise Forged(f"the {message.kind} of seat {message.seat}: {said} has not signed it")
+            return signed is not None
+        if len(message.signed) != SIGNATURE_BYTES:
+            return False
+        try:
+            signer = Account.recover_message(self._signable(message), signature=message.signed)
+        except (BadSignature, ValueError) as error:
+            raise Forged(f"the {message.kind} of seat {message.seat}: {error}") from error
+        if signer != said:
+            raise Forged(f"the {message.kind} of seat {message.seat} is signed by {signer}")
+        return True
+
+    def _signable(self, message: Message) -> SignableMessage:
+        return encode_typed_data(*self.typed(message))
+
+    def _digest(self, message: Message) -> bytes:
+        return signed_digest(self._signable(message))
 
 
 @dataclass
@@ -186,27 +249,12 @@ class RoundMessages:
 
     def counts(self, message: Message) -> bool:
         """Whether a message is well formed and of one who may say it. Raises Forged."""
-        ballot = self.ballot
         if message.kind is Kind.REVEAL:
             return self._opens(message)
-        if not _well_formed(message) or len(message.signed) != SIGNATURE_BYTES:
+        if not _well_formed(message):
             return False
-        if message.kind is Kind.SLICE:
-            said: str = checksum(message.more)
-            if message.seat != SLICE_SEAT or said not in ballot.openers:
-                return False
-        elif message.seat < len(ballot.accounts):
-            said = ballot.accounts[message.seat]
-        else:
-            return False
-        try:
-            signable = encode_typed_data(*ballot.typed(message))
-            signer = Account.recover_message(signable, signature=message.signed)
-        except (BadSignature, ValueError) as error:
-            raise Forged(f"the {message.kind} of seat {message.seat}: {error}") from error
-        if signer != said:
-            raise Forged(f"the {message.kind} of seat {message.seat} is signed by {signer}")
-        return True
+        said = self.ballot.speaker(message)
+        return said is not None and self.ballot.require_signed(message, said)
 
     def held(self, kind: Kind) -> Mapping[int, Message]:
         """The messages of a kind, by seat."""

@@ -24,7 +24,7 @@ def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> None:
         return
     ctx.metrics.holds(left)
     if left.balance < LITTLE_WEI:
-        log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
+        log.warning("account %s holds only %d wei", ctx.keys.sender, left.balance)
 
 
 def watch_store(ctx: Context) -> bool:
@@ -50,7 +50,7 @@ def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
         standing = ctx.ledger.standing(one.limit, one.records.schema.data_id if one.name else None)
         budgets[one.name] = BudgetGauge(standing.spent.epsilon, standing.left)
     return Holdings(
-        ctx.client.balance(ctx.keys.address, frame),
+        ctx.client.balance(ctx.keys.sender, frame),
         budgets,
         {str(folder): free_bytes(folder) for folder in folders},
     )

@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from eth_account.messages import encode_typed_data
+
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.signed_messages import signed_digest
+from fedpact.chain.wallets import MOST_GAS, may_act
 from fedpact.errors import DataError, FedpactError, Retryable
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import OwnData
@@ -71,13 +75,34 @@ def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Problem]:
         yield problem(
             name, f"the encryption key registered for {keys.address} is not this account's"
         )
-    balance = client.balance(keys.address)
+    if keys.wallet is not None:
+        yield from _check_wallet(client, keys)
+    balance = client.balance(keys.sender)
     if balance == 0:
         # It may be on its way, and requests that were joined before go on meanwhile.
-        said = f"account {keys.address} holds no ether to pay for transactions"
+        said = f"account {keys.sender} holds no ether to pay for transactions"
         yield Problem(name, Level.PROBLEM, said, passing=True)
     elif balance < LITTLE_WEI:
-        yield warning(name, f"account {keys.address} holds only {balance} wei")
+        yield warning(name, f"account {keys.sender} holds only {balance} wei")
+
+
+def _check_wallet(client: ChainClient, keys: AccountKeys) -> Iterable[Problem]:
+    """Whether the signer may sign and act for the wallet."""
+    name = "wallet"
+    typed = client.rounds.domain.typed("Accept", 0)  # the rounds take no such message
+    digest = signed_digest(encode_typed_data(*typed))
+    if client.wallets.look(keys.address, digest, keys.sign_typed(*typed)) is False:
+        yield problem(
+            name,
+            f"{keys.address} is no contract that takes signatures of {keys.sender} as its own"
+            f" (ERC-1271), or looking at one costs over {MOST_GAS} gas",
+        )
+    if not may_act(client.rpc, keys):
+        yield problem(
+            name,
+            f"{keys.address} does not let {keys.sender} make calls for it (ERC-7821, `execute` in"
+            " batch mode)",
+        )
 
 
 def check_records(served: OwnData, ledger: Ledger, *, new_data: bool) -> Iterable[Problem]:

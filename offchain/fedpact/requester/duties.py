@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from eth_utils.crypto import keccak
+
 from fedpact.chain.bindings.events import (
     Attested,
     Collected,
@@ -82,9 +84,10 @@ def _give_slice(acting: Acting, look: RequestLook) -> str:
     sealed = seal(look.committee_key(), key, acting.account.seal_entropy)
     if acting.telling.tell(look, sealed) or not look.slice_is_due:
         return ""
-    call = look.client.rounds.open_slice(
-        look.request_id, look.terms.openers, acting.account.address, sealed, None
-    )
+    rounds, openers = look.client.rounds, look.terms.openers
+    said = rounds.domain.typed("Slice", look.request_id, number, keccak(sealed))
+    signature = next(iter(acting.account.for_seat(*said)), None)
+    call = rounds.open_slice(look.request_id, openers, acting.account.address, sealed, signature)
     return _sent(acting, look, call, f"opened slice {number}")
 
 

@@ -44,7 +44,8 @@ class Telling:
             return False
         openers = (look.stored.requester, *look.terms.openers)
         domain = look.client.rounds.domain
-        ballot = Ballot(domain, *place, facts.history, accounts, openers)
+        wallets = look.client.wallets
+        ballot = Ballot(domain, *place, facts.history, accounts, openers, wallets)
         self._exchange.forget(*place)
         self._exchange.open(ballot, peers, lambda: ())
         board = self._exchange.board(place)
@@ -57,9 +58,8 @@ class Telling:
                 seat=SLICE_SEAT,
                 value=sealed.hex(),
                 extra=self._keys.address[2:].lower(),
-                signature=self._keys.sign_typed(*typed).hex(),
             )
-            self._exchange.say(place, said)
+            self._exchange.say(place, said.signed_with(self._keys.sign_typed(*typed)))
             log.info("request %d: sent the key of slice %d", *place)
         window = look.terms.commit_window
         return facts.phase is Phase.SUBMIT or (

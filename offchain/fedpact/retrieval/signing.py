@@ -103,7 +103,13 @@ def sign_search(
     timestamp: int,
     nonce: bytes,
 ) -> SignedSearch:
-    """A search signed by `keys`; raises RetrievalError if the category is too long."""
+    """A search signed by `keys`; raises RetrievalError if the category is too long, and for a
+    contract wallet."""
+    if keys.wallet is not None:
+        raise RetrievalError(
+            f"{keys.address} is a contract wallet, and searches are signed by keys: search with an"
+            " account of its own"
+        )
     if len(category.encode()) > MAX_CATEGORY or len(nonce) != NONCE_BYTES:
         raise RetrievalError(
             f"search: a category of {len(category.encode())} bytes (at most {MAX_CATEGORY}), "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_abi import encode
+from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
@@ -21,6 +22,7 @@ from fedpact.chain.signed_messages import (
     Board,
     Domain,
     RoundRecord,
+    WalletSignature,
     pack_signatures,
 )
 from fedpact.consensus import draw
@@ -53,6 +55,12 @@ def mask_of(seats: Iterable[int]) -> int:
 
 def seats_of(mask: int) -> list[int]:
     return [seat for seat in range(16) if mask >> seat & 1]
+
+
+def signature_by(account: Any, message: SignableMessage) -> bytes:
+    """Of a key, or of a wallet."""
+    given = account.sign_message(message).signature
+    return given if isinstance(given, WalletSignature) else bytes(given)
 
 
 @dataclass(frozen=True)
@@ -211,11 +219,7 @@ class Rounds:
     def join_signature(self, account: LocalAccount, samples: int | None = None) -> bytes:
         domain = Domain(self.chain.chain_id, self.on.pool.address)
         amount = self.samples if samples is None else samples
-        return bytes(
-            account.sign_message(
-                domain.join(self.id, amount, ATTRIBUTES, self.terms_hash)
-            ).signature
-        )
+        return signature_by(account, domain.join(self.id, amount, ATTRIBUTES, self.terms_hash))
 
     def enrol(self, accounts: Sequence[Any] | None = None, sender: Any = None, **kind: Any) -> Any:
         accounts = self.members if accounts is None else accounts
@@ -287,7 +291,7 @@ class Rounds:
         sender = sender or held[0]
         message = self.domain.round(self.id, facts.round, facts.history, record)
         packed = pack_signatures(
-            bytes(a.sign_message(message).signature)
+            signature_by(a, message)
             for a in (signers or held)
             if address_of(a) != address_of(sender)
         )
@@ -298,7 +302,7 @@ class Rounds:
     def signed(self, seats: Sequence[int], message: Callable[[int], Any], sender: Any) -> bytes:
         held = {seat: self.seats[seat] for seat in seats}
         return pack_signatures(
-            bytes(account.sign_message(message(seat)).signature)
+            signature_by(account, message(seat))
             for seat, account in held.items()
             if account.address != address_of(sender)
         )
@@ -412,8 +416,7 @@ class Rounds:
         round_, account = self.facts.round, self.seats[seat]
         models = [keccak(text=f"{self.id} {round_} {seat} {i}") for i in range(2)]
         packed = pack_signatures(
-            bytes(account.sign_message(self.domain.model(self.id, round_, one)).signature)
-            for one in models
+            signature_by(account, self.domain.model(self.id, round_, one)) for one in models
         )
         return self.send(
             sender or self.stranger, "reportEquivocation", seat, MODEL, *models, packed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from eth_utils import keccak
 
-from fedpact.chain.signed_messages import Domain, pack_signatures
+from fedpact.chain.signed_messages import Domain, WalletSignature, pack_signatures
 from tests.contracts.rounds.kit import ATTRIBUTES, START, WAITING, WINDOW, Rounds
 from tests.support.chainkit import events
 
@@ -127,9 +127,13 @@ def test_a_contract_wallet_joins(r: Rounds, accounts: Any, expect_revert: Any) -
     joins = [(r.members[0].address, r.samples, ATTRIBUTES), (wallet.address, r.samples, ATTRIBUTES)]
     own = r.join_signature(r.members[0])
     enrol = r.on.pool.functions.enrol
+    half = WalletSignature(both[:65] + b"\0" * 65)
     with expect_revert("SeatSignatures_NotSigned", wallet.address, 1):
-        r.chain.send(r.stranger, enrol(r.id, joins, pack_signatures([own, both[:65] + b"\0" * 65])))
-    packed = pack_signatures([own, both])
+        r.chain.send(
+            r.stranger,
+            enrol(r.id, joins, pack_signatures([own, half])),
+        )
+    packed = pack_signatures([own, WalletSignature(both)])
     # Cut behind the length, then the length itself.
     with expect_revert("SeatSignatures_Short", len(packed) - 1, len(both)):
         r.chain.send(r.stranger, enrol(r.id, joins, packed[:-1]))

@@ -25,7 +25,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.signed_messages import BLIND, Anchored, pack_signatures
+from fedpact.chain.signed_messages import BLIND, Anchored, WalletSignature, pack_signatures
 from fedpact.consensus import draw
 from fedpact.consensus.draw import cohort
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
@@ -376,7 +376,7 @@ def test_a_wallets_signature_is_asked_for_at_the_wallet(
     request = ChainRequest.created(client, people)
     wallet, keys = anvil.new_account().address, people.members[0]
     message = client.rounds.domain.model(request.id, 1, b"\1" * 32)
-    packed = pack_signatures([b"any", signed(keys, message)])
+    packed = pack_signatures([WalletSignature(b"any"), signed(keys, message)])
     said = [(wallet, message), (keys.address, message)]
     facts = Facts(client, request.id, client.frame())
     here = Place(facts.frame.block_number, 0, "", None)
@@ -396,7 +396,7 @@ def test_a_wallets_signature_is_asked_for_at_the_wallet(
 
 
 def test_a_string_of_signatures_that_ends_early_is_refused() -> None:
-    packed = pack_signatures([b"wallet"])
+    packed = pack_signatures([WalletSignature(b"wallet")])
     assert signature_at(packed, 0).content == b"wallet"
     for short in (packed[:63], packed[:80], packed[:-1]):
         with pytest.raises(InvalidInput, match="bytes of signatures"):

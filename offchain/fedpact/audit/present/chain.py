@@ -16,9 +16,9 @@ from fedpact.chain.bindings.calls import SIGNATURE_BYTES, calls_in, signature_at
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.bindings.token import Token
 from fedpact.chain.client import ChainClient
-from fedpact.chain.faults import RpcError
-from fedpact.chain.records import Call, Frame
+from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import RoundRecord, signed_digest
+from fedpact.chain.wallets import accepts
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
 from fedpact.types.deployment import PresentDeployment
 from fedpact.types.requests import (
@@ -32,8 +32,6 @@ from fedpact.types.requests import (
 )
 from fedpact.types.resale import ResaleOffer, SaleStatus
 
-_ERC_1271 = bytes.fromhex("1626ba7e")
-"""Selector of isValidSignature(bytes32,bytes), and what it answers for a right signature."""
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """Signatures with a larger s are refused on chain (EIP-2)."""
 
@@ -225,21 +223,14 @@ class Facts:
     def _wallet_agrees(
         self, account: str, message: SignableMessage, signature: bytes, block: int
     ) -> bool:
-        if not self._client.rpc.call("eth_getCode", account, hex(block))[2:]:
-            return False
-        function = _ERC_1271 + signed_digest(message)
-        padding = bytes(-len(signature) % 32)
-        tail = (64).to_bytes(32) + len(signature).to_bytes(32) + signature + padding
         try:
-            [answer] = self._client.read([Call(account, function + tail)], block)
-        except Reverted:
-            return False
-        except (RpcError, NodeUnreachable) as error:
+            digest = signed_digest(message)
+            return accepts(self._client.rpc, account, digest, signature, hex(block))
+        except NodeUnreachable as error:
             raise Unavailable(
                 f"the node does not say whether the wallet {account} signed in block {block}:"
                 f" {error}"
             ) from error
-        return answer[:4] == _ERC_1271
 
 
 def _signer(message: SignableMessage, signature: bytes) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -29,6 +29,10 @@ class Binding:
         data = self._abi.functions[name].encode(values)
         return Call(self.address, data, value, f"{self.NAME}.{name}")
 
+    def own_function(self, name: str, *values: Any, value: int = 0) -> Call:
+        """One that looks at who calls it."""
+        return replace(self.function(name, *values, value=value), own=True)
+
     def decoded(self, name: str, returned: bytes) -> Any:
         """The decoded result of a function: one value bare, several as a tuple."""
         values = self._abi.functions[name].outputs.decode(returned)
@@ -52,7 +56,7 @@ class Binding:
         return self.decoded(name, returned)
 
     def _send(self, keys: AccountKeys, name: str, *values: Any, value: int = 0) -> Receipt:
-        return self._connection.send(keys, self.function(name, *values, value=value))
+        return self._connection.send(keys, self.own_function(name, *values, value=value))
 
 
 def snake(struct: Mapping[str, Any]) -> dict[str, Any]:

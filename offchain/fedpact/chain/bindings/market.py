@@ -47,20 +47,25 @@ class Market(Binding):
         self._known: dict[int, RequestCreated] = {}
         """Creations in blocks that will not be reorganised."""
 
+    @property
+    def domain(self) -> Domain:
+        """For the requester's signed acceptance."""
+        return Domain(self._connection.chain_id, self.address)
+
     # Requester
 
     def create_request(self, terms: Terms) -> Call:
         """Publish and pay into escrow; the id is in the event RequestCreated."""
-        return self.function("createRequest", terms_struct(terms), value=terms.value)
+        return self.own_function("createRequest", terms_struct(terms), value=terms.value)
 
     def create_request_with_permit(self, terms: Terms, permit: Permit) -> Call:
         given = (permit.deadline, permit.v, permit.r, permit.s)
-        return self.function(
+        return self.own_function(
             "createRequestWithPermit", terms_struct(terms), given, value=terms.value
         )
 
     def cancel(self, request: int) -> Call:
-        return self.function("cancel", request)
+        return self.own_function("cancel", request)
 
     def dispute(
         self, request: int, terms: Terms, delivery: DeliveryFields, shared: SharedFields
@@ -89,15 +94,15 @@ class Market(Binding):
         return self.function("pay", request, terms_struct(terms), list(indices))
 
     def withdraw(self, token: str, to: str) -> Call:
-        return self.function("withdraw", token, to)
+        return self.own_function("withdraw", token, to)
 
     # Guardian
 
     def pause(self) -> Call:
-        return self.function("pause")
+        return self.own_function("pause")
 
     def unpause(self) -> Call:
-        return self.function("unpause")
+        return self.own_function("unpause")
 
     # Views
 
@@ -159,7 +164,7 @@ class Market(Binding):
 
     def acceptance(self, request: int) -> SignableMessage:
         """What the requester signs to accept a delivery."""
-        return Domain(self._connection.chain_id, self.address).acceptance(request)
+        return self.domain.acceptance(request)
 
     def terms(self, request: int) -> Terms:
         """The terms as published; raises UnknownRequest."""

@@ -33,7 +33,7 @@ class Pool(Binding):
 
     def withdraw(self, request: int, index: int) -> Call:
         """Take the sender, the member with this index, out again while the pool is open."""
-        return self.function("withdraw", request, index)
+        return self.own_function("withdraw", request, index)
 
     # Views
 

@@ -40,13 +40,13 @@ class Reputation(Binding):
     # Registrar
 
     def announce_recorder(self, account: str, allowed: bool) -> Call:
-        return self.function("announceRecorder", account, allowed)
+        return self.own_function("announceRecorder", account, allowed)
 
     def announce_unit(self, token: str, unit: int) -> Call:
-        return self.function("announceUnit", token, unit)
+        return self.own_function("announceUnit", token, unit)
 
     def transfer_registrar(self, to: str) -> Call:
-        return self.function("transferRegistrar", to)
+        return self.own_function("transferRegistrar", to)
 
     def accept_registrar(self) -> Call:
-        return self.function("acceptRegistrar")
+        return self.own_function("acceptRegistrar")

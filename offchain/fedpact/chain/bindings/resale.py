@@ -21,17 +21,17 @@ class ResaleMarket(Binding):
 
     def record_retrieval(self, request: int, digest: bytes) -> Call:
         """Before the start: the digest of the CID of the lookup's record."""
-        return self.function("recordRetrieval", request, digest)
+        return self.own_function("recordRetrieval", request, digest)
 
     def offer(self, request: int, terms: Terms, price: int) -> Call:
         """Allow resale at a price that can no longer change, in the token of the terms."""
-        return self.function("offer", request, terms_struct(terms), price)
+        return self.own_function("offer", request, terms_struct(terms), price)
 
     # Buyer
 
     def buy(self, request: int, key: tuple[int, int], value: int) -> Call:
         """`key`: the buyer's point on BN254; `value`: the price if it is in ether, else 0."""
-        return self.function("buy", request, key, value=value)
+        return self.own_function("buy", request, key, value=value)
 
     def dispute(
         self,
@@ -45,7 +45,7 @@ class ResaleMarket(Binding):
         return self.function("dispute", request, buyer, key, cipher, delivery, shared)
 
     def refund(self, request: int) -> Call:
-        return self.function("refund", request)
+        return self.own_function("refund", request)
 
     # Members
 
@@ -54,11 +54,11 @@ class ResaleMarket(Binding):
         return self.function("tally", request, before, [entry.fields for entry in entries])
 
     def seal(self, request: int, index: int, buyer: str, cipher: bytes) -> Call:
-        return self.function("seal", request, index, buyer, cipher)
+        return self.own_function("seal", request, index, buyer, cipher)
 
     def claim(self, request: int, buyers: Sequence[str], index: int, to: str) -> Call:
         """`buyers`: whose purchases become final with it."""
-        return self.function("claim", request, list(buyers), index, to)
+        return self.own_function("claim", request, list(buyers), index, to)
 
     # Views
 

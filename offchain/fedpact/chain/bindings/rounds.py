@@ -39,7 +39,7 @@ class Rounds(Binding):
 
     def start(self, request: int, index: int, facts: Start) -> Call:
         """By the member with this pool index, in its turn."""
-        return self.function("start", request, index, camel(facts))
+        return self.own_function("start", request, index, camel(facts))
 
     def expire(self, request: int) -> Call:
         """End a request that cannot start."""
@@ -148,7 +148,7 @@ class Rounds(Binding):
 
     def return_to(self, request: int, seat: int) -> Call:
         """Let the rounds wait for the sender again from the next one on, once a request."""
-        return self.function("returnTo", request, seat)
+        return self.own_function("returnTo", request, seat)
 
     # Views
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
@@ -102,11 +103,13 @@ class Token:
 
     def approve(self, spender: str, amount: int) -> Call:
         """Let `spender` take up to `amount` from the sender."""
-        return self._function("approve", spender, amount)
+        return replace(self._function("approve", spender, amount), own=True)
 
     def permit(self, keys: AccountKeys, spender: str, amount: int, deadline: int) -> Permit | None:
         """A signed allowance for `spender` (EIP-2612); None if the token takes none, or signs for
-        another domain than its name and version 1 or 2."""
+        another domain than its name and version 1 or 2, and for a wallet, which has no key."""
+        if keys.wallet is not None:
+            return None
         try:
             name, nonce = self._view("name"), self._view("nonces", keys.address)
             separator = self._view("DOMAIN_SEPARATOR")

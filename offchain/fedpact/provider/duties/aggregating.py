@@ -31,7 +31,9 @@ def attest_aggregate(view: RequestView) -> DutyResult:
     if error is None:
         return idle(MEASURING)
     errors = error << SCORE_BITS * view.seat
-    call = ctx.client.rounds.attest(view.id, 1 << view.seat, digest, errors, [])
+    rounds = ctx.client.rounds
+    signed = ctx.keys.for_seat(*rounds.domain.typed("Attest", view.id, view.round, digest, error))
+    call = rounds.attest(view.id, 1 << view.seat, digest, errors, signed)
     receipt = ctx.client.send(ctx.keys, call)
     return did(f"round {view.round}: attested the aggregate ({receipt.gas_used} gas)")
 

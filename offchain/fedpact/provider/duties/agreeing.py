@@ -237,8 +237,8 @@ class _Round:
         first = view.seat if leads == NOBODY else leads
         if not due_turn(view, "post", seats_of(self._needed), first):
             return idle(f"all have signed; seat {first} posts the round")
-        others = [signed[seat].signed for seat in seats_of(self._needed) if seat != view.seat]
-        call = view.ctx.client.rounds.post_round(view.id, record, others)
+        signatures = _signed(view, [signed[seat] for seat in seats_of(self._needed)])
+        call = view.ctx.client.rounds.post_round(view.id, record, signatures)
         receipt = view.ctx.client.send(view.ctx.keys, call)
         return did(f"round {view.round}: posted it as a whole ({receipt.gas_used} gas)")
 
@@ -362,5 +362,6 @@ def _mask(messages: Sequence[Message]) -> int:
 
 
 def _signed(view: RequestView, messages: Sequence[Message]) -> list[bytes]:
-    """The others' signatures: the sender's own seat needs none."""
-    return [one.signed for one in messages if one.seat != view.own_seat]
+    """The signatures that a call needs: the sender's own seat needs none."""
+    own = view.own_seat if view.ctx.keys.wallet is None else None
+    return [one.signed for one in messages if one.seat != own]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fedpact.errors import ContentSought, Retryable
-from fedpact.exchange.messages import Kind, Message, RoundMessages, decode
+from fedpact.exchange.messages import Forged, Kind, Message, RoundMessages, decode
 from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
 from fedpact.provider.request.reading import ballot_of, fetched
 from fedpact.provider.request.view import RequestView, digest_of
@@ -55,9 +55,12 @@ class Talk:
             log.error("request %d, round %d: not signing another %s", view.id, view.round, kind)
             return False
         if kind is not Kind.REVEAL:
-            signature = view.ctx.keys.sign_typed(*self.board.ballot.typed(own))
-            own = own.model_copy(update={"signature": signature.hex()})
-        self._exchange.say(self._place, own)
+            own = own.signed_with(view.ctx.keys.sign_typed(*self.board.ballot.typed(own)))
+        try:
+            self._exchange.say(self._place, own)
+        except Forged as error:
+            log.error("request %d, round %d: the wallet refuses its owner: %s", *self._place, error)
+            return False
         self.board.take(own)
         view.ctx.state.said.hear(*self._place, [(kind, view.seat, _body(own))])
         return True

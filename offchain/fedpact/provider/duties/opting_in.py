@@ -61,7 +61,10 @@ def opt_in(view: RequestView) -> DutyResult:
     endpoint = "" if ctx.exchange is None else ctx.exchange.own
     cid = put(view, opt_in_record(ctx, spec, match, endpoint), "record of joining")
     join = Join(view.account, match.samples, cid.digest)
-    receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
+    pool_contract = ctx.client.pool
+    consent = (view.id, match.samples, cid.digest, view.record.terms_hash)
+    signed = ctx.keys.for_seat(*pool_contract.domain.typed("Join", *consent))
+    receipt = ctx.client.send(ctx.keys, pool_contract.enrol(view.id, [join], signed))
     of = f" of {match.data.name}" if match.data.name else ""
     joined = f"joined with {match.samples} samples{of}"
     ctx.state.decide(view.id, Participation.JOINED, joined)
@@ -74,6 +77,10 @@ def _require_exchange(ctx: Context) -> None:
     if exchange is None or not exchange.own:
         raise PolicyRefusal(
             "members of a secure sum send each other messages: set listen", Reason.SUMS
+        )
+    if ctx.keys.wallet is not None:
+        raise PolicyRefusal(
+            "members of a secure sum sign with keys, not as contract wallets", Reason.SUMS
         )
 
 

@@ -59,7 +59,9 @@ def submit_model(view: RequestView) -> DutyResult:
         return idle(digest)
     ctx = view.ctx
     ctx.client.agree(view.frame)
-    call = ctx.client.rounds.submit(view.id, 1 << view.seat, [digest], [])
+    rounds = ctx.client.rounds
+    signed = ctx.keys.for_seat(*rounds.domain.typed("Model", view.id, view.round, digest))
+    call = rounds.submit(view.id, 1 << view.seat, [digest], signed)
     receipt = ctx.client.send(ctx.keys, call)
     return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
 

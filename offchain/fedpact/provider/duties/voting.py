@@ -54,7 +54,8 @@ def commit_vote(view: RequestView) -> DutyResult:
     commitment = rounds.domain.commitment(
         view.id, view.round, view.account, packed(vote), salt_of(view)
     )
-    call = rounds.commit_votes(view.id, 1 << view.seat, [commitment], [])
+    signed = ctx.keys.for_seat(*rounds.domain.typed("Vote", view.id, view.round, commitment))
+    call = rounds.commit_votes(view.id, 1 << view.seat, [commitment], signed)
     receipt = ctx.client.send(ctx.keys, call)
     return did(f"round {view.round}: committed a vote ({receipt.gas_used} gas)")
 

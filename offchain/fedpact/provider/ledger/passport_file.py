@@ -84,10 +84,10 @@ def _read(path: Path, keys: AccountKeys) -> dict[str, Any]:
         signer = str(Account.recover_message(encode_defunct(text), signature=signature))
     except Exception as error:  # eth-account raises several kinds for what is no signature
         raise InvalidInput(f"passport {path}: its signature cannot be read") from error
-    if signer != account:
-        raise InvalidInput(f"passport {path}: the signature is not that of its account {account}")
     if account != keys.address:
         raise InvalidInput(f"passport {path} is of account {account}, not of {keys.address}")
+    if signer != keys.sender:  # of a wallet: its owner
+        raise InvalidInput(f"passport {path}: the signature is not that of its account {account}")
     return dict(content)
 
 

@@ -106,6 +106,7 @@ def ballot_of(view: RequestView, round_: int, history: bytes, cohort: Cohort) ->
         history,
         tuple(member.account for member in cohort.members),
         (view.record.requester, *view.terms.openers),
+        view.ctx.client.wallets,
     )
 
 

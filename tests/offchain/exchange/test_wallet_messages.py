@@ -1,0 +1,162 @@
+"""Messages of contract wallets: what the wallet takes counts, as of the block when it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from eth_utils.crypto import keccak
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Call
+from fedpact.chain.signed_messages import Domain, WalletSignature
+from fedpact.chain.wallets import MOST_GAS, WalletSignatures, may_act, sent_for
+from fedpact.errors import NodeUnreachable
+from fedpact.exchange.messages import Ballot, Board, Forged, Kind, Message, decode, encode
+from tests.support.wallets import owned_wallet
+
+DIGEST = keccak(text="digest")
+
+
+class CountingNodes:
+    """Nodes that count the calls, and may be down."""
+
+    def __init__(self, client: ChainClient) -> None:
+        self._rpc = client.rpc
+        self.calls, self.down = 0, False
+
+    def call(self, method: str, *params: object) -> object:
+        self.calls += 1
+        if self.down:
+            raise NodeUnreachable("down")
+        return self._rpc.call(method, *params)
+
+
+@pytest.fixture
+def wallet(anvil: Devnet, client: ChainClient) -> AccountKeys:
+    return owned_wallet(client, anvil.new_account())
+
+
+@pytest.fixture
+def nodes(client: ChainClient) -> CountingNodes:
+    return CountingNodes(client)
+
+
+@pytest.fixture
+def ballot(wallet: AccountKeys, nodes: CountingNodes) -> Ballot:
+    """Of one seat, which is the wallet's."""
+    domain = Domain(31337, "0x" + "12" * 20)
+    wallets = WalletSignatures(nodes)  # type: ignore[arg-type]
+    return Ballot(domain, 7, 2, bytes(32), (wallet.address,), (), wallets)
+
+
+def said(ballot: Ballot, keys: AccountKeys, value: bytes = DIGEST) -> Message:
+    unsigned = Message(kind=Kind.MODEL, seat=0, value=value.hex())
+    return unsigned.signed_with(keys.sign_typed(*ballot.typed(unsigned)))
+
+
+def test_what_the_wallet_takes_counts_and_is_asked_once(
+    ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
+) -> None:
+    board, [message] = Board(ballot), decode(encode([said(ballot, wallet)]))
+    assert isinstance(message.signed, WalletSignature)
+    assert not board.take(message)  # nobody has asked the wallet
+    ballot.look_up([message])
+    assert board.take(message)
+    ballot.look_up([message])
+    assert nodes.calls == 1
+
+
+def test_the_owners_key_alone_does_not_speak_for_the_wallet(
+    ballot: Ballot, wallet: AccountKeys
+) -> None:
+    message = said(ballot, replace(wallet, wallet=None))
+    ballot.look_up([message])
+    with pytest.raises(Forged, match="is signed by"):
+        Board(ballot).take(message)
+
+
+def test_what_the_wallet_refuses_is_forged_and_ends_the_look(
+    anvil: Devnet, ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
+) -> None:
+    """A stranger's list costs one call of the node, however long it is."""
+    thief = replace(anvil.new_account(), wallet=wallet.address)
+    forged = [said(ballot, thief, keccak(bytes([n]))) for n in range(5)]
+    ballot.look_up(forged)
+    assert nodes.calls == 1
+    with pytest.raises(Forged, match="has not signed"):
+        Board(ballot).take(forged[0])
+    assert not Board(ballot).take(forged[1])
+
+
+def test_an_account_without_code_takes_nothing(
+    anvil: Devnet, ballot: Ballot, nodes: CountingNodes
+) -> None:
+    keys = anvil.new_account()
+    plain = replace(ballot, accounts=(keys.address,))
+    message = said(plain, replace(keys, wallet=keys.address))
+    plain.look_up([message])
+    with pytest.raises(Forged, match="has not signed"):
+        Board(plain).take(message)
+
+
+def test_a_wallet_whose_look_costs_too_much_takes_nothing(
+    client: ChainClient, ballot: Ballot, wallet: AccountKeys
+) -> None:
+    """Whoever posts would pay for it."""
+    # jumpdest push0 jump: an endless loop
+    client.rpc.call("anvil_setCode", wallet.address, "0x5b5f56")
+    message = said(ballot, wallet)
+    ballot.look_up([message])
+    with pytest.raises(Forged, match="has not signed"):
+        Board(ballot).take(message)
+    assert MOST_GAS < 200_000
+
+
+def test_a_node_that_is_down_is_asked_again(
+    ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
+) -> None:
+    board, message = Board(ballot), said(ballot, wallet)
+    nodes.down = True
+    ballot.look_up([message])
+    assert not board.take(message)
+    nodes.down = False
+    ballot.look_up([message])
+    assert board.take(message)
+
+
+def test_strangers_do_not_keep_a_node_busy(
+    ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
+) -> None:
+    """There is one look at a time; what has to wait too long is looked at another time."""
+    message = said(ballot, wallet)
+    assert ballot.wallets is not None
+    with ballot.wallets._looking:
+        ballot.look_up([message])
+    assert nodes.calls == 0
+    ballot.look_up([message])
+    assert nodes.calls == 1
+
+
+def test_a_wallet_makes_own_calls_and_its_owner_sends_all_others(
+    anvil: Devnet, client: ChainClient, wallet: AccountKeys
+) -> None:
+    stranger = anvil.new_account()
+    assert may_act(client.rpc, wallet)
+    assert not may_act(client.rpc, replace(stranger, wallet=wallet.address))
+    call = Call("0x" + "12" * 20, b"\1", 5, "x", own=True)
+    assert sent_for(wallet, replace(call, own=False)) == replace(call, own=False)
+    assert sent_for(stranger, call) == call
+    through = sent_for(wallet, call)
+    assert (through.to, through.value, through.action) == (wallet.address, 0, "x")
+    anvil.fund(wallet.address, 7)
+    client.send(wallet, call)
+    assert client.balance("0x" + "12" * 20) == 5
+    assert client.balance(wallet.address) == 2
+
+
+def test_each_wallet_of_a_key_has_secrets_of_its_own(wallet: AccountKeys) -> None:
+    alone, other = replace(wallet, wallet=None), replace(wallet, wallet="0x" + "34" * 20)
+    assert len({one.derive("salt") for one in (wallet, alone, other)}) == 3

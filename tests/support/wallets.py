@@ -1,0 +1,50 @@
+"""Contract wallets of one owner, and accounts that delegated to a contract, on a real chain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Call
+from tests.support.chainkit import compile_sources
+
+
+def owned_wallet(client: ChainClient, owner: AccountKeys) -> AccountKeys:
+    """The owner acting for a new wallet (tests/contracts/harness/OwnerWallet.sol)."""
+    item = compile_sources()["OwnerWallet"]
+    contract = Web3().eth.contract(abi=item.abi, bytecode=item.bytecode)
+    creation = bytes.fromhex(contract.constructor(owner.address).data_in_transaction[2:])
+    created = client.send(owner, Call(None, creation, action="create a wallet")).created
+    assert created is not None
+    return replace(owner, wallet=Web3.to_checksum_address(created))
+
+
+def delegate(client: ChainClient, keys: AccountKeys, contract: str) -> None:
+    """Give an account the code of a contract (EIP-7702)."""
+    signer = keys.signer
+    assert isinstance(signer, LocalAccount)
+    nonce = int(client.rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
+    authorization = Account.sign_authorization(
+        {"chainId": client.chain_id, "address": contract, "nonce": nonce + 1}, signer.key
+    )
+    signed = signer.sign_transaction(
+        {
+            "chainId": client.chain_id,
+            "nonce": nonce,
+            "gas": 200_000,
+            "maxFeePerGas": 10**10,
+            "maxPriorityFeePerGas": 0,
+            "to": keys.address,
+            "value": 0,
+            "data": b"",
+            "authorizationList": [authorization],
+        }
+    )
+    client.rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
+    code = client.rpc.call("eth_getCode", keys.address, "latest")
+    assert code.lower() == "0xef0100" + contract[2:].lower()
