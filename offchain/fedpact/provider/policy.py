@@ -26,6 +26,8 @@ from fedpact.types.requests import ETHER
 from fedpact.types.specification import FamilyChoice, Specification
 from fedpact.types.validation import every_error
 
+ACTED_IN = ("start", "submit", "commit", "reveal", "propose")
+"""The windows in which a member acts."""
 DIGEST = re.compile("[0-9a-f]{64}")
 Token = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
@@ -52,6 +54,11 @@ class Policy(BaseModel):
     max_parameters: Annotated[int, Field(gt=0)] = 10_000_000
     max_steps_per_round: Annotated[int, Field(gt=0)] = 1_000
     max_rounds: Annotated[int, Field(gt=0)] = 200
+    min_window: Annotated[int, Field(ge=0)] = 0
+    """Seconds; least length of each window in which a member acts: start, submit, commit, reveal
+    and propose. Chains have a floor of their own (five block times, a minute at least)."""
+    min_requester_reputation: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """1/10,000; least reputation of a requester. One without history has 4,000."""
     accept_without_privacy: bool = False
     """Whether to serve requests of privacy mode `none` (test and benchmark data only)."""
     accept_paper_privacy: bool = False
@@ -138,6 +145,7 @@ class Policy(BaseModel):
         ether, unit = token == ETHER, "wei" if token == ETHER else f"units of {token}"
         least = self.min_pay_per_round if ether else self._least_in(token)
         steps = spec.local.steps_for(samples)
+        length, shortest = min((getattr(spec.windows, one), one) for one in ACTED_IN)
         network, longest = family_of(spec).network(spec), fixed_time(spec.local)
         refusals = (
             (
@@ -188,6 +196,11 @@ class Policy(BaseModel):
                 spec.rounds > self.max_rounds,
             ),
             (
+                Reason.WINDOWS,
+                f"its window to {shortest} of {length} s is under {self.min_window} s",
+                length < self.min_window,
+            ),
+            (
                 Reason.SAMPLES,
                 f"{samples} own samples are under {self.min_samples}",
                 samples < self.min_samples,
@@ -221,6 +234,15 @@ class Policy(BaseModel):
         for reason, said, refused in refusals:
             if refused:
                 raise PolicyRefusal(said, reason)
+
+    def check_requester(self, reputation: int) -> None:
+        """Raise PolicyRefusal for a requester whose reputation (1/10,000) is too low."""
+        if reputation < self.min_requester_reputation:
+            raise PolicyRefusal(
+                f"the requester's reputation of {reputation} is under"
+                f" {self.min_requester_reputation}",
+                Reason.REQUESTER,
+            )
 
     @model_validator(mode="after")
     def _entries(self) -> Self:

@@ -61,6 +61,7 @@ def test_accepts_a_request_within_all_limits() -> None:
         (Policy(max_parameters=99), {}, "100 parameters are over 99", "size"),
         (Policy(max_steps_per_round=1), {}, "2 steps per round are over 1", "size"),
         (Policy(max_rounds=1), {}, "2 rounds are over 1", "size"),
+        (Policy(min_window=61), {}, "window to commit of 60 s is under 61 s", "windows"),
         (Policy(min_samples=501), {}, "500 own samples are under 501", "samples"),
     ],
 )
@@ -70,6 +71,24 @@ def test_declines_with_the_limit_that_is_passed(
     with pytest.raises(PolicyRefusal, match=reason) as refused:
         check(policy, **changes)
     assert refused.value.reason == f"policy: {said}"
+
+
+def test_each_window_in_which_a_member_acts_has_a_floor() -> None:
+    """One of five seconds on slots of twelve took all models for nothing."""
+    windows = dict.fromkeys(("start", "submit", "commit", "reveal", "propose"), 60)
+    policy, others = Policy(min_window=60), {"join": 1, "deliver": 1}
+    check(policy, specification(windows=windows | others))
+    for one in windows:
+        with pytest.raises(PolicyRefusal, match=f"window to {one} of 59 s"):
+            check(policy, specification(windows=windows | others | {one: 59}))
+
+
+def test_a_requester_has_a_reputation_too() -> None:
+    policy = Policy(min_requester_reputation=4_000)
+    policy.check_requester(4_000)
+    with pytest.raises(PolicyRefusal, match="reputation of 3999 is under 4000") as refused:
+        policy.check_requester(3_999)
+    assert refused.value.reason == "policy: requester"
 
 
 def test_declines_a_request_without_privacy_unless_allowed() -> None:

@@ -55,11 +55,12 @@ def ready_to_join(
     requester: str,
     request: int,
     token: str = ETHER,
+    reputation: int | None = None,
 ) -> FittingData | None:
     """With what to join, once what the family trains on besides is here, and tried; None before.
-    Raises one of REFUSALS. `payment` in the smallest unit of `token`."""
+    Raises one of REFUSALS. Arguments as of `match_to_join`."""
     name = (ctx.deployment.fingerprint, request)
-    match = match_to_join(ctx, spec, payment, requester, name, token)
+    match = match_to_join(ctx, spec, payment, requester, name, token, reputation)
     family = family_of(spec)
     obtained = ctx.fetching.is_done(request, "obtain", lambda store: family.obtain(spec, store))
     tried = obtained and _device_is_fit(ctx, spec, request)
@@ -111,6 +112,7 @@ def match_to_join(
     requester: str,
     request: tuple[bytes, int],
     token: str = ETHER,
+    reputation: int | None = None,
 ) -> FittingData:
     """The first data set whose schema, terms and budget fit, and the number of samples to join
     with; raises the reason to decline.
@@ -124,10 +126,13 @@ def match_to_join(
         payment: in the smallest unit of `token`.
         requester: the account that asks.
         request: deployment fingerprint and number.
+        reputation: the requester's, 1/10,000; None: it does not matter.
     """
     refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]] = []
     for data in own.data:
         try:
+            if reputation is not None:
+                data.policy.check_requester(reputation)
             samples = _samples_to_join(own, data, spec, payment, requester, request, token)
         except (PolicyRefusal, BudgetExceeded) as refusal:
             if isinstance(refusal, PolicyRefusal) and refusal.reason is None:

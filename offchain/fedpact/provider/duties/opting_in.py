@@ -50,7 +50,8 @@ def opt_in(view: RequestView) -> DutyResult:
         if missing:
             return idle(f"looking for evaluation slice {missing}: joining once it is here")
         requester = view.record.requester
-        match = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
+        reputation = _reputation_asked(view)
+        match = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token, reputation)
         if match is None:
             return idle("looking for what its family needs")
     except REFUSALS as refusal:
@@ -69,6 +70,14 @@ def opt_in(view: RequestView) -> DutyResult:
     joined = f"joined with {match.samples} samples{of}"
     ctx.state.decide(view.id, Participation.JOINED, joined)
     return did(f"{joined} ({receipt.gas_used} gas)")
+
+
+def _reputation_asked(view: RequestView) -> int | None:
+    """The requester's reputation, 1/10,000, where a policy asks for one."""
+    if not any(one.policy.min_requester_reputation for one in view.ctx.data):
+        return None
+    ledger = view.ctx.client.reputation
+    return ledger.requester_reputation(view.record.requester, view.frame)
 
 
 def _require_exchange(ctx: Context) -> None:

@@ -28,6 +28,7 @@ from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
+from fedpact.types.requests import ETHER
 from fedpact.types.schema import DataSchema
 from tests.offchain.provider.test_policy import specification
 from tests.support.waiting import PATIENCE, wait_until
@@ -172,6 +173,20 @@ def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
     with pytest.raises(PolicyRefusal, match="the data are text") as refused:
         deciding.match_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
     assert public_reason(refused.value) is Reason.SCHEMA
+
+
+def test_each_data_set_asks_for_its_requesters_reputation() -> None:
+    schema = DataSchema(data_id="0" * 32, category="x", units=5, kind="text", labels=("0",))
+    kept: Any = SimpleNamespace(schema=schema, drop=lambda _: None)
+    policies = (Policy(min_requester_reputation=5_000), Policy(min_requester_reputation=4_000))
+    own: Any = SimpleNamespace(
+        data=tuple(OwnData(name, kept, one) for name, one in zip("ab", policies, strict=True))
+    )
+    asked = (own, specification(), 10**18, "0x01", (b"\1", 1), ETHER)
+    with pytest.raises(PolicyRefusal, match="a: the requester's reputation of 4500 is under 5000"):
+        deciding.match_to_join(*asked, 4_500)
+    with pytest.raises(PolicyRefusal, match="a: the data are text; b: the data are text"):
+        deciding.match_to_join(*asked)
 
 
 def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
