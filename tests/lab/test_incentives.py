@@ -1,5 +1,8 @@
 """The game of incentives on hand-made scores."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from lab.incentives.game import Asking, Attesting, Game, Play, Result, Voting
 from lab.incentives.measure import measure, model_pay
 from lab.incentives.scores import Recorded
 
+ROOT = Path(__file__).resolve().parents[2]
 EQUAL = Recorded([[3_000] * 5], 5_000, 50)
 LAST_IS_POOR = Recorded([[3_000] * 4 + [4_500]], 5_000, 50)
 
@@ -32,6 +36,27 @@ def test_a_poor_model_earns_less() -> None:
 def test_a_false_vote_alone_earns_nothing(voting: Voting) -> None:
     result = played(voting={4: voting})
     assert (result.pay[4], result.faults[4]) == (0, 10)
+
+
+def test_a_vote_copied_from_the_last_round_loses_where_scores_vary() -> None:
+    varied = [[3_000 + 200 * ((seat + turn) % 5) for seat in range(5)] for turn in range(5)]
+    recorded = Recorded(varied, 5_000, 50)
+    measures, copies = (played(recorded, voting={4: how}) for how in (Voting.HONEST, Voting.COPIES))
+    assert copies.faults[4] > 0 == measures.faults[4]
+    assert copies.pay[4] < measures.pay[4]
+    # What never changes can be copied, and then the vote is right.
+    assert played(voting={4: Voting.COPIES}).pay == played().pay
+
+
+@pytest.mark.parametrize("part", ["alone", "pair"])
+def test_copying_a_vote_gains_nothing_by_the_published_figures(part: str) -> None:
+    """However the copier trains: less than measuring, and less than to say openly that it did not
+    judge."""
+    found = json.loads((ROOT / "docs/results/incentives.json").read_text())
+    own = {row["strategy"]: row["own"] for row in found[part]}
+    for training in {row["training"] for row in found["models"]}:
+        copied = own[f"{training}; {Voting.COPIES}"]
+        assert copied < own[f"{training}; {Voting.BLIND}"] < own[f"{training}; {Voting.HONEST}"]
 
 
 def test_two_of_five_who_attest_nothing_cost_themselves_alone() -> None:
