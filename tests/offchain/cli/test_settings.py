@@ -128,6 +128,6 @@ def test_addresses_are_not_shown_for_they_may_carry_credentials() -> None:
 def test_a_wallet_is_an_address(tmp_path: Path) -> None:
     address = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
     config = write(tmp_path / "fedpact.toml", f'wallet = "{address}"')
-    assert load(config).wallet == "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+    assert settings.load(config).wallet == "0x5FbDB2315678afecb367f032d93F642f64180aa3"
     with pytest.raises(SettingsError, match="wallet: must be an address, not 'alice'"):
-        load(write(tmp_path / "fedpact.toml", 'wallet = "alice"'))
+        settings.load(write(tmp_path / "fedpact.toml", 'wallet = "alice"'))
