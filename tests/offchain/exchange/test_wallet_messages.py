@@ -14,7 +14,7 @@ from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import Domain, WalletSignature
 from fedpact.chain.wallets import MOST_GAS, WalletSignatures, may_act, sent_for
 from fedpact.errors import NodeUnreachable
-from fedpact.exchange.messages import Ballot, Board, Forged, Kind, Message, decode, encode
+from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages, decode, encode
 from fedpact.provider.startup_checks import check_account
 from tests.support.wallets import owned_wallet
 
@@ -61,7 +61,7 @@ def said(ballot: Ballot, keys: AccountKeys, value: bytes = DIGEST) -> Message:
 def test_what_the_wallet_takes_counts_and_is_asked_once(
     ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
 ) -> None:
-    board, [message] = Board(ballot), decode(encode([said(ballot, wallet)]))
+    board, [message] = RoundMessages(ballot), decode(encode([said(ballot, wallet)]))
     assert isinstance(message.signed, WalletSignature)
     assert not board.take(message)  # nobody has asked the wallet
     ballot.look_up([message])
@@ -76,7 +76,7 @@ def test_the_owners_key_alone_does_not_speak_for_the_wallet(
     message = said(ballot, replace(wallet, wallet=None))
     ballot.look_up([message])
     with pytest.raises(Forged, match="is signed by"):
-        Board(ballot).take(message)
+        RoundMessages(ballot).take(message)
 
 
 def test_what_the_wallet_refuses_is_forged_and_ends_the_look(
@@ -88,8 +88,8 @@ def test_what_the_wallet_refuses_is_forged_and_ends_the_look(
     ballot.look_up(forged)
     assert nodes.calls == 1
     with pytest.raises(Forged, match="has not signed"):
-        Board(ballot).take(forged[0])
-    assert not Board(ballot).take(forged[1])
+        RoundMessages(ballot).take(forged[0])
+    assert not RoundMessages(ballot).take(forged[1])
 
 
 def test_an_account_without_code_takes_nothing(
@@ -100,7 +100,7 @@ def test_an_account_without_code_takes_nothing(
     message = said(plain, replace(keys, wallet=keys.address))
     plain.look_up([message])
     with pytest.raises(Forged, match="has not signed"):
-        Board(plain).take(message)
+        RoundMessages(plain).take(message)
 
 
 def test_a_wallet_whose_look_costs_too_much_takes_nothing(
@@ -112,14 +112,14 @@ def test_a_wallet_whose_look_costs_too_much_takes_nothing(
     message = said(ballot, wallet)
     ballot.look_up([message])
     with pytest.raises(Forged, match="has not signed"):
-        Board(ballot).take(message)
+        RoundMessages(ballot).take(message)
     assert MOST_GAS < 200_000
 
 
 def test_a_node_that_is_down_is_asked_again(
     ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
 ) -> None:
-    board, message = Board(ballot), said(ballot, wallet)
+    board, message = RoundMessages(ballot), said(ballot, wallet)
     nodes.down = True
     ballot.look_up([message])
     assert not board.take(message)
