@@ -5,11 +5,13 @@
     python -m scripts.mutation --sample 20 --minutes 60
                                             the first 20, if time allows
     python -m scripts.mutation --new 3      three more than before, then the report of all
+    WORKERS=1 python -m scripts.mutation    one at a time; by default as many as processors
 
 Each mutant is a copy of the sources with one change, in a temporary folder; the checkout is not
-touched. Only the contracts that depend on the change are compiled, once. Then tests run until one
-fails: first the file that failed last time, then those named in mutants.toml, then all. At the end,
-all tests that failed must pass without a mutant.
+touched. Only the contracts that depend on the change are compiled, once. Where the compiler makes
+the same code of them as before, no test can tell, and none runs. Else tests run until one fails:
+first the file that failed last time, then those named in mutants.toml, then all. At the end, all
+tests that failed must pass without a mutant.
 Results so far are in .cache/mutation.json: an interrupted run resumes, and a mutant is tried again
 only when its sources or the tests concerned have changed.
 Results: docs/results/mutation.json, which stays as it is if no mutant has ever run. Exit status 1
@@ -28,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
@@ -60,7 +62,8 @@ SUPPORT = "tests/support"
 LIBRARIES = "libraries"
 """These tests use only a harness; they do not need the deployed contracts compiled."""
 TEST_SECONDS = 1_800
-WORKERS = os.cpu_count() or 1
+WORKERS = int(os.environ.get("WORKERS") or os.cpu_count() or 1)
+"""Mutants at a time."""
 HARNESSES = sorted((ROOT / TESTS / "harness").glob("*.sol"))
 ALL = ("deployment", "libraries", "market", "registry", "reputation", "rounds", "stateful")
 """What runs after a mutant's own tests."""
@@ -70,6 +73,8 @@ class Unending(Exception):
     """The tests were stopped after TEST_SECONDS: the mutant may loop, or the machine be busy."""
 
 
+_METADATA = re.compile("a2646970667358221220[0-9a-f]{64}64736f6c6343[0-9a-f]{6}0033")
+"""The hash of a contract's sources, which solc puts behind its code."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 Compiled = dict[str, dict[str, Any]]
@@ -104,6 +109,11 @@ class Sources:
             fresh = contracts.compile_texts(reached, units) if units else {}
             yield contracts.kept_name(changed, wanted), {**compiled, **fresh}
 
+    def unchanged(self, kept: Iterable[tuple[str, Compiled]]) -> bool:
+        """Whether all code is as without a mutant; sources' hashes apart."""
+        pairs = zip(kept, self.compiled, strict=True)
+        return all(_code(now) == _code(before) for (_, now), before in pairs)
+
     def digest(self, mutant: Mutant) -> str:
         """Hash of the mutated source and of everything compiled together with it."""
         units = [unit for _, wanted in self.groups for unit in wanted]
@@ -122,6 +132,10 @@ def _imports(unit: str) -> tuple[str, ...]:
     return tuple(contracts.read_sources([ROOT / unit])[0])
 
 
+def _code(compiled: Compiled) -> dict[str, str]:
+    return {name: _METADATA.sub("", one["bytecode"]) for name, one in compiled.items()}
+
+
 def _digest(facts: Any) -> str:
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -131,23 +145,31 @@ class Progress:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._found: dict[str, dict[str, str]] = (
+        self._found: dict[str, dict[str, Any]] = (
             json.loads(file.read_text()) if file.exists() else {}
         )
         self._lock = Lock()
 
-    def killed_by(self, digest: str) -> str | None:
-        """What killed the mutant of this digest; empty if nothing did, None if unknown."""
+    def outcome(self, digest: str) -> Outcome | None:
+        """What became of the mutant of this digest; None if that is unknown."""
         one = self._found.get(digest)
-        if one is None or one["tests"] != _tests_digest(one["killed_by"]):
+        if one is None:
+            return None
+        if one.get("same_code"):
+            return Outcome(same_code=True)
+        if one["tests"] != _tests_digest(one["killed_by"]):
             return None
         if one["killed_by"] and not (ROOT / one["killed_by"].split("::")[0]).exists():
             return None
-        return one["killed_by"]
+        return Outcome(killed_by=one["killed_by"])
 
-    def add(self, digest: str, killed_by: str) -> None:
+    def add(self, digest: str, outcome: Outcome) -> None:
         with self._lock:
-            self._found[digest] = {"killed_by": killed_by, "tests": _tests_digest(killed_by)}
+            self._found[digest] = {
+                "killed_by": outcome.killed_by,
+                "same_code": outcome.same_code,
+                "tests": _tests_digest(outcome.killed_by),
+            }
             fresh = self._file.with_suffix(".new")
             fresh.write_text(json.dumps(self._found, indent=1))
             fresh.replace(self._file)
@@ -188,15 +210,15 @@ class Tree:
 
     @contextmanager
     def mutated(
-        self, sources: Sources, mutant: Mutant | None, *, deployed: bool = True
+        self, kept: Iterable[tuple[str, Compiled]], mutant: Mutant | None
     ) -> Iterator[None]:
-        """The compiled mutant, within the block; `deployed` as in Sources.kept."""
+        """The mutant within the block, compiled as in Sources.kept."""
         cache = self.folder / contracts.CACHE.relative_to(ROOT)
         cache.mkdir(parents=True)
         file = self.folder / mutant.file if mutant else None
         text = file.read_text() if file else ""
         try:
-            for name, compiled in sources.kept(mutant, deployed=deployed):
+            for name, compiled in kept:
                 (cache / name).write_text(json.dumps(compiled))
             if file and mutant:
                 file.write_text(mutant.applied(text))
@@ -235,8 +257,8 @@ class Tree:
         return failed[1]
 
 
-def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
-    """The test that kills the mutant; empty if none does. `last`: the file to try first.
+def tried(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> Outcome:
+    """The first test that kills the mutant, if any does. `last`: the file to try first.
 
     Raises CompileError if it does not compile, Unending if its tests had to be stopped.
     """
@@ -244,14 +266,17 @@ def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
     if (ROOT / TESTS / last).is_file():
         stages.insert(0, (last,))
     if mutant.tests[:1] and mutant.tests[0] == LIBRARIES:
-        with tree.mutated(sources, mutant, deployed=False):
+        with tree.mutated(sources.kept(mutant, deployed=False), mutant):
             failed = tree.first_failure(mutant.tests[:1])
         stages.remove(mutant.tests[:1])
         if failed:
-            return failed
-    with tree.mutated(sources, mutant):
+            return Outcome(killed_by=failed)
+    kept = list(sources.kept(mutant))
+    if sources.unchanged(kept):
+        return Outcome(same_code=True)
+    with tree.mutated(kept, mutant):
         found = (tree.first_failure(tests) for tests in stages)
-        return next((failed for failed in found if failed), "")
+        return Outcome(killed_by=next((failed for failed in found if failed), ""))
 
 
 def run_all(
@@ -277,9 +302,9 @@ def run_all(
 
         def one(mutant: Mutant) -> Outcome | None:
             digest = sources.digest(mutant)
-            known = progress.killed_by(digest)
+            known = progress.outcome(digest)
             if known is not None:
-                return Outcome(killed_by=known)
+                return known
             tree = trees.get()
             late = until is not None and time.monotonic() > until
             if late or (new is not None and next(begun) >= new):
@@ -287,8 +312,8 @@ def run_all(
                 return None
             try:
                 began = last.get((mutant.file, mutant.breaks), "")
-                outcome = Outcome(killed_by=killer(tree, sources, mutant, began))
-                progress.add(digest, outcome.killed_by)
+                outcome = tried(tree, sources, mutant, began)
+                progress.add(digest, outcome)
             except contracts.CompileError as error:
                 outcome = Outcome(complaint=str(error))
             except Unending:
@@ -302,7 +327,7 @@ def run_all(
             outcomes = list(pool.map(one, mutants))
         tree, killers, failed = trees.get(), killers_of(outcomes), ""
         if killers:
-            with tree.mutated(sources, None):
+            with tree.mutated(sources.kept(None), None):
                 failed = tree.first_failure_of(killers)
     if failed:
         raise RuntimeError(f"{failed} fails without any mutant: fix it first")

@@ -11,12 +11,13 @@ from scripts.mutants import Mutant
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result for a mutant: the first test that failed, the compiler's message, or that the tests
-    had to be stopped, which says nothing about it."""
+    """Result for a mutant: the first test that failed, the compiler's message, that its code is the
+    same, or that the tests had to be stopped, which says nothing about it."""
 
     killed_by: str = ""
     complaint: str = ""
     unending: bool = False
+    same_code: bool = False
 
     def state(self, mutant: Mutant) -> str:
         """In a word or two, for reports."""
@@ -26,7 +27,7 @@ class Outcome:
             return "does not end"
         if self.killed_by:
             return "killed"
-        return "equivalent" if mutant.equivalent else "alive"
+        return "equivalent" if self.same_code or mutant.equivalent else "alive"
 
     def wrong(self, mutant: Mutant) -> str:
         """What has to be fixed; empty if nothing."""
@@ -36,7 +37,7 @@ class Outcome:
             return "its tests were stopped before one failed: run it again on a quiet machine"
         if self.killed_by and mutant.equivalent:
             return f"is killed by {self.killed_by}, but listed as equivalent"
-        return "" if self.killed_by or mutant.equivalent else "no test fails"
+        return "no test fails" if self.state(mutant) == "alive" else ""
 
 
 def report(
@@ -65,4 +66,6 @@ def _state(mutant: Mutant, outcome: Outcome | None) -> dict[str, str]:
     facts["state"] = outcome.state(mutant)
     if outcome.killed_by:
         return {**facts, "killed_by": outcome.killed_by}
-    return {**facts, "why": mutant.equivalent} if facts["state"] == "equivalent" else facts
+    if facts["state"] == "equivalent":
+        facts["why"] = mutant.equivalent or "The compiler makes the same code of it."
+    return facts

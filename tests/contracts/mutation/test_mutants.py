@@ -100,12 +100,27 @@ def test_earlier_results_hold_until_the_tests_change(tmp_path: Path) -> None:
     """The digest covers the mutant's own sources."""
     test = tmp_path / "test_it.py"
     test.write_text("before")
-    Progress(tmp_path / "found.json").add("digest", f"{test}::test_it")
+    killed, same = Outcome(killed_by=f"{test}::test_it"), Outcome(same_code=True)
+    kept = Progress(tmp_path / "found.json")
+    kept.add("digest", killed)
+    kept.add("same", same)
 
     found = Progress(tmp_path / "found.json")
-    assert found.killed_by("digest") == f"{test}::test_it"
-    assert found.killed_by("another") is None
+    assert found.outcome("digest") == killed
+    assert found.outcome("another") is None
     test.write_text("after")
-    assert found.killed_by("digest") is None
-    found.add("third", "the tests do not end")  # as earlier versions noted it
-    assert found.killed_by("third") is None
+    assert found.outcome("digest") is None
+    assert found.outcome("same") == same
+    found.add("third", Outcome(killed_by="the tests do not end"))  # as earlier versions noted it
+    assert found.outcome("third") is None
+
+
+def test_a_mutant_of_the_same_code_is_equivalent() -> None:
+    sources = mutation.Sources.__new__(mutation.Sources)
+    hashes = ["a2646970667358221220" + digit * 64 + "64736f6c63430008250033" for digit in "12"]
+    sources.compiled = [{"A": {"bytecode": f"0x60{hashes[0]}00"}}, {}]
+    assert sources.unchanged([("a", {"A": {"bytecode": f"0x60{hashes[1]}00"}}), ("b", {})])
+    assert not sources.unchanged([("a", {"A": {"bytecode": f"0x61{hashes[0]}00"}}), ("b", {})])
+    mutant = Mutant("a.sol", "x", "y", "one", ())
+    assert Outcome(same_code=True).state(mutant) == "equivalent"
+    assert not Outcome(same_code=True).wrong(mutant)
