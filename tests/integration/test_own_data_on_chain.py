@@ -22,23 +22,33 @@ Row = dict[str, str | float]
 
 
 def rows(seed: int, count: int) -> list[Row]:
-    """Machines that fail when they are hot, but of kind H at any temperature."""
+    """Machines that fail when they are hot, of kind H at any temperature, and when a note speaks of
+    the spindle."""
     generator = np.random.default_rng(seed)
     found: list[Row] = []
     for number in range(count):
         heat, kind = int(generator.integers(200, 1000)) / 10, "LMH"[int(generator.integers(3))]
-        fails = kind == "H" or heat > 60
+        worn = bool(generator.random() < 0.2)
+        fails = kind == "H" or heat > 60 or worn
+        part = "the spindle hums" if worn else str(generator.choice(["the radio hums", "all well"]))
         found.append(
-            {"machine": f"{seed}-{number}", "heat": heat, "kind": kind, "label": str(int(fails))}
+            {
+                "machine": f"{seed}-{number}",
+                "heat": heat,
+                "kind": kind,
+                "note": f"shift {number} reports that {part}",
+                "label": str(int(fails)),
+            }
         )
     return found
 
 
 def german(path: Path, table: list[Row]) -> Path:
-    lines = ["kind;label;machine;heat"]
+    lines = ["kind;label;machine;note;heat"]
     for row in table:
         heat = str(row["heat"]).replace(".", ",")
-        lines.append(f"{row['kind']};{row['label']};{row['machine']};{heat} °C")
+        cells = (row["kind"], row["label"], row["machine"], row["note"], f"{heat} °C")
+        lines.append(";".join(map(str, cells)))
     path.write_bytes("\r\n".join(lines).encode("cp1252"))
     return path
 
@@ -103,6 +113,10 @@ def test_raw_exports_become_a_model_that_answers_a_table(
     answers = answer_file(fetched.path, queries)
     right = [label == row["label"] for label, row in zip(answers.labels, asked, strict=True)]
     assert np.mean(right) > 0.95
+    worn = [place for place, row in enumerate(asked) if "spindle" in str(row["note"])]
+    silent = [{**asked[place], "note": "all well"} for place in worn]
+    without = answer_file(fetched.path, lines(market.folder / "silent.jsonl", silent))
+    assert sum(answers.labels[place] == "1" for place in worn) > without.labels.count("1") + 5
 
     wait_until(lambda: request in daemons[2].standings(), "the third daemon decided nothing")
     standing = daemons[2].standings()[request]

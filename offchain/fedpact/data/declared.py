@@ -6,10 +6,11 @@ while the number of privacy units stays the declared one. So a daemon's behaviou
 on any single record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from fedpact.data.documents import documents
 from fedpact.data.identity import unit_digests
 from fedpact.data.readers import capped, log_ignored, read_unchecked
 from fedpact.data.readers.cells import numbers
-from fedpact.data.readers.encoding import encoded
+from fedpact.data.readers.encoding import encoded, examples
 from fedpact.data.readers.records import CHUNK, Records
 from fedpact.data.readers.windows import window_rows
 from fedpact.errors import DataError
@@ -143,12 +144,13 @@ class DeclaredData:
         windows = window_rows(series, self.records.groups, order)
         y, labelled = self._targets(spec)
         ends = windows[:, -1]
-        windows = windows[labelled[ends] & self._usable_for(spec)[windows].all(axis=1)]
+        once = self._usable_for(spec, lambda name: name in series.static)
+        moving = self._usable_for(spec, lambda name: name not in series.static)
+        windows = windows[labelled[ends] & once[ends] & moving[windows].all(axis=1)]
         units = [self.units[row] for row in windows[:, -1]]
         kept = np.flatnonzero(first_of_each(units, self.schema.examples_per_unit))
         windows = windows[kept]
-        rows, places = np.unique(windows, return_inverse=True)
-        x = self._row_inputs(spec, rows)[places].reshape(len(windows), *spec.features.shape)
+        x = self._examples(spec, windows)
         names = tuple(units[place] for place in kept)
         return Dataset(x, y[windows[:, -1]], names, self.schema.units)
 
@@ -170,19 +172,25 @@ class DeclaredData:
         needed = tuple(one.name for one in self.schema.inputs if one.missing == "omit")
         return self._all_finite(self._places(needed))
 
-    def _usable_for(self, spec: Specification) -> NDArray[np.bool_]:
-        """Whether an example has all values that nothing takes the place of, (n,)."""
+    def _usable_for(
+        self, spec: Specification, of: Callable[[str], bool] = lambda name: True
+    ) -> NDArray[np.bool_]:
+        """Whether a row has all values that nothing takes the place of, (n,), of the columns whose
+        names `of` takes."""
         if not spec.features.table:
-            return self._all_finite(self._places(self.schema.feature_columns(spec)))
+            names = tuple(filter(of, self.schema.feature_columns(spec)))
+            return self._all_finite(self._places(names))
         usable = np.ones(len(self.records.x), dtype=bool)
         for column in spec.features.table:
-            if column.missing == "omit":
+            if column.missing == "omit" and column.type != "text" and of(column.name):
                 usable &= np.isfinite(self._asked(column))
         return usable
 
-    def _asked(self, column: ColumnSchema) -> NDArray[np.float64]:
+    def _asked(self, column: ColumnSchema) -> NDArray[Any]:
         """Values of a column as a specification declares it, within the owner's range, (n,): a
-        category's index into the specification's values."""
+        category's index into the specification's values; of a text the text."""
+        if column.type == "text":
+            return self._texts[column.name]
         place = self._place_of[column.name]
         own, values = self.schema.inputs[place], self.records.x[:, place].astype(np.float64)
         if not own.values:
@@ -196,6 +204,12 @@ class DeclaredData:
         if not self.schema.is_table:
             return None
         return np.array([self._place_of[name] for name in columns], dtype=np.int64)
+
+    @cached_property
+    def _texts(self) -> dict[str, Inputs]:
+        """Of each text that is an input, (n,)."""
+        names = {column.name for column in self.schema.inputs if column.type == "text"}
+        return {name: documents(texts) for name, texts in self.records.words if name in names}
 
     @cached_property
     def _place_of(self) -> dict[str, int]:
@@ -241,14 +255,24 @@ class DeclaredData:
     def _inputs(self, spec: Specification, rows: NDArray[np.int64]) -> Inputs:
         if self.schema.kind == "text":
             return self.records.x[rows]
-        return self._row_inputs(spec, rows).reshape(len(rows), *spec.features.shape)
+        return self._examples(spec, rows[:, None])
+
+    def _examples(self, spec: Specification, windows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Of windows of rows, (n, rows): (n, *shape)."""
+        if spec.features.table:
+            return examples(spec.features, windows, self._encoded)
+        rows, places = np.unique(windows, return_inverse=True)
+        found = self._row_inputs(spec, rows)[places.reshape(-1)]
+        return np.asarray(found.reshape(len(windows), *spec.features.shape))
+
+    def _encoded(
+        self, columns: Sequence[ColumnSchema], rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        return encoded(columns, [self._asked(column)[rows] for column in columns])
 
     def _row_inputs(self, spec: Specification, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(len(rows), inputs of a row)."""
+        """Of plain numbers, (len(rows), inputs of a row)."""
         x = self.records.x
-        if spec.features.table:
-            table = spec.features.table
-            return encoded(table, [self._asked(column)[rows] for column in table])
         columns = self._places(self.schema.feature_columns(spec))
         low, high = self._limits(columns)
         flat = x.reshape(len(x), -1)
@@ -317,6 +341,11 @@ def _as_table(path: Path, schema: DataSchema, records: Records) -> Records:
     if x.ndim == 2 and not schema.labels and x.shape[1] == len(names) - 1:
         outputs = numbers(records.labels, records.layout)
         x, records = np.hstack([x, outputs[:, None]]), replace(records, labels=("",) * len(x))
+    text = next((one.name for one in schema.inputs if one.type == "text"), None)
+    if text is not None:
+        raise DataError(
+            f"data {path}: arrays hold no texts, and column {text!r} is one: give a table"
+        )
     if x.ndim != 2 or x.shape[1] != len(names):
         raise DataError(
             f"data {path}: examples of shape {list(x.shape[1:])}, the schema has {len(names)} "

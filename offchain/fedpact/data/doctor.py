@@ -80,7 +80,7 @@ class Choices:
 def diagnose(path: Path, choices: Choices) -> Diagnosis:
     """Look at a file or folder. Raises DataError for one that cannot be read for certain."""
     table = None if path.is_dir() else read_table(path, decimal=choices.decimal)
-    if table is None or pictures.listed_column(table) or TEXT_COLUMN in table.header:
+    if table is None or pictures.listed_column(table) or _holds_documents(table, choices):
         return _of_records(path, choices)
     if not len(table):
         raise DataError(f"data {path}: no examples")
@@ -141,6 +141,7 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
             output_column=choices.output,
             unit=unit or RECORD,
             layout=table.layout,
+            columns=tuple(name for name in names if name != unit),
             left_out=left_out,
         )
     return Diagnosis(
@@ -209,6 +210,17 @@ def _of_records(path: Path, choices: Choices) -> Diagnosis:
         (),
         schema,
     )
+
+
+def _holds_documents(table: Table, choices: Choices) -> bool:
+    """Whether a column `text` is all that its rows have, besides a label and what identifies them:
+    otherwise it is one column among others."""
+    if TEXT_COLUMN not in table.header:
+        return False
+    answer = choices.output or choices.label or _label_column(table)
+    known = (TEXT_COLUMN, UNIT_COLUMN, table.index, answer, choices.unit)
+    seen = (look_at(table, name) for name in table.header if name not in known)
+    return all(one.note or one.type == "constant" for one in seen)
 
 
 def _label_column(table: Table) -> str | None:

@@ -18,7 +18,8 @@ from fedpact.types.schema import DataSchema
 
 SKETCH = 64
 """Digests of a sketch."""
-_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+_WHOLE = re.compile(r"[+-]?\d{1,4000}(\.0*)?")
+"""With more digits Python reads no number, and it is a text."""
 
 
 def normal_text(text: str) -> str:
@@ -61,7 +62,11 @@ def unit_digests(schema: DataSchema, records: Records) -> tuple[bytes, ...]:
         [place for place in np.argsort(names) if schema.inputs[place].name not in spelt], dtype=int
     )
     head = sha256(b"record\x1f" + "\x1f".join(sorted(names)).encode())
-    words = [list(map(normal_name, spelt[name])) for name in sorted(spelt)]
+    texts = {column.name for column in schema.inputs if column.type == "text"}
+    words = [
+        list(map(normal_text if name in texts else normal_name, spelt[name]))
+        for name in sorted(spelt)
+    ]
     found = []
     for start in range(0, len(records.x), CHUNK):
         part = _flat(records.x[start : start + CHUNK])

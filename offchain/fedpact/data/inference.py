@@ -23,6 +23,10 @@ DAY = 86_400.0
 """Seconds, to which the range of times is widened."""
 FEW = 50
 """Different values of a category at most; with more, words are free text or names."""
+LONG = 40
+"""Characters of a cell that is no name."""
+WORDS = 4
+"""Of a cell that is no name either."""
 RARE = 5
 """A category's value with fewer examples is not proposed: its name would tell of single records."""
 DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M")
@@ -93,6 +97,8 @@ def proposed(table: Table, seen: SeenColumn) -> ColumnSchema | None:
     match seen.type:
         case "boolean":
             return ColumnSchema(name=name, type="boolean", missing=missing)
+        case "text":
+            return ColumnSchema(name=name, type="text", encoding="words")
         case "category":
             counts = Counter(label_key(cell) for cell in cells if not is_missing(cell))
             named = sorted(value for value, count in counts.items() if count >= RARE)
@@ -151,11 +157,20 @@ def _type(
     wrong = int((~np.isfinite(values)).sum())
     if wrong <= 0.1 * len(present) and distinct > 2:
         return "other", None, None, f"{wrong} cells are no number, the others are"
-    if any(" " in cell and len(cell) > 40 for cell in present):
-        return "text", None, None, "free text"
+    if _is_prose(present, distinct):
+        return "text", None, None, ""
     if distinct <= FEW and distinct <= max(2, len(present) // 2):
         return "category", None, None, ""
     return "identifier", None, None, "names single examples or things"
+
+
+def _is_prose(present: Sequence[str], distinct: int) -> bool:
+    """Whether cells are free text: one is long, or there are many different ones of which most have
+    a few words."""
+    if any(" " in cell and len(cell) > LONG for cell in present):
+        return True
+    wordy = sum(len(cell.split()) >= WORDS for cell in present)
+    return distinct > FEW and wordy > len(present) / 2
 
 
 def _numeric(

@@ -38,6 +38,7 @@ def propose(
     output_column: str | None = None,
     unit: str | None = None,
     layout: FileLayout | None = None,
+    columns: tuple[str, ...] = (),
     left_out: Collection[str] = (),
 ) -> DataSchema:
     """The schema that the records at `path` suggest, with a new `data_id`. Of a table's columns it
@@ -50,6 +51,8 @@ def propose(
             their `y`.
         unit: a table's column that names privacy units, or `record`.
         layout: how the file writes a table; None: find it.
+        columns: of a table those that may be inputs; none: all. A table with a column `text` holds
+            documents unless this names columns.
         left_out: columns that are not proposed.
 
     Raises:
@@ -59,7 +62,7 @@ def propose(
     regression = output_column is not None
     label = None if regression else label_column or LABEL_COLUMN
     unit_column = UNIT_COLUMN if unit is None else unit if unit != RECORD else None
-    found = read_unchecked(path, output_column or label, (), unit_column, layout)
+    found = read_unchecked(path, output_column or label, columns, unit_column, layout)
     if found.columns and unit is None and not found.grouped_units:
         raise InvalidInput(
             "say what one privacy unit is: --unit COLUMN where rows with the same entry belong to "
@@ -85,10 +88,10 @@ def propose(
         output = ColumnSchema(name=output_column, range=_range(path, output_column, values))
     if found.columns:
         names = [name for name in found.columns if name not in left_out]
-        columns = _columns(path, found.layout, names)
+        declared = _columns(path, found.layout, names)
         if output is not None:
-            columns = (*columns, output)
-        return DataSchema(**shared, columns=columns)  # type: ignore[arg-type]
+            declared = (*declared, output)
+        return DataSchema(**shared, columns=declared)  # type: ignore[arg-type]
     return DataSchema(
         **shared,  # type: ignore[arg-type]
         shape=tuple(found.x.shape[1:]),

@@ -1,11 +1,12 @@
 """Random splits of a table's rows that follow from public declarations alone.
 
 A split asks one question of an encoded row (`data.readers.encoding`): whether a number is above a
-threshold, whether a difference or a product of two numbers is, or whether a category's value is
-among some of its values. Thresholds are where random points of the columns' public ranges fall, so
-no record decides about one. Draws use the raw words of PCG64, a fixed stream in all versions of
-numpy; evaluation uses single additions, products and comparisons of 64 bits, which every machine
-rounds alike.
+threshold, whether a difference or a product of two numbers is, whether a category's value is among
+some of its values, or whether a text has one of some hashed words, or is on one side of a plane
+through the sentence network's rows. Thresholds are where random points of the columns' public
+ranges fall, so no record decides about one. Draws use the raw words of PCG64, a fixed stream in all
+versions of numpy; evaluation uses single additions, products and comparisons of 64 bits, which
+every machine rounds alike.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from fedpact.types.columns import ColumnSchema
 
 Rows = NDArray[np.float64]
+MOST_BUCKETS = 32
+"""Of hashed words in one question: a short text has words in a dozen of 256."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class _Column:
 
     @property
     def is_number(self) -> bool:
-        return self.declared is None or self.declared.type not in ("category", "boolean")
+        return self.declared is None or self.declared.type not in ("category", "boolean", "text")
 
     def point(self, draws: "_Draws") -> float:
         """A random number of the column, encoded."""
@@ -102,9 +105,8 @@ def random_splits(
 ) -> tuple[Split, ...]:
     """`count` splits of rows of `inputs` values.
 
-    `columns`: as the specification's `features.table` declares them; none: all inputs are numbers
-    from `lowest` to 1. Rows that are windows repeat the columns. Columns are asked equally often,
-    however many inputs they have.
+    `columns`: as the specification's `features.laid_out` has them; none: all inputs are numbers
+    from `lowest` to 1. Columns are asked equally often, however many inputs they have.
     """
     draws, known = _Draws(seed), _columns(columns, inputs, lowest)
     numbers = [one for one in known if one.is_number]
@@ -115,10 +117,9 @@ def _columns(columns: tuple[ColumnSchema, ...], inputs: int, lowest: float) -> l
     if not columns:
         return [_Column(place, None, lowest) for place in range(inputs)]
     found, place = [], 0
-    while place < inputs:
-        for one in columns:
-            found.append(_Column(place, one))
-            place += one.width
+    for one in columns:
+        found.append(_Column(place, one))
+        place += one.width
     return found
 
 
@@ -128,6 +129,12 @@ def _split(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
         return Split((first.place + declared.width - 1,), (1.0,), (), 0.5)
     if declared is not None and declared.type == "category":
         return _members(first, len(declared.values), draws)
+    if declared is not None and declared.type == "text":
+        return (
+            _words(first, declared.width, draws)
+            if declared.encoding == "words"
+            else _plane(first, declared.width, draws)
+        )
     if declared is not None and declared.type == "boolean":
         return Split((first.place,), (1.0,), (), 0.0)
     form, second = draws.below(3), numbers[draws.below(len(numbers))]
@@ -142,6 +149,20 @@ def _split(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
         blank = Split(places, (), (middle / half, other_middle / other_half), 0.0)
     at = [np.array([one.point(draws)]) for one in (first, second)]
     return replace(blank, threshold=float(blank.value(at)[0]))
+
+
+def _words(column: _Column, buckets: int, draws: _Draws) -> Split:
+    """Whether a text has a word in one of some buckets, up to MOST_BUCKETS: hashed words are never
+    negative."""
+    wanted = 1 << draws.below(MOST_BUCKETS.bit_length())
+    places = tuple(sorted({column.place + draws.below(buckets) for _ in range(wanted)}))
+    return Split(places, (1.0,) * len(places), (), 0.0)
+
+
+def _plane(column: _Column, width: int, draws: _Draws) -> Split:
+    """On which side of a random plane through the origin a row of the network is."""
+    factors = tuple(1.0 if draws.below(2) else -1.0 for _ in range(width))
+    return Split(tuple(range(column.place, column.place + width)), factors, (), 0.0)
 
 
 def _members(column: _Column, values: int, draws: _Draws) -> Split:

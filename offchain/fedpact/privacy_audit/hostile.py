@@ -15,7 +15,8 @@ from fedpact.learning.families.oblivious_trees import LEAVES
 from fedpact.privacy.attacks import AuditedMode
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import canonical_json
-from fedpact.types.series import Series
+from fedpact.types.parts import ordered, shape_of
+from fedpact.types.series import Series, SeriesWindows
 from fedpact.types.specification import Specification
 
 LABELS = ("a", "b", "c")
@@ -32,6 +33,7 @@ TYPED = (
     ColumnSchema(name="grade", type="ordinal", values=("low", "middle", "high")),
     ColumnSchema(name="member", type="boolean", missing="indicator"),
     ColumnSchema(name="since", type="timestamp", range=(9.4e8, 1.9e9)),
+    ColumnSchema(name="remark", type="text", encoding="words", buckets=64),
 )
 """Its other columns."""
 SERIES = Series(by="unit", order="since")
@@ -207,10 +209,7 @@ def _features(shape: list[int], random: np.random.Generator, spare: int) -> dict
     if shape:
         return {"shape": shape, "scale": scale}
     if random.random() < 0.5:
-        table = [_asked(TYPED[index], random) for index in _some(len(TYPED), random)]
-        return _rows(random, sum(column.width for column in table)) | {
-            "table": [column.model_dump(mode="json") for column in table]
-        }
+        return _typed([_asked(TYPED[index], random) for index in _some(len(TYPED), random)], random)
     columns = [COLUMNS[index] for index in _some(len(COLUMNS) - spare, random)]
     if random.random() < 0.05:
         columns[0] = "nothing of the kind"
@@ -222,13 +221,32 @@ def _some(count: int, random: np.random.Generator) -> list[int]:
     return [int(one) for one in random.permutation(count)[: random.integers(1, count + 1)]]
 
 
+def _typed(table: list[ColumnSchema], random: np.random.Generator) -> dict[str, Any]:
+    """Declared columns: of rows, or of windows with some columns, and all texts, once each."""
+    series = None
+    if random.random() < 0.3:
+        once = [one.name for one in table if one.type == "text" or random.random() < 0.4]
+        static = () if len(once) == len(table) else tuple(once)
+        series = _windows(random, static)
+    ordered_ = ordered(table, () if series is None else series.static)
+    return {
+        "shape": list(shape_of(ordered_, series)),
+        "table": [column.model_dump(mode="json") for column in ordered_],
+        **({} if series is None else {"series": series.model_dump(mode="json")}),
+    }
+
+
+def _windows(random: np.random.Generator, static: tuple[str, ...] = ()) -> SeriesWindows:
+    window, stride = int(random.integers(1, 5)), int(random.integers(1, 4))
+    return SeriesWindows(**SERIES.model_dump(), window=window, stride=stride, static=static)
+
+
 def _rows(random: np.random.Generator, width: int) -> dict[str, Any]:
     """Examples of one row, or of windows of rows."""
     if random.random() < 0.7:
         return {"shape": [width]}
-    window, stride = int(random.integers(1, 5)), int(random.integers(1, 4))
-    series = SERIES.model_dump() | {"window": window, "stride": stride}
-    return {"shape": [window, width], "series": series}
+    series = _windows(random)
+    return {"shape": [series.window, width], "series": series.model_dump(mode="json")}
 
 
 def _asked(own: ColumnSchema, random: np.random.Generator) -> ColumnSchema:
@@ -240,7 +258,9 @@ def _asked(own: ColumnSchema, random: np.random.Generator) -> ColumnSchema:
         fields["range"] = (centre - half, centre + half)
     if own.values and random.random() < 0.5:
         fields["values"] = [*random.permutation(own.values).tolist()[:2], "nobody's"]
-    if random.random() < 0.5:
+    if own.type == "text":
+        fields |= {"buckets": int(random.choice([64, 128])), "weight": _extreme(random, 1e-3, 1e3)}
+    elif random.random() < 0.5:
         fields["missing"] = str(random.choice(["indicator", "constant"]))
     if fields["missing"] == "constant":
         constants = fields.get("values", fields.get("range", (0.0, 1.0)))

@@ -99,6 +99,22 @@ CELLS: dict[str, str] = {
     "a date": "1999-12-31T23:59:59",
     "with its measure": "7 EUR",
 }
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Ordinary cells, and this text among them."""
+
+    text: str
+
+
+REMARKED = {
+    "no text": Remark(""),
+    "a text": Remark("bearing hums since yesterday, oil \u2028 leaks " * 50),
+    "a text of digits": Remark("9" * 10_000),
+}
+REMARKS = ("belt", "torn", "bearing", "hums", "oil", "leaks", "checked", "again")
+"""Words of the records that are always there."""
 TEXTS: dict[str, str] = {
     "ordinary": "volcanic ash grounded every aircraft in the region",
     "empty": "",
@@ -401,7 +417,12 @@ def _is_text(hostile: HostileRequest) -> bool:
 
 
 def _contents(hostile: HostileRequest) -> dict[str, Any]:
-    return TEXTS if _is_text(hostile) else CELLS if _is_table(hostile) else NUMBERS
+    if _is_text(hostile):
+        return TEXTS
+    if not _is_table(hostile):
+        return NUMBERS
+    texts = any(column.type == "text" for column in hostile.spec.features.table)
+    return CELLS | REMARKED if texts else CELLS
 
 
 def _other_schema(hostile: HostileRequest) -> DataSchema:
@@ -450,7 +471,12 @@ def _write(
     if _is_table(hostile):
         columns = [column.name for column in schema.columns]
         cells = [_ordinary(random) for _ in range(OTHERS)]
-        cells += [[content] * len(columns)] * extra
+        own = [content] * len(columns)
+        if isinstance(content, Remark):
+            remark = [column.type == "text" for column in schema.columns]
+            ordinary = _ordinary(random)
+            own = [content.text if r else cell for r, cell in zip(remark, ordinary, strict=True)]
+        cells += [own] * extra
         path = folder / "table.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -479,6 +505,7 @@ def _ordinary(random: np.random.Generator) -> list[str]:
         "number": f"{random.normal(0, 500):.2f} EUR",
         "boolean": str(random.choice(["yes", "no"])),
         "timestamp": f"20{random.integers(10, 30)}-06-{random.integers(10, 30)}",
+        "text": " ".join(random.choice(REMARKS, 4)),
     }
     for column in TYPED:
         missing = column.missing != "omit" and random.random() < 0.2

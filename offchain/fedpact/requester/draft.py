@@ -24,10 +24,13 @@ from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.local_training import LocalApp
+from fedpact.types.parts import ordered, shape_of
 from fedpact.types.paths import path_of
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.schema import DataSchema
+from fedpact.types.series import SeriesWindows
 from fedpact.types.specification import SPECIFICATION_VERSION, Specification
+from fedpact.types.validation import every_error
 
 if TYPE_CHECKING:
     from fedpact.data.dataset import Targets
@@ -263,11 +266,14 @@ def _with_schema(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in wanted if name not in declared]
     if missing:
         raise SpecificationError(f"draft {path}: {features['schema']} declares no {missing[0]!r}")
-    table = [declared[name] for name in wanted]
-    series = rest.get("series")
-    rows = [series["window"]] if isinstance(series, dict) and "window" in series else []
-    shape = [*rows, sum(one.width for one in table)]
+    try:
+        asked = rest.get("series")
+        series = None if asked is None else SeriesWindows.model_validate_json(json.dumps(asked))
+    except ValidationError as error:
+        raise SpecificationError(f"draft {path}: features.series: {every_error(error)}") from error
+    table = ordered([declared[name] for name in wanted], () if series is None else series.static)
     columns = [one.model_dump(mode="json") for one in table]
+    shape = list(shape_of(table, series))
     return {**fields, "features": {"shape": shape, **rest, "table": columns}}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
 from fedpact.types.columns import RANGED, ColumnSchema
+from fedpact.types.parts import ordered, shape_of
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.schema import DataSchema
 
@@ -143,9 +144,9 @@ def _features(schema: DataSchema, output: Any) -> dict[str, Any]:
     if schema.value_range is not None:
         return {"shape": list(schema.shape), "scale": _scaled(schema.value_range)[1]}
     predicted = output["column"] if isinstance(output, Mapping) else output
-    asked = [one.asked for one in schema.inputs if one.name != predicted]
+    asked = ordered([one.asked for one in schema.inputs if one.name != predicted], ())
     return {
-        "shape": [sum(one.width for one in asked)],
+        "shape": list(shape_of(asked, None)),
         "table": [one.model_dump(mode="json") for one in asked],
     }
 

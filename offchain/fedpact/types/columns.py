@@ -24,8 +24,12 @@ ColumnType = Literal[
 ]
 RANGED = ("number", "integer", "timestamp")
 LISTED = ("category", "ordinal")
-UNUSED = ("text", "identifier")
-"""Columns of these types are never a feature."""
+MIN_BUCKETS, MAX_BUCKETS = 64, 4096
+"""Of hashed words. A model has a weight for each, and under privacy each has its noise."""
+BUCKETS, WEIGHT = 256, 2.0
+"""Unless a column says otherwise."""
+SENTENCE_WIDTH = 384
+"""Values that the public sentence network gives for a text."""
 
 
 class ColumnSchema(Document):
@@ -33,8 +37,8 @@ class ColumnSchema(Document):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     type: ColumnType = "number"
-    """`ordinal`: a category whose values have an order. `identifier`: never a feature, like `text`
-    beside other columns."""
+    """`ordinal`: a category whose values have an order. `identifier`: never a feature, and neither
+    is a `text` without an `encoding`."""
     range: tuple[float, float] | None = None
     """Lowest and highest value of a number, integer or timestamp (an ISO 8601 date or time, here in
     seconds since 1970, UTC). Values outside count as the nearer end."""
@@ -47,6 +51,15 @@ class ColumnSchema(Document):
     further input is 1 and the column's own are 0 (for a category: a category of its own)."""
     constant: float | str | None = None
     """A number within the range (for a boolean 0 or 1), or one of `values`."""
+    encoding: Literal["words", "sentences"] | None = None
+    """How a text becomes inputs: its words and pairs of words by hash, or the row of a public
+    network, the extra `sentences`. An empty text is all zeros, so a text is never missing."""
+    buckets: Annotated[int, Field(ge=MIN_BUCKETS, le=MAX_BUCKETS)] | None = None
+    """Inputs that words become, a power of two; None: BUCKETS."""
+    weight: Annotated[float, Field(ge=1e-3, le=1e3)] | None = None
+    """L2 norm of a text's inputs, where a number is from -1 to 1; None: WEIGHT."""
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Hex sha-256 of the network's weights; of `sentences` only."""
     source: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """What the file calls the column, where that is not `name`: the name stays when a header
     changes, and with it the records' identity."""
@@ -81,14 +94,15 @@ class ColumnSchema(Document):
             raise ValueError(f"{where}: only numbers have a unit of measurement")
         if self.format is not None and self.type != "timestamp":
             raise ValueError(f"{where}: only timestamps have a format")
+        self._check_text(where)
         self._check_missing(where)
         return self
 
     def _check_missing(self, where: str) -> None:
         if (self.missing == "constant") != (self.constant is not None):
             raise ValueError(f"{where}: constant goes with missing = 'constant', and only with it")
-        if self.missing != "omit" and self.type in UNUSED:
-            raise ValueError(f"{where}: it is no feature, so missing values do nothing")
+        if self.missing != "omit" and self.type in ("text", "identifier"):
+            raise ValueError(f"{where}: it is no feature or a text: no value is missing")
         if self.constant is None:
             return
         if self.type in LISTED:
@@ -99,12 +113,27 @@ class ColumnSchema(Document):
         if not fits:
             raise ValueError(f"{where}: constant {self.constant!r} is not one of its values")
 
+    def _check_text(self, where: str) -> None:
+        if self.encoding is not None and self.type != "text":
+            raise ValueError(f"{where}: only texts have an encoding")
+        if self.buckets is not None and self.encoding != "words":
+            raise ValueError(f"{where}: buckets go with encoding = 'words'")
+        if self.buckets is not None and self.buckets & (self.buckets - 1):
+            raise ValueError(f"{where}: buckets must be a power of two, not {self.buckets}")
+        if self.weight is not None and self.encoding is None:
+            raise ValueError(f"{where}: weight goes with an encoding")
+        if (self.digest is not None) != (self.encoding == "sentences"):
+            raise ValueError(f"{where}: digest goes with encoding = 'sentences', and only with it")
+
     @model_serializer(mode="wrap")
     def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Fields that a plain number does not need are left out."""
         fields: dict[str, Any] = handler(self)
         default = {"type": "number", "missing": "omit", "values": []}
-        optional = ("range", "measure", "values", "missing", "constant", "type", "format")
+        optional = (
+            *("range", "measure", "values", "missing", "constant", "type", "format"),
+            *("encoding", "buckets", "weight", "digest"),
+        )
         return {
             name: value
             for name, value in fields.items()
@@ -125,16 +154,24 @@ class ColumnSchema(Document):
 
     @property
     def is_input(self) -> bool:
-        return self.type not in UNUSED
+        return self.encoding is not None if self.type == "text" else self.type != "identifier"
 
     @property
     def width(self) -> int:
         """Inputs of a model that the column becomes: one of a number, one a value of a category,
-        and one more for missing values where these are indicated."""
+        and one more for missing values where these are indicated; of a text those of its
+        encoding."""
         if not self.is_input:
             return 0
+        if self.type == "text":
+            return (self.buckets or BUCKETS) if self.encoding == "words" else SENTENCE_WIDTH
         own = len(self.values) if self.type == "category" else 1
         return own + (self.missing == "indicator")
+
+    @property
+    def length(self) -> float:
+        """L2 norm of a text's inputs."""
+        return WEIGHT if self.weight is None else self.weight
 
     @property
     def asked(self) -> "ColumnSchema":

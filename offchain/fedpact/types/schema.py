@@ -189,9 +189,11 @@ class DataSchema(Document):
         output = None if spec.output is None else spec.output.column
         for name in wanted if output is None else (*wanted, output):
             if name not in declared:
-                raise PolicyRefusal(f"no column {name!r} is declared")
+                raise PolicyRefusal(f"no column {name!r} is declared as an input")
         if output in wanted:
             raise PolicyRefusal(f"column {output!r} cannot be both a feature and the output")
+        if output is not None and declared[output].type == "text":
+            raise PolicyRefusal(f"column {output!r} is a text, which no regression predicts")
         for asked in spec.features.table:
             own = declared[asked.name]
             if (own.type, own.measure) != (asked.type, asked.measure):

@@ -1,8 +1,8 @@
 """Rows that follow each other in time, as schemas declare and specifications ask for them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from fedpact.types.document import Document
 
@@ -24,3 +24,14 @@ class SeriesWindows(Series):
 
     window: Annotated[int, Field(ge=1, le=10_000)]
     stride: Annotated[int, Field(ge=1, le=10_000)] = 1
+    static: tuple[Name, ...] = ()
+    """Columns that an example has once, as they are in its window's last row: what a machine is,
+    beside what its sensors said."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without static columns the bytes are those of before there were any."""
+        fields: dict[str, Any] = handler(self)
+        if not self.static:
+            fields.pop("static", None)
+        return fields

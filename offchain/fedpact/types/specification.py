@@ -22,6 +22,7 @@ from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalApp, LocalEpochs, LocalSteps, LocalTraining
 from fedpact.types.metric import ACCURACY, MEAN_ABSOLUTE_ERROR, Metric
+from fedpact.types.parts import Part, check_order, laid_out, parts_of, shape_of
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.requests import ApprovalRule, LeaderRule
 from fedpact.types.series import SeriesWindows
@@ -73,7 +74,18 @@ class Features(Document):
     """Declared columns, in order, in place of `columns` and `scale`: each is encoded as it says."""
 
     series: SeriesWindows | None = None
-    """Examples are windows of a table's rows, of shape (window, inputs)."""
+    """Examples are windows of a table's rows, of shape (window, inputs); with static columns a
+    vector of both."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What an example consists of, in order: a window, other columns, texts."""
+        return parts_of(self.table, self.series, self.shape)
+
+    @property
+    def laid_out(self) -> tuple[ColumnSchema, ...]:
+        """Declared columns in the order of an example's values; those of a window's rows repeat."""
+        return laid_out(self.table, self.series)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,10 +106,11 @@ class Features(Document):
     def _declared_columns(self) -> Self:
         if self.series is not None and not self.names:
             raise ValueError("series: windows need columns or table")
-        if self.series is not None and self.shape[:1] != (self.series.window,):
-            raise ValueError(
-                f"series: windows of {self.series.window} rows, the shape is {list(self.shape)}"
-            )
+        if self.series is not None and self.series.static and not self.table:
+            raise ValueError("series: static columns must be declared: give table")
+        windows = None if self.series is None or self.series.static else self.series.window
+        if windows is not None and self.shape[:1] != (windows,):
+            raise ValueError(f"series: windows of {windows} rows, the shape is {list(self.shape)}")
         if not self.table:
             return self
         if self.columns or self.scale != 1.0 or self.kind != "numbers":
@@ -109,10 +122,13 @@ class Features(Document):
                 raise ValueError(f"column {column.name!r}: {column.type} is no feature")
             if column.source is not None or column.format is not None:
                 raise ValueError(f"column {column.name!r}: source and format are the owner's alone")
-        width = sum(column.width for column in self.table)
-        rows = () if self.series is None else (self.series.window,)
-        if self.shape != (*rows, width):
-            raise ValueError(f"its columns become {width} inputs, the shape is {list(self.shape)}")
+        check_order(self.table, self.series)
+        shape = shape_of(self.table, self.series)
+        if self.shape != shape:
+            raise ValueError(
+                f"its columns become {' by '.join(map(str, shape))} inputs, the shape is "
+                f"{list(self.shape)}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,8 @@ from fedpact.data.declared import DeclaredData
 from fedpact.data.doctor import Choices, Diagnosis, diagnose
 from fedpact.data.proposal import as_toml
 from fedpact.errors import DataError
+from fedpact.requester.draft import Draft
+from fedpact.types.columns import BUCKETS
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.exports import maintenance_export
 from tests.support.workbooks import write_workbook
@@ -51,6 +53,35 @@ def test_a_raw_export_becomes_a_schema_that_a_daemon_reads(own: Path) -> None:
     declared = DeclaredData.read(own, DataSchema.read(own.parent / "s.toml"))
     misfits = declared.misfits
     assert (misfits.unusable, misfits.undeclared_labels, misfits.outside) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["note", "text"])
+def test_a_text_among_numbers_becomes_a_column_that_counts(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "own.csv"
+    said = ("oil leaks at joint", "bearing hums when cold", "belt torn, replaced it today")
+    rows = [
+        f'{number % 37 / 4},"{said[number % 3]} {number}",{"ab"[number % 2]}'
+        for number in range(90)
+    ]
+    path.write_text("\n".join([f"heat,{name},label", *rows]))
+    found = look(path, unit="record")
+    assert found.schema is not None
+    assert not any("not proposed" in warning for warning in found.warnings)
+    heat, text = found.schema.columns
+    assert (heat.type, text.name, text.type, text.encoding) == ("number", name, "text", "words")
+    assert "hums" not in as_toml(found.schema)
+    (tmp_path / "s.toml").write_text(as_toml(found.schema), encoding="utf-8")
+    declared = DeclaredData.read(path, DataSchema.read(tmp_path / "s.toml"))
+    asked = Draft.proposed(declared.schema, 2.0).specification
+    assert declared.dataset(asked).x.shape == (90, 1 + BUCKETS)
+
+
+def test_documents_with_their_number_stay_documents(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("id,text,label\n" + "".join(f"{n},words {n},{'ab'[n % 2]}\n" for n in range(9)))
+    schema = look(path).schema
+    assert schema is not None
+    assert (schema.kind, schema.columns) == ("text", ())
 
 
 def test_labels_are_skewed_as_a_request_has_it(tmp_path: Path) -> None:

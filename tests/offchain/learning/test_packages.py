@@ -86,6 +86,59 @@ def test_a_new_package_passes_its_checks_and_is_named_by_its_files(
             family_of(spec.model_copy(update={"family": wrong}))
 
 
+PARTS = '''
+class Network(nn.Module):
+    """A convolution over the window; its means beside the other parts."""
+
+    def __init__(self, parts, outputs):
+        super().__init__()
+        self._parts = {part.name: part for part in parts}
+        rows, width = self._parts["window"].shape
+        others = sum(part.size for part in parts) - rows * width
+        self.over_time = nn.Conv1d(width, 4, 2)
+        self.output = nn.Linear(4 + others, outputs)
+
+    def forward(self, x):
+        window = self._parts["window"].of(x).transpose(1, 2)
+        seen = torch.tanh(self.over_time(window)).mean(dim=2)
+        others = [self._parts[name].of(x) for name in ("columns", "note")]
+        return self.output(torch.cat([seen, *others], dim=1))
+'''
+"""A network that takes an example apart, as docs/families.md says."""
+
+
+def test_a_network_of_ones_own_takes_the_parts_of_an_example(
+    tmp_path: Path, install: Install
+) -> None:
+    folder = tmp_path / "package"
+    code = write_package("my-parts", folder)[-1]
+    text = code.read_text().split("class Network")[0] + PARTS
+    text = text.replace(
+        "Network(inputs, self.parameters(spec).hidden,", "Network(spec.features.parts,"
+    )
+    code.write_text(text)
+    install(folder)
+    features = {
+        "shape": [74],
+        "table": [
+            {"name": "heat", "range": [0.0, 1.0]},
+            {"name": "torque", "range": [0.0, 1.0]},
+            {"name": "site", "type": "category", "values": ["x", "y"]},
+            {"name": "note", "type": "text", "encoding": "words", "buckets": 64},
+        ],
+        "series": {"window": 4, "stride": 1, "by": "machine", "static": ["site", "note"]},
+    }
+    spec = drafted(folder, features=features)
+    assert dict(family_of(spec).template(spec).tensors) == {
+        "output.bias": (2,),
+        "output.weight": (2, 70),
+        "over_time.bias": (4,),
+        "over_time.weight": (4, 2, 2),
+    }
+    found = check_family(spec)
+    assert [one for one in found if not one.passed] == []
+
+
 def test_a_policy_lists_families_by_name_or_by_their_packages_digest(
     tmp_path: Path, install: Install
 ) -> None:

@@ -280,3 +280,64 @@ def test_windows_and_arrays_are_asked_about_like_rows() -> None:
         x = np.random.default_rng(0).random((30, *spec.features.shape)).astype(np.float32)
         model = trained(spec, x, (x.reshape(30, -1)[:, 0] > 0.5).astype(np.int64))
         assert family_of(spec).predict(spec, model, x).shape == (30, 2)
+
+
+NOTE = ColumnSchema(name="note", type="text", encoding="words")
+WORDS = ("oil", "belt", "bearing", "spindle", "coolant", "fixture", "drawing", "order")
+
+
+def notes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Speeds, notes, and labels that both decide."""
+    generator = np.random.default_rng(seed)
+    speed = generator.uniform(0.0, 4.0, count)
+    texts = np.empty(count, dtype=object)
+    texts[:] = [" ".join(generator.choice(WORDS, 4)) for _ in range(count)]
+    hums = np.array(["bearing" in one or "spindle" in one for one in texts])
+    return speed, texts, (hums & (speed > 1.0)).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "rate", "least"),
+    [
+        ("generalised-linear", {}, 0.5, 0.8),  # both together decide, which no sum can say
+        ("mlp", {"hidden": [8]}, 0.5, 0.9),
+        ("oblivious-trees", {"trees": 256, "depth": 3}, 20.0, 0.9),
+    ],
+)
+def test_a_text_beside_numbers_teaches_what_numbers_alone_do_not(
+    name, parameters, rate, least
+) -> None:
+    table = (COLUMNS[4], NOTE)
+    features = {"shape": [257], "table": [one.model_dump(mode="json") for one in table]}
+    local = {"steps": 150, "learning_rate": rate, "momentum": 0.9}
+    spec = spec_of(name, parameters, features=features, local=local)
+    speed, texts, y = notes(1500, 0)
+    other_speed, other_texts, other_y = notes(500, 1)
+    model = trained(spec, encoded(table, [speed, texts]), y)
+    predict = family_of(spec).predict
+    with_notes = predict(spec, model, encoded(table, [other_speed, other_texts]))
+    without = predict(spec, model, encoded(table, [other_speed, np.full(500, "", dtype=object)]))
+    assert np.mean(with_notes.argmax(axis=1) == other_y) > least
+    assert np.mean(without.argmax(axis=1) == other_y) < 0.7
+
+
+def test_a_question_about_a_text_is_about_some_of_its_words_or_one_side_of_a_plane() -> None:
+    read = ColumnSchema(name="read", type="text", encoding="sentences", digest="0" * 64)
+    for column in (NOTE, read):
+        found = random_splits((COLUMNS[4], column), 1 + column.width, -1.0, 200, 7)
+        of_text = [one for one in found if 0 not in one.inputs]
+        assert len(of_text) > 50
+        words = column is NOTE
+        assert all(set(one.factors) <= ({1.0} if words else {1.0, -1.0}) for one in of_text)
+        sizes = {len(one.inputs) for one in of_text}
+        assert (1 in sizes and 16 < max(sizes) <= 32) if words else sizes == {384}
+
+
+def test_trees_ask_about_static_columns_beside_windows() -> None:
+    table = (COLUMNS[2], COLUMNS[1])
+    series = {"window": 3, "stride": 1, "by": "machine", "static": ["on"]}
+    features = {"shape": [4], "table": [one.model_dump(mode="json") for one in table]}
+    spec = spec_of(parameters={"trees": 64}, features={**features, "series": series})
+    splits = family_of(spec).splits(spec)
+    assert {place for one in splits for place in one.inputs} == {0, 1, 2, 3}
+    assert all(one.threshold == 0 for one in splits if 3 in one.inputs)

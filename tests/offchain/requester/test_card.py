@@ -186,3 +186,20 @@ def test_foreign_text_starts_no_markup() -> None:
     named = yaml.safe_load(markdown(card_of(quality, title=HOSTILE)).split("---\n", 2)[1])
     assert named["model-index"][0]["name"] == HOSTILE
     assert "tags" in yaml.safe_load(front)
+
+
+def test_a_card_says_how_texts_and_windows_were_read() -> None:
+    table = [
+        {"name": "heat", "range": [0, 1]},
+        {"name": "site", "type": "boolean"},
+        {"name": "note", "type": "text", "encoding": "words", "weight": 1.5},
+    ]
+    series = {"window": 3, "stride": 2, "by": "engine", "static": ["site", "note"]}
+    features = {"shape": [260], "table": table, "series": series}
+    found = markdown(card_of(features=features))
+    assert "An example is a window of 3 rows of one engine, every 2 rows." in found
+    assert "Of site, note it has the last row's." in found
+    assert (
+        "note is a text, read by its words and pairs of words, hashed: 256 values of norm 1.5."
+        in found
+    )

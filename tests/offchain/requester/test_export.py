@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from fedpact.cli.main import run
@@ -255,6 +256,28 @@ def test_a_pipeline_of_two_labels_has_one_row_of_coefficients(tmp_path: Path) ->
     found = model.to_sklearn()
     assert found["model"].coef_.shape == (1, spec.features.shape[0])
     assert found.predict_proba(rows) == pytest.approx(model.predict_proba(rows), abs=1e-7)
+
+
+def test_a_text_among_the_columns_is_refused_by_onnx_and_kept_by_the_others(
+    tmp_path: Path,
+) -> None:
+    table = (*plants.COLUMNS, ColumnSchema(name="note", type="text", encoding="words"))
+    width = sum(one.width for one in table)
+    features = {"shape": [width], "table": [one.model_dump(mode="json") for one in table]}
+    model = model_of(spec_of("softmax-regression", features=features), tmp_path)
+    with pytest.raises(ModelError, match="column 'note' is a text, and ONNX has no operators"):
+        model.to_onnx(tmp_path / "m.onnx")
+    rows = rows_for(spec_of("softmax-regression")).assign(note="bearing hums")
+    silent = model.predict_proba(rows.assign(note=""))
+    found = model.predict_proba(rows)
+    assert np.abs(found - silent).max() > 0.01
+    assert model.predict_proba(rows[list(reversed(rows.columns))]) == pytest.approx(found)
+    assert model.to_sklearn().predict_proba(rows) == pytest.approx(found, abs=1e-7)
+    program = torch.export.load(model.to_torch(tmp_path / "m.pt2")).module()
+    x = model.queries(rows).x
+    logits = program(torch.tensor(x))
+    expected = family_of(model.specification).predict(model.specification, model.weights, x)
+    assert torch.softmax(logits, dim=1).detach().numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_has_no_equivalent_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from fedpact.data.readers import (
 )
 from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.decoding import PACKED
-from fedpact.data.readers.encoding import checked_values, encoded, times
+from fedpact.data.readers.encoding import checked_values, encoded, examples, times
 from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
 from fedpact.data.readers.table import Table
 from fedpact.data.readers.windows import window_rows
@@ -123,20 +123,30 @@ def table_inputs(
     which no machine has the rows of one window.
     """
     asked = spec.features
-    if asked.table:
-        cells = [found.cells(column.name) for column in asked.table]
-        checked = zip(asked.table, cells, strict=True)
-        values = [checked_values(path, column, own, found.layout) for column, own in checked]
-        rows = encoded(asked.table, values)
-    else:
+    windows = _windows(path, found, spec)
+    if not asked.table:
         raw = np.stack([numbers(found.cells(name), found.layout) for name in asked.columns], axis=1)
         _check_finite(path, raw, asked.columns)
+        if raw.shape[1] * windows.shape[1] != int(np.prod(asked.shape)):
+            refuse(path, f"{raw.shape[1]} inputs a row do not fill the shape {list(asked.shape)}")
         rows = scaled(raw, asked.scale)
-    series = asked.series
-    if rows.shape[1] * (1 if series is None else series.window) != int(np.prod(asked.shape)):
-        refuse(path, f"{rows.shape[1]} inputs a row do not fill the shape {list(asked.shape)}")
+        return rows[windows].reshape(len(windows), *asked.shape), windows[:, -1]
+    values = {
+        one.name: checked_values(path, one, found.cells(one.name), found.layout)
+        for one in asked.table
+    }
+
+    def encode(columns: Sequence[ColumnSchema], chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        return encoded(columns, [values[one.name][chosen] for one in columns])
+
+    return examples(asked, windows, encode), windows[:, -1]
+
+
+def _windows(path: Path, found: Table, spec: Specification) -> NDArray[np.int64]:
+    """The rows of each example, (n, rows)."""
+    series = spec.features.series
     if series is None:
-        return rows.reshape(len(rows), *asked.shape), np.arange(len(rows))
+        return np.arange(len(found))[:, None]
     groups = [cell.strip() for cell in found.cells(series.by)]
     order = None
     if series.order is not None:
@@ -145,7 +155,7 @@ def table_inputs(
     windows = window_rows(series, groups, order)
     if not len(windows):
         refuse(path, f"no {series.by!r} has the {series.window} rows of a window")
-    return rows[windows].reshape(len(windows), *asked.shape), windows[:, -1]
+    return windows
 
 
 def _check_finite(path: Path, values: NDArray[np.float64], columns: Sequence[str]) -> None:

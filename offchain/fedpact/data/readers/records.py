@@ -39,7 +39,7 @@ class Records:
     """Columns of a table that are neither values nor label nor unit, without a row number."""
     words: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Name and values of each column of a table that x does not hold exactly: of a category it
-    holds indices, of a time 32 bits."""
+    holds indices, of a time 32 bits, of a text zeros."""
     layout: FileLayout = PLAIN
     """In which a table's labels are written, if they are numbers."""
 

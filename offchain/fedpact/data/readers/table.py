@@ -13,7 +13,7 @@ import numpy as np
 
 from fedpact.data.dataset import row_digest
 from fedpact.data.readers.cells import numbers
-from fedpact.data.readers.encoding import values_of
+from fedpact.data.readers.encoding import texts_of, values_of
 from fedpact.data.readers.records import NO_NUMBER, Records, label_name, refuse
 from fedpact.data.readers.texts import text_records
 from fedpact.types.columns import ColumnSchema
@@ -101,7 +101,9 @@ class Table:
                 continue
             column = declared[index]
             values[:, index] = values_of(column, cells, self.layout)
-            if column.values:
+            if column.type == "text":
+                words.append((column.name, tuple(texts_of(cells).tolist())))
+            elif column.values:
                 words.append((column.name, tuple(map(label_key, cells))))
             elif column.type == "timestamp":  # more digits than 32 bits hold
                 words.append((column.name, tuple(map(repr, values[:, index].tolist()))))

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from fedpact.features.cache import BATCH, kept_rows, text_key
 from fedpact.features.networks.pinned import MINILM, TOKENIZER_DIGEST, check_pinned, tokenizer_file
 from fedpact.features.networks.session import FrozenSession, on_all_cores
+from fedpact.types.columns import SENTENCE_WIDTH
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-WIDTH = 384
+WIDTH = SENTENCE_WIDTH
 TOKENS = 256
 """In one window of a text; what comes after the last window is left out."""
 MAX_WINDOWS = 8

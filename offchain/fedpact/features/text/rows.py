@@ -22,7 +22,7 @@ REMEMBERED = 4
 
 
 @dataclass(frozen=True)
-class _Documents:
+class Documents:
     """Documents, compared by their digest."""
 
     digest: bytes
@@ -40,31 +40,31 @@ class _Documents:
 
 def bag_rows(bag: HashedBag, texts: Sequence[str]) -> sparse.csr_matrix:
     """`bag.rows(texts)`; read-only by convention."""
-    return _bag_rows(bag, _Documents.of(texts))
+    return _bag_rows(bag, Documents.of(texts))
 
 
 def graph_rows(words: tuple[str, ...], texts: Sequence[str]) -> sparse.csr_matrix:
     """Graphs of the texts over the public words, serialised; read-only by convention."""
-    return _graph_rows(words, _Documents.of(texts))
+    return _graph_rows(words, Documents.of(texts))
 
 
 def vector_rows(texts: Sequence[str]) -> NDArray[np.float32]:
     """`vectors.dense_rows(texts)`; read-only by convention."""
-    return _vector_rows(_Documents.of(texts))
+    return _vector_rows(Documents.of(texts))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _bag_rows(bag: HashedBag, documents: _Documents) -> sparse.csr_matrix:
+def _bag_rows(bag: HashedBag, documents: Documents) -> sparse.csr_matrix:
     return bag.rows(documents.texts)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _graph_rows(words: tuple[str, ...], documents: _Documents) -> sparse.csr_matrix:
+def _graph_rows(words: tuple[str, ...], documents: Documents) -> sparse.csr_matrix:
     return serialised(documents.texts, public_vocabulary(words))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _vector_rows(documents: _Documents) -> NDArray[np.float32]:
+def _vector_rows(documents: Documents) -> NDArray[np.float32]:
     from fedpact.features.text.vectors import dense_rows
 
     return dense_rows(documents.texts)

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import SpecificationError
+from fedpact.features.networks.pinned import MINILM, check_pinned
 from fedpact.learning import metrics
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model, Template
 from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.privacy.noise import NoiseSource
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import Document
 from fedpact.types.local_training import LocalConstruction, LocalEpochs, LocalSteps
 from fedpact.types.privacy import PrivacyMode
@@ -128,6 +130,8 @@ class ModelFamily(ABC, Generic[P]):
                 f"family {self.name} takes {', '.join(sorted(self.inputs))}: features of kind "
                 f"{spec.features.kind} need another family"
             )
+        for column in _sentences(spec):
+            check_pinned(MINILM, MINILM.name, column.digest or "")
         self.parameters(spec)
         asked = spec.privacy.statistics_multiplier is not None
         if spec.privacy.mode is PrivacyMode.SOUND and asked != bool(self.statistics):
@@ -138,12 +142,13 @@ class ModelFamily(ABC, Generic[P]):
             )
 
     def network(self, spec: Specification) -> tuple[str, str] | None:
-        """Name (or CID) and hex sha-256 of the trained network that the family stands on."""
-        return None
+        """Name (or CID) and hex sha-256 of the trained network that the family stands on, or that
+        reads the texts among its columns."""
+        return (MINILM.name, MINILM.digest) if _sentences(spec) else None
 
     def uncovered(self, spec: Specification) -> str:
         """What the family stands on that no promise of privacy covers, in words; empty: nothing."""
-        return ""
+        return MINILM.statement if _sentences(spec) else ""
 
     def obtain(self, spec: Specification, store: ContentStore) -> None:
         """Have on this machine what the family needs of the content store; by default nothing.
@@ -369,6 +374,11 @@ class AppFamily(ModelFamily[P]):
     @abstractmethod
     def trained(self, spec: Specification, given: Construction) -> Model:
         """The local model of a provider: from `given.start` by the app's updates."""
+
+
+def _sentences(spec: Specification) -> list[ColumnSchema]:
+    """Texts among a table's columns that the public network reads."""
+    return [column for column in spec.features.table if column.encoding == "sentences"]
 
 
 def weights_norm(weights: Weights) -> float:

@@ -173,7 +173,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         asked = self.parameters(spec)
         inputs = math.prod(spec.features.shape)
         count = asked.trees * asked.depth
-        return random_splits(spec.features.table, inputs, asked.lowest, count, asked.seed)
+        return random_splits(spec.features.laid_out, inputs, asked.lowest, count, asked.seed)
 
     def _leaves(self, spec: Specification, x: Inputs) -> NDArray[np.int64]:
         """Each row's leaf in each tree, (trees, n), of both forms of examples."""

@@ -19,6 +19,7 @@ from fedpact.learning.strategies import strategy
 from fedpact.privacy.scope import ADJACENCY, UNIT, scope_of
 from fedpact.requester.card.card import ModelCard, predicts
 from fedpact.requester.card.quality import RESAMPLES, Interval, Quality
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.metric import Metric, MetricName
 from fedpact.types.specification import Specification
 
@@ -150,8 +151,30 @@ def _inputs(spec: Specification) -> str:
         return "Inputs are texts."
     shape = " by ".join(map(str, features.shape))
     if features.names:
-        return f"Inputs are the columns {_names(features.names)} ({shape} values)."
+        said = f"Inputs are the columns {_names(features.names)} ({shape} values)."
+        if features.series is not None:
+            asked = features.series
+            said += (
+                f" An example is a window of {asked.window} rows of one {plain(asked.by)}, every"
+                f" {asked.stride} rows."
+            )
+            if asked.static:
+                said += f" Of {_names(asked.static)} it has the last row's."
+        return " ".join([said, *map(_text, features.table)]).rstrip()
     return f"Inputs are arrays of {shape} values."
+
+
+def _text(column: ColumnSchema) -> str:
+    """How a text among the columns is read; empty for others."""
+    if column.type != "text":
+        return ""
+    read = "its words and pairs of words, hashed"
+    if column.encoding == "sentences":
+        read = f"a public network (sha-256 {column.digest})"
+    return (
+        f"{plain(column.name)} is a text, read by {read}: {column.width} values of norm"
+        f" {column.length:g}."
+    )
 
 
 def _quality(card: ModelCard) -> str:

@@ -12,14 +12,19 @@ from fedpact.types.specification import Specification
 
 
 def add_inputs(graph: PredictionGraph, spec: Specification) -> str:
-    """The examples as the family takes them, float32 (n, *shape). Raises ModelError for texts and
-    windows of rows.
+    """The examples as the family takes them, float32 (n, *shape). Raises ModelError for texts,
+    also among columns, and windows of rows.
 
     Arrays: one input `x`, (n, *shape), float64, as in the data. Tables: an input a column, (n, 1),
     called as it: numbers as float64 (a boolean 0 or 1, a timestamp in seconds since 1970, UTC, a
     missing value NaN), categories as text (a missing one empty).
     """
     asked = spec.features
+    text = next((one.name for one in asked.table if one.type == "text"), None)
+    if text is not None:
+        raise ModelError(
+            f"column {text!r} is a text, and ONNX has no operators that read its words"
+        )
     if asked.kind == "text":
         raise ModelError(f"family {spec.family.name}: ONNX has no operators that read these texts")
     if asked.series is not None:
