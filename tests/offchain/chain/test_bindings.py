@@ -41,7 +41,7 @@ from tests.support.relay import RELAY, relay_code
 FOR_CONTRACTS = {
     "ParticipantRegistry": {"seatInfo"},
     "ReputationLedger": {"recordProviders", "recordRequester"},
-    "TrainingPool": {"prepare"},
+    "TrainingPool": {"prepare", "presence"},
     "TrainingRounds": {"prepare", "halt"},
     "SharingMarket": set[str](),
 }
