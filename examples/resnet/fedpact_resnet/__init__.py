@@ -35,7 +35,6 @@ class ResNet(TorchFamily[ResNetParameters]):
     schema = ResNetParameters
 
     def check(self, spec: Specification) -> None:
-        super().check(spec)
         asked, shape = self.parameters(spec), spec.features.shape
         if len(shape) not in (2, 3):
             raise SpecificationError(
@@ -52,6 +51,7 @@ class ResNet(TorchFamily[ResNetParameters]):
             raise SpecificationError(
                 f"family resnet: {asked.groups} groups do not divide channels {asked.channels}"
             )
+        super().check(spec)  # builds the network
 
     def module(self, spec: Specification) -> nn.Module:
         asked, shape = self.parameters(spec), spec.features.shape

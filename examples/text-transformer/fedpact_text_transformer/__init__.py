@@ -44,12 +44,12 @@ class TextTransformer(TorchFamily[TextTransformerParameters]):
     schema = TextTransformerParameters
 
     def check(self, spec: Specification) -> None:
-        super().check(spec)
         asked = self.parameters(spec)
         if asked.width % asked.heads:
             raise SpecificationError(
                 f"family text-transformer: {asked.heads} heads do not divide width {asked.width}"
             )
+        super().check(spec)  # builds the network
 
     def represented(
         self, spec: Specification, x: NDArray[Any], folder: Path | None = None
