@@ -35,7 +35,6 @@ class SensorCNN(TorchFamily[SensorCNNParameters]):
     schema = SensorCNNParameters
 
     def check(self, spec: Specification) -> None:
-        super().check(spec)
         asked, shape = self.parameters(spec), spec.features.shape
         if len(shape) != 2:
             raise SpecificationError(
@@ -52,6 +51,7 @@ class SensorCNN(TorchFamily[SensorCNNParameters]):
             raise SpecificationError(
                 f"family sensor-cnn: {asked.groups} groups do not divide channels {asked.channels}"
             )
+        super().check(spec)  # builds the network
 
     def module(self, spec: Specification) -> nn.Module:
         asked = self.parameters(spec)
