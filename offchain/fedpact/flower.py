@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from fedpact.errors import InvalidInput, ModelError, Retryable, SettingsError
+from fedpact.errors import (
+    ContentUnavailable,
+    FedpactError,
+    InvalidInput,
+    ModelError,
+    Retryable,
+    SettingsError,
+)
 from fedpact.learning.artefact import MAX_WEIGHT, Model, decode, encode
 from fedpact.learning.flower.jobs import Array, arrays_of, arrays_text, config_text, template_of
 from fedpact.learning.flower.parameters import FlowerParameters
@@ -122,8 +129,9 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
 
         A progress line is logged at each change. Ctrl-C leaves the request as it is; `request_id`
         goes on with it. Raises InvalidInput for what cannot be honoured, as `Market.request`
-        before anything is paid, InvalidInput where the account has the same request under way, and
-        as `Request.follow`, NotReady if it ended without a model.
+        before anything is paid, InvalidInput where the account has the same request under way, or
+        may have with other first arrays (ADR 64), and as `Request.follow`, NotReady if it ended
+        without a model.
         """
         draft, arrays = self._asked(initial_arrays, num_rounds, timeout, train_config)
         if evaluate_config:
@@ -209,12 +217,25 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
         return None
 
     def _published(self, draft: Draft, arrays: "_Arrays") -> "Request":
-        """With the first arrays of a start for the same that was interrupted while it published, if
-        there was one: theirs may have been paid, and random ones would be another request."""
-        began = _Began.of(self._market.first_models, draft.specification)
-        file = began.first_arrays(arrays.model)
+        """Raises InvalidInput if a start for the same with other first arrays was stopped while it
+        published: it may have been paid, and this would be another request."""
+        spec, requests = draft.specification, self._market.requests()
+        began = _Began.of(self._market.first_models, spec)
+        since = requests[began.requests :] if began.before else []
+        if any(not _differing(one.specification, spec) for one in since):
+            began.forget()  # it was published
+        before = began.before
+        file = began.with_first_arrays(arrays.model, len(requests))
         asked = draft.changed(initial_model=str(file))
-        request = self._market.request(asked, self._evaluation, pay=self._pay)
+        try:
+            request = self._market.request(asked, self._evaluation, pay=self._pay)
+        except FedpactError as error:
+            # While it waits for the chain, a transaction may be on its way: of this start, or of
+            # the one before. What else is raised comes before it, or once the chain has it.
+            waits = isinstance(error, Retryable) and not isinstance(error, ContentUnavailable)
+            if not (before or waits):
+                began.forget()
+            raise
         began.forget()
         return request
 
@@ -243,8 +264,9 @@ class Strategy(FlowerStrategy):  # type: ignore[misc]  # Flower's types are not 
 
 @dataclass(frozen=True)
 class _Began:
-    """A start from before its request is published until it is known to be: a file that names the
-    first arrays, beside the file of them, which stays."""
+    """A start from before its request is published until it is known to be, or known not to be: a
+    file that names the first arrays and says how many requests the account had, beside the file of
+    the arrays, which stays."""
 
     journal: Path
 
@@ -254,27 +276,43 @@ class _Began:
         said = asked.model_dump(mode="json", exclude=OWN_TO_A_REQUEST)
         return cls(folder / f"{sha256(canonical_json(said)).hexdigest()[:16]}.journal")
 
-    def first_arrays(self, model: Model) -> Path:
-        """The file of the first arrays: of this start's, or of the interrupted one's."""
-        if self.journal.exists():
-            file = self.journal.with_name(self.journal.read_text(encoding="utf-8"))
-            log.warning(
-                "a start for the same was interrupted while it published its request: going on "
-                "with its first arrays; to begin another one, delete %s",
-                self.journal,
-            )
-            return file
+    @property
+    def before(self) -> bool:
+        """Whether an earlier start was stopped."""
+        return self.journal.exists()
+
+    @property
+    def requests(self) -> int:
+        """How many the account had before the earlier start."""
+        return int(self._said[1])
+
+    @property
+    def _said(self) -> list[str]:
+        return self.journal.read_text(encoding="utf-8").split()
+
+    def with_first_arrays(self, model: Model, requests: int) -> Path:
+        """The file of the first arrays. Raises InvalidInput if the earlier start had others."""
         data = encode(model)
         file = self.journal.with_name(f"{sha256(data).hexdigest()[:16]}.safetensors")
+        if self.before:
+            earlier = self.journal.with_name(self._said[0])
+            if earlier != file:
+                raise InvalidInput(
+                    "a start for the same with other first arrays was stopped while it published "
+                    "its request, and may have been paid: start with those again, "
+                    f"{earlier}, or delete {self.journal} to begin with these"
+                )
+            return file
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
         new = self.journal.with_suffix(".new")
-        new.write_text(file.name, encoding="utf-8")
+        new.write_text(f"{file.name} {requests}", encoding="utf-8")
         new.replace(self.journal)
         return file
 
     def forget(self) -> None:
-        self.journal.unlink()
+        """Another start, or a user, may have."""
+        self.journal.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

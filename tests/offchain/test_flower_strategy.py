@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedpact.errors import FedpactError, InvalidInput, SettingsError
+from fedpact.errors import (
+    FedpactError,
+    InvalidInput,
+    NodeUnreachable,
+    SettingsError,
+    StoreUnreachable,
+    TransactionTimeout,
+    UnfundedAccount,
+)
 from fedpact.learning.packages import package_of_app
 from fedpact.requester.draft import Draft
 from fedpact.requester.final_rounds import Round
@@ -266,7 +274,7 @@ def test_without_flower_the_import_says_what_to_install(monkeypatch: pytest.Monk
     assert isinstance(refused.value, FedpactError)
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """The process was killed while it published."""
 
 
@@ -276,41 +284,102 @@ class Publishing(Market):
     def __init__(self, folder: Path) -> None:
         self.first_models = folder
         self.published: list[bytes] = []
-        self.stops = False
+        self.fails: BaseException | None = None
+        self.shown: list[Any] = []
 
     def requests(self) -> list[Any]:
-        return []
+        return list(self.shown)
 
     def request(self, draft: Draft, evaluation: Any, *, pay: str) -> Any:
         self.published.append(Path(draft.fields["initial_model"]).read_bytes())
-        if self.stops:
-            raise Stopped
+        if self.fails is not None:
+            raise self.fails
         return SimpleNamespace(id=len(self.published))
 
-
-def test_a_start_that_was_killed_while_it_published_goes_on_with_its_first_arrays(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Random arrays made another request of the second start, which was paid too if the first one's
-    transaction was still on its way."""
-    market = Publishing(tmp_path / "first")
-
-    def started(value: float, **options: Any) -> None:
-        made = Strategy(market, Draft(FIELDS), None, pay="1 ether")  # type: ignore[arg-type]
+    def started(self, value: float, **options: Any) -> None:
+        """The part of a start that publishes; its first arrays have this value."""
+        made = Strategy(self, Draft(FIELDS), None, pay="1 ether")  # type: ignore[arg-type]
         given = {"num_rounds": 2, "timeout": None, "train_config": None} | options
         made._published(*made._asked(arrays(np.full((3, 2), value)), **given))
 
-    market.stops = True
-    with pytest.raises(Stopped):
-        started(1.0)
-    with pytest.raises(Stopped):
-        started(2.0, num_rounds=3)  # another request
-    market.stops = False
-    with caplog.at_level(logging.WARNING, logger="flwr"):
-        started(3.0)
-    assert "going on with its first arrays; to begin another one, delete" in caplog.text
-    started(4.0)
-    first, other, again, later = market.published
-    assert first == again
+
+@pytest.mark.parametrize("stop", [Stopped(), TransactionTimeout("late"), NodeUnreachable("gone")])
+def test_a_start_that_may_have_been_paid_goes_on_with_its_first_arrays_alone(
+    tmp_path: Path, stop: BaseException
+) -> None:
+    """Other arrays made another request, which was paid too if the first one's transaction was
+    still on its way; then they were put aside, and the earlier ones published and paid for."""
+    market = Publishing(tmp_path / "first")
+    market.fails = stop
+    with pytest.raises(type(stop)):
+        market.started(1.0)
+    with pytest.raises(type(stop)):
+        market.started(2.0, num_rounds=3)  # another request
+    market.fails = None
+    said = "a start for the same with other first arrays was stopped while it published"
+    with pytest.raises(InvalidInput, match=said) as refused:
+        market.started(3.0)
+    journal = Path(str(refused.value).split("delete ")[1].split(" to ")[0])
+    market.fails = UnfundedAccount("the account is empty now")
+    with pytest.raises(UnfundedAccount):
+        market.started(1.0)
+    assert journal.exists(), "the first one may be paid all the same"
+    market.fails = None
+    market.started(1.0)
+    assert not journal.exists()
+    market.started(4.0)
+    first, other, again, anew, later = market.published
+    assert first == again == anew
     assert len({first, other, later}) == 3
     assert len(list(market.first_models.glob("*.safetensors"))) == 3, "the named files stay"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [UnfundedAccount("fund it"), InvalidInput("bad window"), StoreUnreachable("no store")],
+)
+def test_a_start_that_was_refused_leaves_nothing_to_go_on_with(
+    tmp_path: Path, refusal: FedpactError
+) -> None:
+    """The next start with other arrays published those of the refused one."""
+    market = Publishing(tmp_path / "first")
+    market.fails = refusal
+    with pytest.raises(type(refusal)):
+        market.started(1.0)
+    market.fails = None
+    market.started(2.0)
+    first, second = market.published
+    assert first != second
+    assert not list(market.first_models.glob("*.journal"))
+
+
+def test_a_start_whose_request_the_chain_shows_stands_in_no_other_ones_way(tmp_path: Path) -> None:
+    """Killed once it had paid, gone on with by its number, and over: the next one is new."""
+    market = Publishing(tmp_path)
+    spec = asked(strategy()).specification
+    market.shown = [SimpleNamespace(specification=spec)]  # an earlier one, for the same
+    market.fails = Stopped()
+    with pytest.raises(Stopped):
+        market.started(1.0)
+    market.fails = None
+    with pytest.raises(InvalidInput, match="was stopped while it published"):
+        market.started(2.0)
+    other = spec.model_copy(update={"rounds": 9})
+    market.shown += [SimpleNamespace(specification=other)]
+    with pytest.raises(InvalidInput, match="was stopped while it published"):
+        market.started(2.0)
+    market.shown += [SimpleNamespace(specification=spec)]
+    market.started(2.0)
+    assert len(market.published) == 2
+
+
+def test_a_journal_that_is_gone_when_the_request_is_published_is_no_error(tmp_path: Path) -> None:
+    """Two starts at once, or a user who deletes it: FileNotFoundError came after the payment."""
+
+    class Deleting(Publishing):
+        def request(self, draft: Draft, evaluation: Any, *, pay: str) -> Any:
+            for one in self.first_models.glob("*.journal"):
+                one.unlink()
+            return super().request(draft, evaluation, pay=pay)
+
+    Deleting(tmp_path).started(1.0)
