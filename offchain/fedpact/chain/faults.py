@@ -36,7 +36,8 @@ class FaultKind(StrEnum):
     PERMANENT = "permanent"
     """The same call will be refused again: a wrong key, an unknown method, invalid parameters."""
     UNKNOWN = "unknown"
-    """Not in the table: handled as transient, logged with its trace and counted."""
+    """Not in the table: another node is asked, then it is retried with back-off. Logged with its
+    trace and counted."""
 
 
 class Capability(StrEnum):

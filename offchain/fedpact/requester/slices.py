@@ -1,4 +1,4 @@
-"""The requester's side of the evaluation set: split it, seal it, and open it slice by slice.
+"""The requester's side of the evaluation set: split it and seal it; `duties` opens each slice.
 
 A slice's key follows from the requester's account key and the slice's plaintext, so no
 secret is kept outside the key store. It is sealed to the members only after the submissions of

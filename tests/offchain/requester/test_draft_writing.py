@@ -9,7 +9,7 @@ from fedpact.data.proposal import as_toml as schema_toml
 from fedpact.demo import plants
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
-from fedpact.requester.draft_file import COMMENTS, as_toml
+from fedpact.requester.draft_writing import COMMENTS, as_toml
 from fedpact.requester.past import windows
 from fedpact.types.schema import DataSchema
 
