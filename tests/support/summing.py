@@ -100,6 +100,8 @@ class Member:
     said: str = ""
     """Its last reason."""
     digest: bytes | None = None
+    fetching: Any = None
+    """In place of the table's store, which answers at once."""
 
     def __post_init__(self) -> None:
         self.open_files()
@@ -165,7 +167,8 @@ class Member:
             keys=self.keys,
             cache=self.cache,
             exchange=self.bus,
-            fetching=SimpleNamespace(
+            fetching=self.fetching
+            or SimpleNamespace(
                 take=lambda _, *what: table.store.get(*what),
                 begin=lambda *_: None,
                 put=lambda _, data: table.store.put(data),

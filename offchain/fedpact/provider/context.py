@@ -123,6 +123,8 @@ class Cache:
     """By request and round: of the own encryption key, to which others deal shares."""
     masked: dict[tuple[int, int], dict[bytes, Words]] = field(default_factory=dict)
     """By request and round: masked vectors, by the digest of their sealed bytes."""
+    masked_stored: set[tuple[int, int]] = field(default_factory=set)
+    """By request and round: where the store has the own masked vector."""
     sum_records: dict[tuple[int, int], dict[Cid, bytes]] = field(default_factory=dict)
     """By request and round: sealed records of sums, while vectors that they name are looked for."""
     sums: dict[tuple[int, int], dict[int, GroupSum | None]] = field(default_factory=dict)

@@ -305,7 +305,7 @@ class _Sum:
         known = self._talk.board.messages.get((Kind.MASKED, view.seat))
         if known is None and view.share_passed() >= MASKED_UNTIL:
             return
-        if known is not None and known.content in view.ctx.cache.masked.get(self._place, {}):
+        if self._place in view.ctx.cache.masked_stored:
             return
         reference = round_ref_of(view, view.round)
         sealed = seal_masked(member.masked(values), request_key(view), reference, view.account)
@@ -314,6 +314,7 @@ class _Sum:
             raise PrivacyError("this account has masked its values for another sum")
         view.ctx.ledger.publishing(ReleaseId(view.ctx.deployment.fingerprint, *self._place))
         if view.ctx.fetching.put(view.id, sealed) is not None:
+            view.ctx.cache.masked_stored.add(self._place)
             log.info("request %d: round %d: published a masked vector", *self._place)
 
     def _masked(self, roster: Roster) -> dict[int, bytes]:

@@ -1,6 +1,8 @@
 """Secure sums as daemons make them: dropouts in every step, restarts, attacks, replays."""
 
+import threading
 from collections import Counter
+from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +10,17 @@ import pytest
 
 from fedpact.consensus.scoring import UNJUDGED
 from fedpact.consensus.sums import SumRecord, open_record
-from fedpact.errors import ContentSought, ContentTooLarge, PrivacyError
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.fetching import Fetching
+from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.pin_register import PinRegister
+from fedpact.errors import (
+    ContentSought,
+    ContentTooLarge,
+    PrivacyError,
+    Retryable,
+    StoreUnreachable,
+)
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.provider.duties.catching_up import PATIENCE
@@ -30,6 +42,7 @@ from tests.support.summing import (
     until,
     with_submissions,
 )
+from tests.support.waiting import wait_until
 
 
 def test_all_prove_the_same_sum(table_of: Tables) -> None:
@@ -221,6 +234,57 @@ def test_different_sets_told_to_different_members_open_nothing(table_of: Tables)
     table.run(share=0.72, passes=hidden)
     opened = {one.extra for member in table.members for one in held(table, member.seat, Kind.OPEN)}
     assert len(opened) <= 1
+
+
+class Refusing(EmbeddedStore):
+    """Says nothing to whoever puts something into it, and refuses it in the end."""
+
+    full, go = True, threading.Event()
+
+    def put(self, data: bytes) -> Cid:
+        if self.full:
+            self.go.wait(20)
+            raise StoreUnreachable("full")
+        return super().put(data)
+
+    def another(self) -> "Refusing":
+        return Refusing(self._folder)
+
+
+def test_a_masked_vector_that_the_store_refused_is_put_again(
+    table_of: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The member read its own copy, took its vector for published, and nobody else found it."""
+    table = table_of()
+    table.train()
+    until(table, Kind.ROSTER, range(4))
+    member, place = table.members[0], (REQUEST, 1)
+    monkeypatch.setattr(Refusing, "full", True)
+    monkeypatch.setattr(Refusing, "go", threading.Event())
+    with PinRegister(tmp_path / "pins.sqlite") as register:
+        copies = EmbeddedStore(tmp_path / "copies")
+        bare = Refusing(tmp_path / "0" / "content")
+        member.fetching = Fetching(KeptStore(bare, register, copies, bytes(32)), 0.1)
+
+        def stepped() -> None:
+            with keeping_for(REQUEST), suppress(Retryable):
+                member.step()
+
+        def knows_its_own() -> bool:
+            stepped()
+            return bool(member.cache.masked.get(place))
+
+        def stored() -> bool:
+            stepped()
+            [said] = held(table, 0, Kind.MASKED, 0)
+            return table.store.has(Cid.of_digest(said.content, 1 << 14))
+
+        with closing(member.fetching):
+            wait_until(knows_its_own, "it does not read its own copy")
+            Refusing.go.set()
+            Refusing.full = False
+            wait_until(stored, "it never put its masked vector again")
+        member.fetching = None
 
 
 def test_masks_of_an_earlier_round_are_worth_nothing(table_of: Tables) -> None:
