@@ -6,6 +6,7 @@ content. No cycle waits for either: the store is used here alone.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from contextlib import closing, suppress
@@ -24,6 +25,9 @@ AT_ONCE = 16
 """Items of one owner that are looked for beside each other: as many as a round has models."""
 MOST = 64
 """Items in all that are looked for beside each other; at most half of them are looked for again."""
+MOST_PUTS = 16
+"""Items in all that are put beside each other; at most half of them again. They are counted apart:
+what others name, and is nowhere, delays nothing that is put."""
 KEPT_SECONDS = 120.0
 """For which what was found waits to be taken: longer than any back-off."""
 FRESH_SECONDS = 3.0
@@ -42,6 +46,8 @@ class _Search:
     owner: Hashable
     key: Hashable
     work: Work
+    puts: bool
+    """Whether it puts own content, so that it needs nothing that others name."""
     asked: float
     """When it was asked for last (`time.monotonic`)."""
     wanted: float | None = None
@@ -118,8 +124,9 @@ class Fetching:
         cid = Cid.of(data)
         if isinstance(self._store, KeptStore):
             self._store.keep(data, pinned=True)
-        done = self.is_done(owner, ("put", cid), lambda store: store.put(data))
-        return cid if done else None
+        search = self._wanted(owner, ("put", cid), lambda store: store.put(data), puts=True)
+        stored: Cid | None = self._result(search)
+        return stored
 
     def begin_pinning(self, owner: Hashable, cid: Cid, max_bytes: int) -> None:
         """Start what `is_pinned` waits for."""
@@ -157,7 +164,7 @@ class Fetching:
             self._closed = True
             self._waiting.clear()
 
-    def _wanted(self, owner: Hashable, key: Hashable, work: Work) -> _Search:
+    def _wanted(self, owner: Hashable, key: Hashable, work: Work, *, puts: bool = False) -> _Search:
         """As `_asked`, of what is needed now: an old failure says nothing about it."""
         search, now = self._searches.get((owner, key)), time.monotonic()
         if search is not None and search.failed is not None:
@@ -165,16 +172,16 @@ class Fetching:
             if now - search.failed > FRESH_SECONDS and not recent:
                 with suppress(Exception):
                     self._result(search)
-        search = self._asked(owner, key, work)
+        search = self._asked(owner, key, work, puts=puts)
         search.wanted = now
         return search
 
-    def _asked(self, owner: Hashable, key: Hashable, work: Work) -> _Search:
+    def _asked(self, owner: Hashable, key: Hashable, work: Work, *, puts: bool = False) -> _Search:
         now = time.monotonic()
         with self._lock:
             search = self._searches.get((owner, key))
             if search is None:
-                search = self._searches[owner, key] = _Search(owner, key, work, now)
+                search = self._searches[owner, key] = _Search(owner, key, work, puts, now)
             search.asked = now
             if search.found is None:
                 search.found, search.begun, search.failed = Future(), None, None
@@ -204,23 +211,28 @@ class Fetching:
 
     def _begin_next(self) -> None:
         """Begin what may begin, with the lock held."""
-        while not self._closed and len(self._running) < MOST:
-            repeated = sum(one.again for one in self._running)
-            under_way: dict[Hashable, int] = {}
-            for one in self._running:
-                under_way[one.owner] = under_way.get(one.owner, 0) + 1
-            able = [
-                (under_way.get(one.owner, 0), one.again, place)
-                for place, one in enumerate(self._waiting)
-                if under_way.get(one.owner, 0) < AT_ONCE
-                and not (one.again and repeated >= MOST // 2)
-            ]
-            if not able:
-                return
-            search = self._waiting.pop(min(able)[2])
+        while not self._closed and (search := self._next(puts=True) or self._next(puts=False)):
+            self._waiting.remove(search)
             search.begun = time.monotonic()
             self._running.append(search)
             Thread(target=self._look, args=(search,), name="fetching", daemon=True).start()
+
+    def _next(self, puts: bool) -> _Search | None:
+        """What is to begin next of what puts own content, or of all else; None: nothing may."""
+        running = [one for one in self._running if one.puts is puts]
+        most = MOST_PUTS if puts else MOST
+        if len(running) >= most:
+            return None
+        repeated = sum(one.again for one in running)
+        under_way = Counter(one.owner for one in running)
+        able = [
+            one
+            for one in self._waiting
+            if one.puts is puts
+            and under_way[one.owner] < AT_ONCE
+            and not (one.again and repeated >= most // 2)
+        ]
+        return min(able, key=lambda one: (under_way[one.owner], one.again), default=None)
 
     def _look(self, search: _Search) -> None:
         future = search.found

@@ -102,6 +102,49 @@ def test_what_is_missing_again_and_again_leaves_half_of_the_room_to_what_is_new(
     found.close()
 
 
+def test_what_the_daemon_puts_waits_for_nothing_that_others_name(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four new requests named sixteen absent items each: models and aggregates of all others were
+    published late, and of the request itself too."""
+    monkeypatch.setattr(fetching, "AT_ONCE", 2)
+    monkeypatch.setattr(fetching, "MOST", 4)
+    monkeypatch.setattr(store, "put", lambda data: HERE, raising=False)
+    found = Fetching(store, 5.0)
+    for hostile in (1, 2):
+        for number in range(20):
+            found.begin(hostile, Cid.of(b"%d" % number), 10)
+    wait_until(lambda: len(store.asked) == 4, "what may be looked for at once is not")
+    for request in (1, 2, 3):
+        assert found.put(request, b"here") == HERE
+    assert not store.go.is_set()
+    assert len(store.asked) == 4
+    found.close()
+
+
+def test_puts_that_hang_hold_up_nothing_that_is_read(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And are few at once: each has a thread and its content in memory."""
+    putting: list[bytes] = []
+
+    def put(data: bytes) -> Cid:
+        putting.append(data)
+        store.go.wait(20)
+        return Cid.of(data)
+
+    monkeypatch.setattr(fetching, "MOST_PUTS", 2)
+    monkeypatch.setattr(store, "put", put, raising=False)
+    found = Fetching(store, 0.0)
+    for number in range(5):
+        assert found.put(number, b"%d" % number) is None
+    wait_until(lambda: found.take(0, HERE, 10) == b"here", "it found no room")
+    wait_until(lambda: len(putting) == 2, "what may be put at once is not")
+    store.go.set()
+    wait_until(lambda: found.put(4, b"4"), "it is not put")
+    found.close()
+
+
 def test_what_is_taken_is_forgotten_and_was_read_once(store: Any) -> None:
     """Each item was read to see that it is there, read again, and remembered for good."""
     found = Fetching(store, 5.0)
