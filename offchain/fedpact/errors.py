@@ -109,6 +109,10 @@ class PrivacyError(FedpactError):
     exit_code = 12
 
 
+class DeviceUnfit(PrivacyError):
+    """Privacy mode `sound` does not hold on the device that trains; it follows from no record."""
+
+
 class BudgetExceeded(PrivacyError):
     """A release would exceed the provider's lifetime budget."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fedpact.errors import PrivacyError, SettingsError
+from fedpact.errors import DeviceUnfit, SettingsError, TrainingFailed
 from fedpact.types.device import DEVICE, PROCESSOR
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ APART = 4
 """Rows of a block between those at which an example is tried at once."""
 REPEATS = 3
 """Of a gradient that must not change."""
+NO_MEMORY = "out of memory", "allocate memory"
+"""What torch says then; it has several types of error for that."""
 
 
 def resolved(setting: str) -> str:
@@ -84,20 +86,25 @@ class Unfit(Exception):
 
 @contextmanager
 def tried(device: str, family: str) -> Iterator[None]:
-    """Raise PrivacyError, with the reason, where what is done within is Unfit or cannot be done."""
+    """Raise DeviceUnfit, with the reason, where what is done within is Unfit or cannot be done, and
+    TrainingFailed where there is no memory for it now."""
     try:
         prepare(device)
         yield
     except Unfit as failed:
         why = str(failed)
     except (RuntimeError, AssertionError, TypeError) as error:
+        if any(said in str(error) for said in NO_MEMORY):
+            raise TrainingFailed(
+                f"device {device}: there is no memory to try it with {family}"
+            ) from None
         # Whatever torch raises for a device, or for a type that a device does not have.
         why = f"it could not be tried there ({' '.join(str(error).split()):.200})"
     else:
         return
-    raise PrivacyError(
-        f"device {device}: privacy mode sound is not served there with {family}: {why}; set device "
-        "to cpu"
+    instead = "" if device == PROCESSOR else "; set device to cpu"
+    raise DeviceUnfit(
+        f"device {device}: privacy mode sound is not served there with {family}: {why}{instead}"
     )
 
 
@@ -120,9 +127,10 @@ def check_products(device: str) -> None:
 
 def check_module(
     module: "torch.nn.Module", x: "torch.Tensor", y: "torch.Tensor", loss: "Loss", device: str
-) -> None:
-    """Raise Unfit unless an example's contribution has the same bits at each row of a block, and
-    whoever is beside it, with ordinary and with large weights.
+) -> str:
+    """What was tried: where examples are clipped in one pass, that an example's contribution has
+    the same bits at each row of a block, and whoever is beside it, with ordinary and with large
+    weights. Raises Unfit where it does not hold.
 
     `module`: on the device. `x`, `y`: two blocks of examples."""
     import torch
@@ -140,6 +148,9 @@ def check_module(
         with torch.no_grad():  # the second time
             for values in module.parameters():
                 values.mul_(LARGE)
+    if in_blocks:
+        return "an example contributes the same bits at each row of a block, beside any others"
+    return "each example is clipped by itself, and its gradient was the same each time"
 
 
 def _check_company(

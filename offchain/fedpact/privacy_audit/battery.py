@@ -225,8 +225,7 @@ def _noise(trial: _Trial) -> str:
 
 
 def _device(device: str, trial: _Trial) -> str:
-    trial.family.check_sound(trial.spec, device)
-    return f"on {device} an example contributes the same bits in any company"
+    return f"on {device} {trial.family.check_sound(trial.spec, device)}"
 
 
 def _threads(trial: _Trial) -> str:

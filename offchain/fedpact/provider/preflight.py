@@ -16,7 +16,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.content.opening import open_store
 from fedpact.data.declared import DeclaredData
-from fedpact.errors import FedpactError, PrivacyError
+from fedpact.errors import DeviceUnfit, FedpactError, TrainingFailed
 from fedpact.learning.devices import resolved
 from fedpact.learning.families.device_probe import check_device
 from fedpact.provider.dry_run import RehearsingDaemon, UnwrittenStore, copied_files
@@ -108,11 +108,13 @@ class Preflight:
             return
         try:
             check_device(device)
-        except PrivacyError as refusal:
+        except (DeviceUnfit, TrainingFailed) as refusal:
             yield problem("device", str(refusal))
         else:
-            said = f"on {device} an example contributes the same bits in any company"
-            yield Problem("device", Level.OK, f"{said}; tried again for each sound request")
+            said = "two small networks kept what sound rests on: clipped in one pass, an example "
+            said += "gave the same bits in any company; clipped by itself, each time"
+            said = f"on {device} {said}; tried again for each sound request"
+            yield Problem("device", Level.OK, said)
 
     def _disk(self) -> Iterable[Problem]:
         folders = [self._settings.state]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import PrivacyError, SettingsError
+from fedpact.errors import PrivacyError, SettingsError, TrainingFailed
 from fedpact.learning import clipped_gradients, devices
 from fedpact.learning.families import family_of, torch_family
 from fedpact.learning.families.device_probe import check_device
@@ -18,6 +18,7 @@ from fedpact.learning.families.torch_family import TorchFamily
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
+from fedpact.privacy_audit.battery import Outcome, check_family
 from fedpact.types.specification import Specification
 from tests.support.specifications import SOUND, specification
 
@@ -124,6 +125,17 @@ def test_a_device_that_computes_nothing_is_refused_with_what_torch_says() -> Non
         check_device("meta")
 
 
+def test_a_device_without_room_was_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may use its memory: that says nothing about arithmetic."""
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch_family, "check_module", full)
+    with pytest.raises(TrainingFailed, match="device cpu:0: there is no memory to try it"):
+        family_of(CNN).check_sound(CNN, "cpu:0")
+
+
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products as TensorFloat-32 computes them: of factors with 10 bits."""
 
@@ -175,10 +187,44 @@ def test_arithmetic_that_mixes_or_rounds_more_is_found(
     monkeypatch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None], said: str
 ) -> None:
     fault(monkeypatch)
-    with pytest.raises(PrivacyError, match=f"device cpu: .* family cnn: {said}"):
-        family_of(CNN).check_sound(CNN, "cpu")
+    refused = f"device cpu:0: .* family cnn: {said}.*; set device to cpu"
+    with pytest.raises(PrivacyError, match=refused):
+        family_of(CNN).check_sound(CNN, "cpu:0")
     with pytest.raises(PrivacyError, match=said):
-        check_device("cpu")
+        check_device("cpu:0")
+
+
+def device_check(spec: Specification, device: str = "cpu") -> Outcome:
+    [found] = [one for one in check_family(spec, device) if one.check == "device"]
+    return found
+
+
+@pytest.mark.parametrize("fault", [by_row, by_company])
+def test_on_the_processor_company_is_no_failure_since_examples_are_clipped_alone(
+    monkeypatch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """The check failed and said: set device to cpu, where it was."""
+    fault(monkeypatch)
+    monkeypatch.setattr(torch_family, "_company", {})
+    found = device_check(CNN)
+    assert found.passed
+    assert found.said.startswith("on cpu each example is clipped by itself: in one pass an example")
+    elsewhere = device_check(CNN, "cpu:0")
+    assert not elsewhere.passed
+    assert elsewhere.said.endswith("; set device to cpu")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (CNN, "on cpu an example contributes the same bits at each row of a block, beside any"),
+        (LSTM, "on cpu each example is clipped by itself, and its gradient was the same each time"),
+        (LINEAR, "on cpu nothing was tried: all of this family stays on the processor"),
+    ],
+    ids=lambda one: "" if isinstance(one, str) else one.family.name,
+)
+def test_a_check_says_what_was_tried(spec: Specification, said: str) -> None:
+    assert device_check(spec).said.startswith(said)
 
 
 @pytest.mark.parametrize("fault", [by_row, by_company])
@@ -217,8 +263,11 @@ def test_a_gradient_that_changes_from_time_to_time_is_found(
         return tuple(one * (1 + calls[0] * 2**-50) for one in gradients(*given, **named))
 
     monkeypatch.setattr(torch.autograd, "grad", changed)
-    with pytest.raises(PrivacyError, match="family char-lstm: an example's gradient differs"):
+    with pytest.raises(
+        PrivacyError, match="family char-lstm: an example's gradient differs"
+    ) as refused:
         family_of(LSTM).check_sound(LSTM, "cpu")
+    assert "set device" not in str(refused.value)
 
 
 def test_training_asks_for_its_device_and_predictions_of_judges_do_not(

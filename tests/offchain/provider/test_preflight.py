@@ -59,7 +59,7 @@ def test_a_device_is_looked_at_before_serving(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("stands_in", "level", "said"),
     [
-        ("cpu:0", Level.OK, "on cpu:0 an example contributes the same bits in any company"),
+        ("cpu:0", Level.OK, "on cpu:0 two small networks kept what sound rests on: clipped in one"),
         ("meta", Level.PROBLEM, "device meta: privacy mode sound is not served there with any"),
     ],
 )

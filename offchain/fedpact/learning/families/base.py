@@ -109,10 +109,13 @@ class ModelFamily(ABC, Generic[P]):
         recompute them, and two kinds of processor round differently."""
         return self
 
-    def check_sound(self, spec: Specification, device: str) -> None:
-        """Try on a device what privacy mode `sound` rests on, if the specification asks for it.
-        Raises PrivacyError with what failed, or why it could not be tried; by default there is
-        nothing to try, since all of it stays on the processor."""
+    def check_sound(self, spec: Specification, device: str) -> str:
+        """Try on a device what privacy mode `sound` rests on, if the specification asks for it; in
+        words what was tried. By default there is nothing to try.
+
+        Raises DeviceUnfit with what failed, or why it could not be tried, and TrainingFailed where
+        there is no memory for it now."""
+        return "nothing was tried: all of this family stays on the processor"
 
     def check(self, spec: Specification) -> None:
         """Raise SpecificationError if this family does not support the specification."""

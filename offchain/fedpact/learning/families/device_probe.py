@@ -12,7 +12,8 @@ def check_device(device: str) -> None:
     """Try what `sound` rests on: with a small network of convolutions, which is clipped in one
     pass, and with a recurrent one, which is clipped one example at a time.
 
-    Raises PrivacyError with what failed, or why it could not be tried.
+    Raises DeviceUnfit with what failed, or why it could not be tried, and TrainingFailed where
+    there is no memory for it now.
     """
 
     def loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ from fedpact.learning.devices import Unfit, check_module, check_products, tried
 from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
 from fedpact.learning.families.drawn import drawn_examples
 from fedpact.privacy.linear_sums import BLOCK, LARGEST_NORM
+from fedpact.types.device import PROCESSOR
 from fedpact.types.document import Document
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 from fedpact.types.specification import Specification
@@ -50,7 +51,7 @@ class TorchFamily(GradientFamily[P]):
     A family of texts says in `represented` which numbers the network takes.
     """
 
-    device = "cpu"
+    device = PROCESSOR
     """Torch's name of where it computes; see `on`."""
 
     def on(self, device: str) -> Self:
@@ -60,10 +61,19 @@ class TorchFamily(GradientFamily[P]):
         found.device = device
         return found
 
-    def check_sound(self, spec: Specification, device: str) -> None:
-        if spec.privacy.mode is PrivacyMode.SOUND:
-            with tried(device, f"family {self.name}"):
-                self.on(device)._try(spec)
+    def check_sound(self, spec: Specification, device: str) -> str:
+        """See the base class. The processor serves what mixes examples: one at a time."""
+        if spec.privacy.mode is not PrivacyMode.SOUND:
+            return "nothing was tried: privacy mode sound alone rests on it"
+        with tried(device, f"family {self.name}"):
+            try:
+                return self.on(device)._try(spec)
+            except Unfit as unfit:
+                with torch.device("meta"):
+                    in_blocks = supports(self.module(spec))
+                if device != PROCESSOR or not in_blocks:
+                    raise
+                return f"each example is clipped by itself: in one pass {unfit}"
 
     def _company_matters(self, spec: Specification) -> bool:
         """Whether examples that are clipped in one pass are seen to change what others contribute,
@@ -82,14 +92,14 @@ class TorchFamily(GradientFamily[P]):
                 _company[key] = False
         return _company[key]
 
-    def _try(self, spec: Specification) -> None:
-        """Raise Unfit unless, with random examples, products are as precise as 32 bits are, and an
-        example contributes the same bits in any company."""
+    def _try(self, spec: Specification) -> str:
+        """What `check_module` says with random examples. Raises Unfit as it does, and unless
+        products are as precise as 32 bits are."""
         check_products(self.device)
         x, y = drawn_examples(self, spec, 2 * BLOCK, seed=2)
         module = self.loaded(spec, self.initial(spec, seed=1), self.device)
         examples = torch.from_numpy(x), torch.from_numpy(y)
-        check_module(module, *examples, summed_loss(spec), self.device)
+        return check_module(module, *examples, summed_loss(spec), self.device)
 
     def check(self, spec: Specification) -> None:
         super().check(spec)

@@ -42,7 +42,7 @@ class LocalWork:
         self.device = device
 
     def try_device(self, spec: Specification) -> None:
-        """Raise PrivacyError where a request's privacy would not hold on the device."""
+        """Raise DeviceUnfit where a request's privacy would not hold on the device."""
         from fedpact.learning.families import family_of
 
         family_of(spec).check_sound(spec, self.device)
