@@ -112,6 +112,8 @@ class Cache:
     errors: dict[tuple[int, int], tuple[bytes, int]] = field(default_factory=dict)
     """By request and round: the digest of a sealed aggregate, and its error as measured here."""
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
+    fit_device: set[int] = field(default_factory=set)
+    """Requests whose privacy holds on the device that trains, as tried before joining."""
     own_parts: dict[int, Dataset] = field(default_factory=dict)
     """By request: own records that judge models, where the specification asks for that."""
     replays: dict[int, ReplayCache] = field(default_factory=dict)
@@ -221,6 +223,8 @@ class Context(Own):
     public_work: Background
     """For what depends on none, such as scores: it never waits for a training, or the time of a
     vote would tell how long another request's training takes."""
+    trials: Background
+    """For trying, before joining, how a training would go here: it waits for no record's."""
     fetching: Fetching
     """For content that may be nowhere."""
     cache: Cache

@@ -100,7 +100,8 @@ class Daemon:
     """Serves requests for one account, over one data set or several, until it is stopped."""
 
     FETCH_PATIENCE = fetching.PATIENCE
-    """Seconds that a cycle waits for content before it goes on with other requests."""
+    """Seconds that a cycle waits for content, or for a trial of a training, before it goes on with
+    other requests."""
     REQUESTS = Requests
     """What does the duties of a request."""
 
@@ -147,6 +148,7 @@ class Daemon:
             Background(self._patience(policy), policy.max_parallel_training),
             Background(0.0),
             Background(settings.poll_seconds),
+            Background(self.FETCH_PATIENCE, policy.max_parallel_training),
         )
         self._context: Context = Context(
             keys,

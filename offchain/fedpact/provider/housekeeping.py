@@ -31,7 +31,7 @@ class Housekeeping:
 
     def keep(self, ctx: Context, frame: Frame) -> None:
         """What fails is logged, and tried again. Raises StateDamaged, LedgerReplaced."""
-        for worker in (ctx.public_work, ctx.private_work):
+        for worker in (ctx.public_work, ctx.private_work, ctx.trials):
             worker.forget(frame.timestamp)
         ctx.fetching.tidy()
         try:

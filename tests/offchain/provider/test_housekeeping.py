@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> None:
     """Trainings of rounds that were over were still made, before those of the present round."""
     go, made = threading.Event(), list[str]()
-    workers = {name: Background(0.0) for name in ("public_work", "private_work")}
+    workers = {name: Background(0.0) for name in ("public_work", "private_work", "trials")}
     busy = workers[overdue]
     busy.start(lambda: go.wait(20), due=0.0)
     busy.result("of a round that is over", lambda: lambda: made.append("late"), due=10)
@@ -87,6 +87,7 @@ def test_a_store_that_hangs_holds_up_no_cycle(
     ctx: Any = SimpleNamespace(
         public_work=worker,
         private_work=worker,
+        trials=worker,
         store=store,
         fetching=Fetching(store),
         metrics=SimpleNamespace(store_holds=told.append),

@@ -3,12 +3,12 @@
 import time
 from dataclasses import dataclass
 
-from fedpact.content.store import ContentStore
 from fedpact.data.description import attributes
 from fedpact.errors import (
     BudgetExceeded,
     ContentError,
     DataError,
+    DeviceUnfit,
     FedpactError,
     InvalidInput,
     ModelError,
@@ -37,7 +37,7 @@ from fedpact.types.specification import JudgedOn, Specification
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
 """For which a request is declined for good."""
 DEVICE_SECONDS = 300.0
-"""In which a device must have been tried."""
+"""After which trying a device is given up, until it is tried again."""
 
 
 @dataclass(frozen=True)
@@ -56,33 +56,44 @@ def ready_to_join(
     request: int,
     token: str = ETHER,
     reputation: int | None = None,
+    due: int = 0,
 ) -> FittingData | None:
     """With what to join, once what the family trains on besides is here, and tried; None before.
-    Raises one of REFUSALS. Arguments as of `match_to_join`."""
+    Raises one of REFUSALS, and TrainingFailed where the device could not be tried. Arguments as of
+    `match_to_join`; `due`: when it is too late to join, as `Background.result` takes it."""
     name = (ctx.deployment.fingerprint, request)
     match = match_to_join(ctx, spec, payment, requester, name, token, reputation)
     family = family_of(spec)
     obtained = ctx.fetching.is_done(request, "obtain", lambda store: family.obtain(spec, store))
-    tried = obtained and _device_is_fit(ctx, spec, request)
+    tried = obtained and _device_is_fit(ctx, spec, request, due)
     return match if tried else None
 
 
-def _device_is_fit(ctx: Context, spec: Specification, request: int) -> bool:
+def _device_is_fit(ctx: Context, spec: Specification, request: int, due: int) -> bool:
     """Whether the device that trains has been tried and found fit for the request's privacy, beside
-    the cycle. Raises PolicyRefusal where it is not."""
-    trainer = ctx.trainer
+    the cycle. Raises PolicyRefusal where it is not, and TrainingFailed where it could not be tried,
+    which says nothing about it: the next call tries again."""
+    trainer, fit = ctx.trainer, ctx.cache.fit_device
     if trainer.work.device == PROCESSOR or spec.privacy.mode is not PrivacyMode.SOUND:
         return True
 
-    def tries(_: ContentStore) -> None:
+    def tries() -> bool:
         ends = time.monotonic() + DEVICE_SECONDS
-        try:
-            with trainer.training(request_name(ctx.deployment.fingerprint, request), ends) as one:
-                one.try_device(spec)
-        except TrainingFailed as failure:
-            raise PolicyRefusal(str(failure), Reason.PRIVACY) from failure
+        with trainer.training(request_name(ctx.deployment.fingerprint, request), ends) as one:
+            one.try_device(spec)
+        return True
 
-    return ctx.fetching.is_done(request, "device", tries)
+    if request not in fit:
+        try:
+            if not ctx.trials.result(("device", request), lambda: tries, due):
+                return False
+        except DeviceUnfit as unfit:
+            raise PolicyRefusal(str(unfit), Reason.PRIVACY) from unfit
+        except TrainingFailed as failure:
+            device = trainer.work.device
+            raise TrainingFailed(f"device {device} could not be tried yet: {failure}") from failure
+        fit.add(request)
+    return True
 
 
 def decline(ctx: Context, request: int, refusal: Exception) -> DutyResult:

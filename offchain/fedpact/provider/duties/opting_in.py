@@ -51,7 +51,16 @@ def opt_in(view: RequestView) -> DutyResult:
             return idle(f"looking for evaluation slice {missing}: joining once it is here")
         requester = view.record.requester
         reputation = _reputation_asked(view)
-        match = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token, reputation)
+        match = ready_to_join(
+            ctx,
+            spec,
+            terms.pay,
+            requester,
+            view.id,
+            terms.token,
+            reputation,
+            pool.plan.join_deadline,
+        )
         if match is None:
             return idle("looking for what its family needs")
     except REFUSALS as refusal:

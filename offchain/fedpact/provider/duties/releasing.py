@@ -12,7 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fedpact.errors import DataError, LedgerError, NotReady, StorageUnavailable, TrainingFailed
+from fedpact.errors import (
+    DataError,
+    DeviceUnfit,
+    LedgerError,
+    NotReady,
+    StorageUnavailable,
+    TrainingFailed,
+)
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.data_sets import OwnData
@@ -130,7 +137,7 @@ def _sound(own: Own, planned: PlannedRelease) -> bytes:
 
 
 def _load(own: Own, planned: PlannedRelease, training: Training) -> Loaded | None:
-    """The records, known to the ledger; None where they cannot be read."""
+    """The records, known to the ledger; None where they cannot be read, or used on the device."""
     try:
         with own.open_ledger() as ledger:
             former = ledger.has_former_units
@@ -143,6 +150,9 @@ def _load(own: Own, planned: PlannedRelease, training: Training) -> Loaded | Non
         return loaded
     except (NotReady, StorageUnavailable, LedgerError):
         raise  # that the daemon stops, or cannot write, has nothing to do with the records
+    except DeviceUnfit as error:  # and may not be tried until it passes by chance
+        _note_failure(planned, "training would not be private", error)
+        return None
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody may see that it happened
         _note_failure(planned, "the records cannot be used", error)
         return None
@@ -185,7 +195,7 @@ def _restarting(until: float, work: Callable[[], T]) -> T:
 
 def _note_failure(planned: PlannedRelease, what: str, error: Exception) -> None:
     # Any other error's text may hold a private value.
-    why = str(error) if isinstance(error, TrainingFailed) else type(error).__name__
+    why = str(error) if isinstance(error, TrainingFailed | DeviceUnfit) else type(error).__name__
     log.error(
         "request %d, round %d: %s (%s): submitting noise alone",
         planned.id.request,

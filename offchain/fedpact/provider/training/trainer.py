@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import FedpactError, PrivacyError, TrainingFailed
+from fedpact.errors import DeviceUnfit, FedpactError, TrainingFailed
 from fedpact.learning.held_out import trained_on
 from fedpact.learning.units import samples_of
 from fedpact.provider.records import SnapshotSource
 from fedpact.provider.training.work import LocalWork, TrainingTask
+from fedpact.types.device import PROCESSOR
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
@@ -35,11 +36,12 @@ class Training(Protocol):
     """One round's training. All raise TrainingFailed, and nothing of a record is in it."""
 
     def try_device(self, spec: Specification) -> None:
-        """Raise TrainingFailed, with the reason, where a request's privacy would not hold on the
-        device that trains."""
+        """Raise DeviceUnfit, with the reason, where a request's privacy would not hold on the
+        device that trains, and TrainingFailed where that could not be found out."""
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
-        """Read a request's records, as `train` will take them."""
+        """Read a request's records, as `train` will take them, once the device has been tried
+        where privacy rests on it. Raises as `try_device` too."""
 
     def train(self, task: TrainingTask, units: Collection[bytes] | None, declared: int) -> bytes:
         """The encoded model from the loaded records of some units (None: of all), as a data set of
@@ -72,16 +74,22 @@ class Bench(Training):
         self._loaded: tuple[SnapshotSource, bytes] | None = None
         self._dataset: Dataset | None = None
         self._is_represented = False
+        self._tried: Specification | None = None
+        """For which the device was found fit last."""
 
     def try_device(self, spec: Specification) -> None:
-        try:
+        sound = spec.privacy.mode is PrivacyMode.SOUND
+        if not sound or self._work.device == PROCESSOR or self._tried == spec:
+            return
+        with _failures(spec):
             self._work.try_device(spec)
-        except PrivacyError as refusal:  # It follows from no record.
-            raise TrainingFailed(str(refusal)) from None
+        self._tried = spec
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         from fedpact.data.snapshot import read_snapshot
 
+        # The device may have been set after the request was joined.
+        self.try_device(spec)
         with _failures(spec):
             asked, renamed = (source, spec.encode()), frozenset[tuple[bytes, bytes]]()
             if self._loaded != asked or self._dataset is None or former:
@@ -138,7 +146,7 @@ def _failures(spec: Specification) -> Iterator[None]:
         yield
     except MemoryError:
         raise TrainingFailed("it asked for more memory than it may have") from None
-    except TrainingFailed:
+    except (TrainingFailed, DeviceUnfit):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed one
         told = isinstance(error, FedpactError) and spec.privacy.mode is not PrivacyMode.SOUND

@@ -11,7 +11,7 @@ from multiprocessing.connection import Pipe
 from typing import Any
 
 from fedpact.child import start_with_parent
-from fedpact.errors import NotReady, TrainingFailed
+from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed
 from fedpact.logs import chosen
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import SnapshotSource
@@ -167,7 +167,7 @@ class Worker:
 
     def ask(self, ask: Ask, seconds: float) -> Any:
         """The answer; raises TrainingFailed for a failure, for a process that ends, and for one
-        that takes too long, which is killed."""
+        that takes too long, which is killed; and DeviceUnfit."""
         late = threading.Event()
 
         def stop() -> None:
@@ -188,7 +188,7 @@ class Worker:
         finally:
             timer.cancel()
         if isinstance(answer, Failed):
-            raise TrainingFailed(answer.reason)
+            raise (DeviceUnfit if answer.unfit else TrainingFailed)(answer.reason)
         return answer
 
     def kill(self) -> None:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from fedpact.errors import TrainingFailed
+from fedpact.errors import DeviceUnfit, TrainingFailed
 from fedpact.logs import Choice, log_to_stderr
 from fedpact.provider.training.work import LocalWork
 
@@ -47,6 +47,8 @@ class Failed:
     """The answer in place of a result."""
 
     reason: str
+    unfit: bool
+    """Whether it is a DeviceUnfit."""
 
 
 def main(descriptor: int) -> None:
@@ -63,8 +65,8 @@ def main(descriptor: int) -> None:
             ask: Ask = line.recv()
             try:
                 answer = getattr(bench, ask.method)(*ask.arguments, **ask.named)
-            except TrainingFailed as failure:
-                answer = Failed(str(failure))
+            except (TrainingFailed, DeviceUnfit) as failure:
+                answer = Failed(str(failure), isinstance(failure, DeviceUnfit))
             line.send(answer)
             del ask, answer
 

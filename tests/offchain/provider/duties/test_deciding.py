@@ -1,6 +1,7 @@
 """What daemons do before they join."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Barrier, Event
 from types import SimpleNamespace
@@ -18,7 +19,9 @@ from fedpact.errors import (
     ContentMissing,
     PolicyRefusal,
     SpecificationError,
+    TrainingFailed,
 )
+from fedpact.provider.background import Background
 from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties import deciding, opting_in
@@ -103,6 +106,7 @@ def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
         fetching=fetching,
         deployment=SimpleNamespace(fingerprint=b"\1"),
         trainer=SimpleNamespace(work=LocalWork()),
+        cache=Cache(),
     )
     spec: Any = "specification"
     assert ready_to_join(ctx, spec, 1, "0x01", 3) is None
@@ -111,22 +115,38 @@ def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
     assert obtained == [(spec, Patient)]
 
 
+NETWORK = {
+    "features": {"shape": [8, 8]},
+    "family": {
+        "name": "cnn",
+        "parameters": {"form": "mnist", "channels": [2], "hidden": [4]},
+    },
+}
+
+
+def joining_with(fetching: Fetching, trainer: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A daemon's parts where nothing but the device stands in the way of joining."""
+    monkeypatch.setattr(deciding, "match_to_join", lambda *given: 7)
+    return SimpleNamespace(
+        fetching=fetching,
+        deployment=SimpleNamespace(fingerprint=b"\1"),
+        trainer=trainer,
+        trials=Background(0.1, 2),
+        cache=Cache(),
+    )
+
+
 def test_a_sound_request_is_declined_where_the_device_does_not_keep_its_privacy(
-    fetching: Fetching, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The device `meta`, which computes nothing, stands in for a GPU: torch has no other here."""
-    monkeypatch.setattr(deciding, "match_to_join", lambda *given: 7)
     pool = WorkerPool(LocalWork("meta"), Policy())
-    ctx: Any = SimpleNamespace(
-        fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"), trainer=pool
-    )
-    network = {"name": "cnn", "parameters": {"form": "mnist", "channels": [2], "hidden": [4]}}
-    asked = {"features": {"shape": [8, 8]}, "family": network}
+    ctx = joining_with(fetching, pool, monkeypatch)
     refused: list[PolicyRefusal] = []
 
     def is_refused() -> bool:
         try:
-            assert ready_to_join(ctx, specification(**asked), 1, "0x01", 3) is None
+            assert ready_to_join(ctx, specification(**NETWORK), 1, "0x01", 3) is None
         except PolicyRefusal as refusal:
             refused.append(refusal)
         return bool(refused)
@@ -136,11 +156,69 @@ def test_a_sound_request_is_declined_where_the_device_does_not_keep_its_privacy(
         said = "device meta: privacy mode sound is not served there with family cnn: it could not"
         assert str(refused[0]).startswith(said)
         assert public_reason(refused[0]) is Reason.PRIVACY
-        openly = specification(**asked, privacy={"mode": "none"})
+        openly = specification(**NETWORK, privacy={"mode": "none"})
         wait_until(lambda: ready_to_join(ctx, openly, 1, "0x01", 4) == 7, "it was not joined")
         softmax = specification()
         wait_until(lambda: ready_to_join(ctx, softmax, 1, "0x01", 5) == 7, "it was not joined")
     finally:
+        ctx.trials.close()
+        pool.close()
+
+
+def test_many_requests_try_the_device_no_more_at_once_than_trainings_run(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asked for a process of its own at once: forty of them filled the machine's memory."""
+    go, under_way, at_once = Event(), list[object](), list[int]()
+
+    def try_device(spec: Any) -> None:
+        under_way.append(spec)
+        at_once.append(len(under_way))
+        go.wait(PATIENCE)
+        under_way.remove(spec)
+
+    device = SimpleNamespace(try_device=try_device)
+    trainer = SimpleNamespace(work=LocalWork("a GPU"), training=lambda *given: nullcontext(device))
+    ctx = joining_with(fetching, trainer, monkeypatch)
+    joined = set[int]()
+
+    def join() -> bool:
+        for request in set(range(8)) - joined:
+            if ready_to_join(ctx, specification(**NETWORK), 1, "0x01", request) == 7:
+                joined.add(request)
+        return len(joined) == 8
+
+    assert not join()
+    go.set()
+    wait_until(join, "a request was not joined")
+    assert (len(at_once), max(at_once)) == (8, 2)  # once for each request
+    ctx.trials.close()
+
+
+def test_a_device_that_could_not_be_tried_in_time_is_tried_again(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good requests were declined for good, and in public as bad for privacy."""
+    pool = WorkerPool(LocalWork("cpu:0"), Policy())
+    ctx = joining_with(fetching, pool, monkeypatch)
+    recurrent = {"name": "char-lstm", "parameters": {"embedding": 2, "hidden": 3}}
+    spec = specification(features={"shape": [8]}, family=recurrent)
+    late: list[TrainingFailed] = []
+
+    def joins() -> bool:
+        try:
+            return ready_to_join(ctx, spec, 1, "0x01", 3) == 7
+        except TrainingFailed as failure:
+            late.append(failure)
+            monkeypatch.setattr(deciding, "DEVICE_SECONDS", PATIENCE)
+        return False
+
+    try:
+        monkeypatch.setattr(deciding, "DEVICE_SECONDS", 0.05)
+        wait_until(joins, "it was not joined")
+        assert "its limit" in str(late[0])
+    finally:
+        ctx.trials.close()
         pool.close()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from eth_account import Account
 
 from fedpact.chain.keystore import AccountKeys
@@ -99,6 +100,30 @@ def planned(seal: Callable[[bytes], bytes] = lambda artefact: artefact) -> Plann
 
 def released(own: Own, planned: PlannedRelease) -> bytes:
     return make_release(own, replace(planned, data=own.data[0]))
+
+
+def test_a_device_is_tried_before_it_trains_on_a_record_whenever_it_was_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried before joining alone: not one that was set later, while requests ran."""
+    gradients, calls = torch.autograd.grad, [0]
+
+    def changed(*given: Any, **named: Any) -> tuple[Any, ...]:
+        calls[0] += 1
+        return tuple(one * (1 + calls[0] * 2**-50) for one in gradients(*given, **named))
+
+    monkeypatch.setattr(torch.autograd, "grad", changed)
+    recurrent = {"name": "char-lstm", "parameters": {"embedding": 2, "hidden": 3}}
+    spec = specification(**{**SPEC.model_dump(mode="json"), "family": recurrent})
+    start = family_of(spec).initial(spec, 0)
+    made = planned()
+    task = replace(made.task, spec=spec, start=start, local=LocalTask(start, None))
+    own = own_side(tmp_path, InProcess(LocalWork("cpu:0")))
+    released(own, replace(made, task=task))
+    assert [(one.units, one.kept) for one in own.ledger.entries()] == [(0, True)]
+    said = "device cpu:0: privacy mode sound is not served there with family char-lstm: an example"
+    assert said in caplog.text
+    assert caplog.text.count("submitting noise alone") == 1
 
 
 def test_a_training_that_raises_ends_in_one_charged_release_of_noise(
