@@ -7,7 +7,7 @@ import {UncheckedArrays} from "./UncheckedArrays.sol";
 /// @notice The points of a whole pool in a round: 16 bits a member, sixteen members a word, in the order of the pool.
 /// @dev A round gives at most 100 points a member on average, and 1,000 to one member. So the points of 50 rounds fit their
 /// 16 bits, words can be added as they are, and no committee's round outweighs another's.
-/// Mirrored by offchain/fedpact/consensus/pool_points.py.
+/// Mirrored by offchain/fedpact/consensus/large_rounds.py.
 library PoolPoints {
     using UncheckedArrays for uint256[];
 

@@ -8,9 +8,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = sorted((ROOT / "contracts").rglob("*.sol"))
 TEST_NAME = re.compile(r"`([\w./-]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 CODE_PATH = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|sol))`")
+MODULE = re.compile(r"`(fedpact(?:\.[a-z]\w*)+)")
+MENTIONED = re.compile(r"\b(offchain/fedpact/[\w/]+\.py)")
 CODE_ROOTS = [
     ROOT / folder for folder in (".", "offchain/fedpact", "contracts", "tests", "tests/contracts")
 ]
@@ -33,6 +36,33 @@ def test_every_test_and_link_that_a_document_names_is_there(document: Path) -> N
 def test_every_code_path_that_a_document_names_is_there(document: Path) -> None:
     for path in CODE_PATH.findall(document.read_text()):
         assert any((root / path).exists() for root in CODE_ROOTS), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_module_that_a_document_names_is_there(document: Path) -> None:
+    """What follows the module is a name in it."""
+    for name in MODULE.findall(document.read_text()):
+        assert _defined(name), name
+
+
+def _defined(name: str) -> bool:
+    at, parts = ROOT / "offchain", name.split(".")
+    for i, part in enumerate(parts):
+        if (at / part).is_dir():
+            at /= part
+            continue
+        module = at / f"{part}.py"
+        source, rest = (
+            (module, parts[i + 1 :]) if module.exists() else (at / "__init__.py", parts[i:])
+        )
+        return not rest or re.search(rf"\b{rest[0]}\b", source.read_text()) is not None
+    return True
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_every_module_that_a_contract_names_is_there(source: Path) -> None:
+    for path in MENTIONED.findall(source.read_text()):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
