@@ -229,7 +229,7 @@ class Requester(RequestCreator):
         return receive(seen, self.store, spec, self.keys, opened, to)
 
     def give(self, request_id: int, path: Path) -> None:
-        """Write the key of the account's own or bought result to a new file, with which anybody can
+        """Write the key of the account's own result to a new file, with which anybody can
         `fetch` the model at no price.
 
         Raises as `fetch`, and InvalidInput for a result that is for sale.

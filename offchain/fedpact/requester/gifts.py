@@ -65,7 +65,7 @@ def read_gift(path: Path) -> Gift:
         return Gift(str(document["deployment"]), int(document["request"]), key)
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InvalidInput(f"{path} holds no gift") from None
 
 
