@@ -38,8 +38,10 @@ class _ByteCounter:
         self._inner = inner
         self.bytes = 0
 
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
-        replies = self._inner.ask(asked)
+    def ask(
+        self, asked: Sequence[tuple[Contact, Request]], seconds: float | None = None
+    ) -> Sequence[Reply | None]:
+        replies = self._inner.ask(asked, seconds)
         said = [request for _, request in asked]
         heard = [reply for reply in replies if reply is not None]
         self.bytes += sum(len(encode(message)) for message in [*said, *heard])

@@ -166,7 +166,9 @@ class MemoryTransport:
     ) -> None:
         self._network, self._dead, self._hostile = network, dead, hostile
 
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> list[Reply | None]:
+    def ask(
+        self, asked: Sequence[tuple[Contact, Request]], seconds: float | None = None
+    ) -> list[Reply | None]:
         return [self._one(contact, request) for contact, request in asked]
 
     def _one(self, contact: Contact, request: Request) -> Reply | None:
@@ -186,8 +188,10 @@ class Counted:
     def __init__(self, transport: Transport) -> None:
         self._transport, self.bytes = transport, 0
 
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
-        replies = self._transport.ask(asked)
+    def ask(
+        self, asked: Sequence[tuple[Contact, Request]], seconds: float | None = None
+    ) -> Sequence[Reply | None]:
+        replies = self._transport.ask(asked, seconds)
         self.bytes += sum(len(encode(request)) for _, request in asked)
         self.bytes += sum(len(encode(reply)) for reply in replies if reply is not None)
         return replies

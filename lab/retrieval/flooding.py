@@ -15,7 +15,7 @@ from lab.provider_network.network import MemoryTransport, Network
 
 MAX_NODES = 10_000
 LOOKUPS = 2
-UNLIMITED = FloodLimits(messages=2 * MAX_NODES, seconds=float("inf"))
+UNLIMITED = FloodLimits(2 * MAX_NODES, named=MAX_NODES, seconds=float("inf"))
 
 
 def flood_cost(

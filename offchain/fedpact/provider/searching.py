@@ -61,6 +61,9 @@ MAX_NEWCOMERS = 10_000
 """Announcements queued between two steps."""
 DRAWN_PER_REFRESH = 1
 """Providers drawn at random from the chain at each refresh."""
+FLOODS_AT_ONCE = 2
+"""Fewer than the endpoint's workers for searches: a flood asks hundreds of addresses, and lookups
+go on meanwhile."""
 ENTRY_NODES = 16
 """Newest profiles on chain, whose daemons are asked when joining."""
 
@@ -88,6 +91,8 @@ class SearchNode:
         self._node = bytes.fromhex(account.removeprefix("0x"))
         self._directory = ProfileDirectory(client, confirmations)
         self._transport = HttpTransport(own)
+        self._flood_transport = HttpTransport(own)
+        self._floods = threading.BoundedSemaphore(FLOODS_AT_ONCE)
         self._guard = SearchGuard(client.deployment, self._directory.active, time.time)
         self._guard_lock = threading.Lock()
         self._chain_seconds = chain_seconds
@@ -111,6 +116,7 @@ class SearchNode:
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
         self._transport.close()
+        self._flood_transport.close()
         self._store.close()
 
     def _run(self) -> None:
@@ -276,14 +282,19 @@ class SearchNode:
         return _answer(outcome.matches, outcome.messages, outcome.hops)
 
     def _flooded(self, query: Signature, envelope: bytes, want: int) -> SearchAnswer:
-        outcome = flood(
-            self._known_table(),
-            query,
-            self._transport,
-            self._directory.verify,
-            FloodLimits(),
-            envelope=envelope,
-        )
+        if not self._floods.acquire(blocking=False):
+            raise SearchRefused(503, "busy", "too many floods at once: search without, or later")
+        try:
+            outcome = flood(
+                self._known_table(),
+                query,
+                self._flood_transport,
+                self._directory.verify,
+                FloodLimits(),
+                envelope=envelope,
+            )
+        finally:
+            self._floods.release()
         return _answer(outcome.matches[:want], outcome.messages, outcome.hops)
 
     def _known_table(self) -> RetrievalTable:

@@ -6,7 +6,11 @@ distance is the community that the query falls into, as far as the entry node kn
 wide as its own.
 
 Each node replies to whom it passes the request on, and the entry node sends it there, once each. So
-the limit on messages holds, and the signature need not be passed from hand to hand.
+the limits hold, and the signature need not be passed from hand to hand.
+
+Nothing in a reply is trusted: only nodes whose profiles are on chain count, and only a node's own
+reply shows that an address is its own. Until then it is asked at each address that it is said to
+have.
 """
 
 from collections.abc import Callable
@@ -15,7 +19,7 @@ from time import monotonic
 
 from fedpact.retrieval.answering import answer, passed_on
 from fedpact.retrieval.ids import ID_BITS, node_id, xor_distance
-from fedpact.retrieval.lookup import FoundNode
+from fedpact.retrieval.lookup import MAX_NAMED, FoundNode
 from fedpact.retrieval.messages import (
     Contact,
     Flood,
@@ -34,7 +38,11 @@ class FloodLimits:
     messages: int = 1000
     """Requests and replies: what one signed search may cost other daemons."""
     hops: int = 64
-    seconds: float = 10.0
+    named: int = MAX_NAMED
+    """Contacts taken from one reply."""
+    seconds: float = 8.0
+    """For all requests: less than the endpoint gives an answer, so that what was found by then is
+    sent."""
 
 
 @dataclass(frozen=True)
@@ -72,40 +80,48 @@ def flood(
     request = Flood(query, target, within or _within(table, target), True, envelope)
     own = answer(table, request)
     assert isinstance(own, LookupReply)
-    records = list(own.records)
-    seen = {table.record.node}
+    records = [one for one in own.records if verify(one)]
+    answered = {table.record.node}
+    seen: set[tuple[bytes, str]] = set()
     waiting = [(one, False) for one in passed_on(table, request)]
-    waiting += [(one, True) for one in table.community.contacts if one.node not in seen]
+    waiting += [(one, True) for one in table.community.contacts if one.node not in answered]
     messages = repeated = hops = 0
-    while waiting and hops < limits.hops and clock() < end:
-        fresh: dict[bytes, tuple[Contact, bool]] = {}
+    while waiting and hops < limits.hops and (left := end - clock()) > 0:
+        fresh: dict[tuple[bytes, str], tuple[Contact, bool]] = {}
         for contact, first in waiting:
-            if contact.node not in seen:
-                fresh[contact.node] = (contact, first)
+            at = contact.node, contact.endpoint
+            if contact.node not in answered and at not in seen:
+                fresh[at] = (contact, first)
         repeated += len(waiting) - len(fresh)
         asked = list(fresh.values())[: (limits.messages - messages) // 2]  # each may get a reply
         if not asked:
             break
         hops += 1
         messages += len(asked)
-        seen.update(contact.node for contact, _ in asked)
+        seen.update((contact.node, contact.endpoint) for contact, _ in asked)
         sent = [
             (contact, Flood(query, target, request.within, first, envelope))
             for contact, first in asked
         ]
         waiting = []
-        for (contact, _), reply in zip(asked, transport.ask(sent), strict=True):
+        for (contact, _), reply in zip(asked, transport.ask(sent, left), strict=True):
             if reply is None:
                 continue
             messages += 1
-            if isinstance(reply, LookupReply) and reply.responder.node == contact.node:
-                records += [one for one in reply.records if one.node == contact.node]
-                waiting += [(one, False) for one in reply.contacts]
-    genuine = [
-        one
+            if (
+                isinstance(reply, LookupReply)
+                and reply.responder.node == contact.node
+                and verify(reply.responder)
+            ):
+                answered.add(contact.node)
+                records += [one for one in reply.records if one == reply.responder]
+                waiting += [(one, False) for one in reply.contacts[: limits.named]]
+    near = {
+        one.node: one
         for one in records
-        if xor_distance(node_id(one, table.codebook), target) < request.within and verify(one)
-    ]
+        if xor_distance(node_id(one, table.codebook), target) < request.within
+    }
+    genuine = list(near.values())
     scores = likeness(query, *stacked([one.signature for one in genuine])).tolist()
     found = [FoundNode(one, score) for one, score in zip(genuine, scores, strict=True)]
     found.sort(key=lambda one: (-one.likeness, one.record.node))

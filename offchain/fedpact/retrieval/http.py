@@ -9,7 +9,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from fedpact.closing import Closing
@@ -81,11 +81,15 @@ class HttpTransport(Closing):
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._http.close()
 
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
-        """A reply for each; None if it came too late or was no valid message."""
-        if len(asked) == 1:
+    def ask(
+        self, asked: Sequence[tuple[Contact, Request]], seconds: float | None = None
+    ) -> Sequence[Reply | None]:
+        """As `Transport.ask`."""
+        if len(asked) == 1 and seconds is None:
             return [self._one(*asked[0])]
-        return list(self._pool.map(lambda one: self._one(*one), asked))
+        end = None if seconds is None else time.monotonic() + seconds
+        replies = [self._pool.submit(self._one, *one) for one in asked]
+        return [_by(end, one) for one in replies]
 
     def _one(self, contact: Contact, request: Request) -> Reply | None:
         if not may_ask(self._own.is_private, contact.endpoint):
@@ -96,6 +100,15 @@ class HttpTransport(Closing):
         except (RetrievalError, ValueError) as error:
             log.debug("no reply from %s: %s", contact.endpoint, error)
             return None
+
+
+def _by(end: float | None, reply: Future[Reply | None]) -> Reply | None:
+    """The reply if it is there by `end` (monotonic seconds); else it is no longer asked for."""
+    try:
+        return reply.result(None if end is None else max(0.0, end - time.monotonic()))
+    except TimeoutError:
+        reply.cancel()
+        return None
 
 
 def may_ask(private: Allowed, endpoint: str) -> bool:

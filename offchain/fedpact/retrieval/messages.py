@@ -191,9 +191,12 @@ Reply = LookupReply | MemberList | Acknowledged
 class Transport(Protocol):
     """Carries requests, several at once; the routing core runs over any implementation."""
 
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
+    def ask(
+        self, asked: Sequence[tuple[Contact, Request]], seconds: float | None = None
+    ) -> Sequence[Reply | None]:
         """A reply for each; None if it came too late or was no valid message.
 
+        seconds: for all of them; who has not been asked by then is left out.
         Never raises because of what another node does.
         """
 

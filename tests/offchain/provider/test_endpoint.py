@@ -119,6 +119,29 @@ def test_a_daemon_asks_another_over_http(url: str) -> None:
     assert found == [Acknowledged(RECORD, True), None, None]
 
 
+def test_whoever_is_not_asked_in_time_is_not_asked_later() -> None:
+    """A search that had ended went on asking hundreds of addresses."""
+    contacts, asked = 400, 0
+    with serving() as url, socket.create_server(("127.0.0.1", 0), backlog=contacts) as silent:
+        silent.settimeout(0.2)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        one = Contact(RECORD.node, 0, url), Announce(RECORD)
+        others = [(Contact(RECORD.node, 0, address), Announce(RECORD))] * contacts
+        with HttpTransport(OwnAddress("")) as transport:
+            assert (
+                transport.ask([one, *others], 1.0)
+                == [Acknowledged(RECORD, True)] + [None] * contacts
+            )
+            assert transport.ask([one], PATIENCE) == [Acknowledged(RECORD, True)]  # after the rest
+        for _ in range(contacts):
+            try:
+                silent.accept()[0].close()
+            except TimeoutError:
+                break
+            asked += 1
+    assert asked < contacts
+
+
 def test_a_daemon_at_a_public_address_contacts_no_private_one(url: str) -> None:
     with HttpTransport(OwnAddress("https://provider.example.org:8600")) as transport:
         assert transport.ask([(Contact(RECORD.node, 0, url), Members(3))]) == [None]

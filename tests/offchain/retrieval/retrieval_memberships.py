@@ -28,7 +28,9 @@ class Nodes:
         known = self.registered.get(record.node)
         return known is not None and known.digest == record.digest
 
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> list[Reply | None]:
+    def ask(
+        self, asked: Sequence[tuple[Contact, Request]], seconds: float | None = None
+    ) -> list[Reply | None]:
         return [self._one(contact, request) for contact, request in asked]
 
     def _one(self, contact: Contact, request: Request) -> Reply | None:
