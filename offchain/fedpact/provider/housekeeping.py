@@ -34,20 +34,31 @@ class Housekeeping:
         for worker in (ctx.public_work, ctx.private_work, ctx.trials):
             worker.forget(frame.timestamp)
         ctx.fetching.tidy()
-        try:
-            if time.monotonic() > self._measured_until:
-                self._measured_until = time.monotonic() + MEASURED_FOR
-                watch_holdings(ctx, frame, [self._folder])
-            if time.monotonic() > self._events_until:
-                self._events_until = time.monotonic() + CONTENT_GOOD_FOR
-                forget_ended(ctx, frame)
-            # The store answers beside the cycle: until then it is asked for its answer each time.
-            if time.monotonic() > self._sized_until and watch_store(ctx):
-                self._sized_until = time.monotonic() + MEASURED_FOR
-            if time.monotonic() > self._content_until and self._content.look_after(ctx, frame):
-                self._content_until = time.monotonic() + CONTENT_GOOD_FOR
-        except (StateDamaged, LedgerReplaced):
-            raise
-        except Exception:  # whatever it is, requests go on
-            ctx.metrics.unexpected.inc()
-            log.exception("what is done from time to time failed; trying again")
+        for work in (self._measure, self._forget, self._size, self._look_after):
+            try:
+                work(ctx, frame)
+            except (StateDamaged, LedgerReplaced):
+                raise
+            except Exception:  # whatever it is, requests and the other work go on
+                ctx.metrics.unexpected.inc()
+                log.exception("what is done from time to time failed; trying again")
+
+    def _measure(self, ctx: Context, frame: Frame) -> None:
+        if time.monotonic() > self._measured_until:
+            self._measured_until = time.monotonic() + MEASURED_FOR
+            watch_holdings(ctx, frame, [self._folder])
+
+    def _forget(self, ctx: Context, frame: Frame) -> None:
+        if time.monotonic() > self._events_until:
+            self._events_until = time.monotonic() + CONTENT_GOOD_FOR
+            forget_ended(ctx, frame)
+
+    # The store answers beside the cycle: until then it is asked for its answer each time.
+
+    def _size(self, ctx: Context, _: Frame) -> None:
+        if time.monotonic() > self._sized_until and watch_store(ctx):
+            self._sized_until = time.monotonic() + MEASURED_FOR
+
+    def _look_after(self, ctx: Context, frame: Frame) -> None:
+        if time.monotonic() > self._content_until and self._content.look_after(ctx, frame):
+            self._content_until = time.monotonic() + CONTENT_GOOD_FOR

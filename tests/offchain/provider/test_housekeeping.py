@@ -110,3 +110,49 @@ def test_a_store_that_hangs_holds_up_no_cycle(
     wait_until(kept, "the content is not looked after")
     ctx.fetching.close()
     store.close()
+
+
+def test_a_store_whose_size_cannot_be_told_is_looked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its size raised, in each cycle, nothing that it had lost was put again."""
+
+    class Sizeless(EmbeddedStore):
+        def size(self) -> int:
+            raise ValueError("no size")
+
+        def another(self) -> "Sizeless":
+            return Sizeless(self._folder)
+
+    state, failed = tmp_path / "state", list[int]()
+    content = Sizeless(tmp_path / "content")
+    register = PinRegister(pins_file(state, "0xaa"))
+    store = KeptStore(content, register, EmbeddedStore(tmp_path / "copies"), bytes(32))
+    with keeping_for(1):
+        owed = store.put(b"owed")
+    content.unpin(owed)
+    content.collect_garbage()
+    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: None)
+    worker = SimpleNamespace(forget=lambda _: None)
+    ctx: Any = SimpleNamespace(
+        public_work=worker,
+        private_work=worker,
+        trials=worker,
+        store=store,
+        fetching=Fetching(store),
+        metrics=SimpleNamespace(unexpected=SimpleNamespace(inc=lambda: failed.append(1))),
+        state=SimpleNamespace(
+            all_requests=lambda: [(1, Participation.JOINED, "")], events=lambda *_: []
+        ),
+    )
+    house = Housekeeping(tmp_path, 0.0, None)
+    house._measured_until = math.inf
+
+    def given_again() -> bool:
+        house.keep(ctx, Frame(9, "0xb9", 1_000))
+        return content.has(owed)
+
+    wait_until(given_again, "what was lost is not put again")
+    assert failed
+    ctx.fetching.close()
+    store.close()
