@@ -72,7 +72,7 @@ def train_epochs(
             if on_step is not None:
                 on_step(step, steps)
     state = module.state_dict()
-    return {name: np.ascontiguousarray(one.detach().cpu()) for name, one in state.items()}
+    return {name: one.detach().cpu().contiguous().numpy() for name, one in state.items()}
 
 
 @torch.no_grad()

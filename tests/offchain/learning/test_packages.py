@@ -139,6 +139,40 @@ def test_a_network_of_ones_own_takes_the_parts_of_an_example(
     assert [one for one in found if not one.passed] == []
 
 
+@pytest.mark.parametrize(
+    "local",
+    [
+        {"epochs": 2, "batch_size": 4, "learning_rate": 0.1},
+        {"steps": 2, "learning_rate": 0.1},
+    ],
+)
+def test_a_network_with_a_scalar_parameter_is_trained_in_a_request(
+    tmp_path: Path, install: Install, local: dict[str, object]
+) -> None:
+    """Epochs gave the scalar as a vector of one value, so that all members' models were invalid."""
+    folder = tmp_path / "package"
+    name = f"scaled-{'-'.join(local).split('_')[0]}"
+    code = write_package(name, folder)[-1]
+    text = code.read_text().replace(
+        "super().__init__()",
+        "super().__init__()\n        self.scale = nn.Parameter(torch.ones(()))",
+    )
+    code.write_text(text.replace("= self.output(", "= self.scale * self.output("))
+    install(folder)
+    assert [one for one in check_family(drafted(folder)) if not one.passed] == []
+    spec = drafted(folder, local=local, privacy={"mode": "none"}, rounds=1, max_error=10_000)
+    x = np.random.default_rng(1).normal(size=(12, 8)).astype(np.float32)
+    part = Dataset(x, (x[:, 0] > 0).astype(np.int64), ())
+    result = simulate(
+        spec,
+        [Seat(number, part, SimulatedProvider()) for number in range(3)],
+        [part],
+        lambda provider, number: noise(1, provider, number),
+    )
+    assert [one.included for one in result.rounds] == [0b111]
+    assert result.model["scale"].shape == ()
+
+
 def test_a_policy_lists_families_by_name_or_by_their_packages_digest(
     tmp_path: Path, install: Install
 ) -> None:
