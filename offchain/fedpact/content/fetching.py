@@ -5,6 +5,7 @@ drawn for it, names content that may be nowhere. One that hangs takes as long fo
 content. No cycle waits for either: the store is used here alone.
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -19,6 +20,8 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, FedpactError
 from fedpact.types.cid import Cid
 
+log = logging.getLogger(__name__)
+
 PATIENCE = 0.1
 """Seconds that a cycle waits: what a folder or a node has on this machine is there within them."""
 AT_ONCE = 16
@@ -28,6 +31,8 @@ MOST = 64
 MOST_PUTS = 16
 """Items in all that are put beside each other; at most half of them again. They are counted apart:
 what others name, and is nowhere, delays nothing that is put."""
+SILENT_SECONDS = 300.0
+"""After which a store that has not answered what the daemon itself asks is told of."""
 KEPT_SECONDS = 120.0
 """For which what was found waits to be taken: longer than any back-off."""
 FRESH_SECONDS = 3.0
@@ -50,6 +55,8 @@ class _Search:
     """Whether it puts own content, so that it needs nothing that others name."""
     asked: float
     """When it was asked for last (`time.monotonic`)."""
+    since: float
+    """When it was asked for first, or first since it last failed."""
     wanted: float | None = None
     """When somebody last tried to take it, since it last failed; None for what was only begun."""
     again: bool = False
@@ -78,7 +85,7 @@ class Fetching:
         self._lock = Lock()
         self._waiting: list[_Search] = []
         self._running: list[_Search] = []
-        self._closed = False
+        self._closed = self._told = False
 
     def take(self, owner: Hashable, cid: Cid, max_bytes: int) -> bytes | None:
         """This content, which is then forgotten here; None while it is looked for. It is kept as
@@ -149,9 +156,21 @@ class Fetching:
         return result
 
     def tidy(self) -> None:
-        """Forget what has not been asked for of late."""
-        since = time.monotonic() - KEPT_SECONDS
+        """Forget what has not been asked for of late, and tell of a store that does not answer."""
+        now = time.monotonic()
+        since = now - KEPT_SECONDS
         with self._lock:
+            silent = any(
+                one.owner == ITSELF and one.found and not one.found.done()
+                for one in self._searches.values()
+                if now - one.since > SILENT_SECONDS
+            )
+            if silent and not self._told:
+                log.warning(
+                    "the content store has not answered for %d s: what it loses is not put again",
+                    SILENT_SECONDS,
+                )
+            self._told = silent
             for at, search in list(self._searches.items()):
                 if search.asked < since:
                     del self._searches[at]
@@ -181,10 +200,11 @@ class Fetching:
         with self._lock:
             search = self._searches.get((owner, key))
             if search is None:
-                search = self._searches[owner, key] = _Search(owner, key, work, puts, now)
+                search = self._searches[owner, key] = _Search(owner, key, work, puts, now, now)
             search.asked = now
             if search.found is None:
                 search.found, search.begun, search.failed = Future(), None, None
+                search.since = now
                 self._waiting.append(search)
                 self._begin_next()
             return search

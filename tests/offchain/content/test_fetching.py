@@ -1,6 +1,7 @@
 """Content that may be nowhere, looked for beside the cycle."""
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,24 @@ def test_puts_that_hang_hold_up_nothing_that_is_read(
     wait_until(lambda: len(putting) == 2, "what may be put at once is not")
     store.go.set()
     wait_until(lambda: found.put(4, b"4"), "it is not put")
+    found.close()
+
+
+def test_a_store_that_never_answers_the_daemon_itself_is_told_of_once(
+    store: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hard mount that hangs: what was lost was not put again, and nobody heard of it."""
+    found = Fetching(store, 0.0)
+    ask = partial(found.found, fetching.ITSELF, "hung", lambda one: one.get(HUNG, 10))
+    assert ask() is None
+    found.tidy()
+    assert not caplog.messages
+    monkeypatch.setattr(fetching, "SILENT_SECONDS", 0.0)
+    for _ in range(3):
+        assert ask() is None
+        found.tidy()
+    [said] = caplog.messages
+    assert "has not answered" in said
     found.close()
 
 
