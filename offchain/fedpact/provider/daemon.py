@@ -148,7 +148,7 @@ class Daemon:
             Background(self._patience(policy), policy.max_parallel_training),
             Background(0.0),
             Background(settings.poll_seconds),
-            Background(self.FETCH_PATIENCE, policy.max_parallel_training),
+            Background(self.FETCH_PATIENCE),
         )
         self._context: Context = Context(
             keys,

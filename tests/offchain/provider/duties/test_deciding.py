@@ -165,7 +165,7 @@ def test_a_sound_request_is_declined_where_the_device_does_not_keep_its_privacy(
         pool.close()
 
 
-def test_many_requests_try_the_device_no_more_at_once_than_trainings_run(
+def test_many_requests_try_the_device_no_more_at_once_than_trials_may_run(
     fetching: Fetching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each asked for a process of its own at once: forty of them filled the machine's memory."""
