@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Targets
 from fedpact.errors import FedpactError, InvalidInput
-from fedpact.learning.artefact import Model, Template
+from fedpact.learning.artefact import Model, Template, decode, encode
 from fedpact.learning.checks import check_published
+from fedpact.learning.epochs import MeanLoss, train_epochs
 from fedpact.learning.families import family_of
 from fedpact.learning.families.base import GradientFamily, Weights, loss
 from fedpact.learning.families.drawn import drawn_examples
@@ -28,7 +29,7 @@ from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.device import PROCESSOR
-from fedpact.types.local_training import LocalSteps
+from fedpact.types.local_training import LocalEpochs, LocalSteps
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
@@ -110,6 +111,7 @@ def _outcomes(trial: _Trial, device: str) -> Iterator[Outcome]:
         ("template", _template),
         ("predictions", _predictions),
         ("gradients", _gradients),
+        ("epochs", _epochs),
     ]
     if trial.spec.privacy.mode is PrivacyMode.SOUND:
         checks += [("clipping", _clipping), ("company", _company), ("overflow", _overflow)]
@@ -169,6 +171,17 @@ def _gradients(trial: _Trial) -> str:
     if not _near(found, rows.sum(axis=0)):
         raise _Failed("the sum of gradients is not that of autograd")
     return "the sums of autograd"
+
+
+def _epochs(trial: _Trial) -> str:
+    """A model that was trained in epochs can be submitted; the noise is tried on one of a step."""
+    local = LocalEpochs(epochs=1, batch_size=EXAMPLES // 2, learning_rate=1e-3)
+    data = Dataset(trial.x, trial.y, ())
+    training = LocalTraining(trial.spec, trial.model, data, noise=None)
+    order = np.random.default_rng(1)
+    found = train_epochs(training, local, order, MeanLoss(trial.spec), None)
+    decode(encode(found), trial.family.template(trial.spec))
+    return f"a model of {local.steps_for(EXAMPLES)} batches is read as it was written"
 
 
 def _clipping(trial: _Trial) -> str:

@@ -71,7 +71,7 @@ def test_a_new_package_passes_its_checks_and_is_named_by_its_files(
     assert privacy_statement(spec).endswith("if the package fedpact-my-net 0.1.0 trains as it says")
     found = check_family(spec)
     assert [one for one in found if not one.passed] == []
-    assert len(found) == 10
+    assert len(found) == 11
     code.write_text(code.read_text().replace("torch.tanh", "torch.relu"))
     forget()
     with pytest.raises(UnknownFamily, match=r"my-net 0\.1\.0 \(sha-256 .*is asked for") as refused:

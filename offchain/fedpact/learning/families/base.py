@@ -296,6 +296,8 @@ class GradientFamily(ModelFamily[P]):
         """The module with a model's values, in their type, on a device.
 
         Convolutions keep their channels last: on a processor they then take about half the time.
+        Not beside one of a single pixel with a stride: its gradient then corrupts memory (torch
+        2.13, few channels, 32 bits).
         """
         import torch
 
@@ -303,8 +305,12 @@ class GradientFamily(ModelFamily[P]):
             module = self.module(spec)
         state = {name: torch.tensor(values, device=device) for name, values in model.items()}
         module.load_state_dict(state, assign=True)
+        strided = any(
+            isinstance(one, torch.nn.Conv2d) and one.kernel_size == (1, 1) and one.stride != (1, 1)
+            for one in module.modules()
+        )
         for one in module.parameters():
-            if one.dim() == 4:
+            if one.dim() == 4 and not strided:
                 one.data = one.data.contiguous(memory_format=torch.channels_last)
         return module.requires_grad_()
 
