@@ -28,6 +28,9 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
     using SeatSignatures for bytes;
 
     uint256 private constant MAX_POOL = 1_024;
+    /// @dev Those that left again keep their index, and their lane. The points of 50 rounds of so many are 124 kB in `sum`;
+    /// nodes pass on no transaction above 128 KiB.
+    uint256 private constant MAX_MEMBERS = 1_200;
     bytes32 private constant LARGE_ROUND =
         keccak256("LargeRound(uint256 request,uint256 round,bytes32 history,bytes32 record)");
 
@@ -126,6 +129,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         _requirePhase(request, s.phase, ITrainingRounds.Phase.Waiting);
         ITrainingPool.PoolFacts memory pool =
             StartTurns.check(POOL, request, index, s.turn, s.mark, p.startWindow, facts);
+        if (pool.members > MAX_MEMBERS) revert LargeRounds_TooManyMembers(request, pool.members, MAX_MEMBERS);
 
         // Effect:
         s.turn = uint16(index + 1);
@@ -365,7 +369,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
             before = index;
             bytes32 digest = index > type(uint16).max ? bytes32(0) : task.forced[_place(s, index)];
             if (digest == 0) revert LargeRounds_LeftOut(request, s.round);
-            leaves[i] = Hashes.efficientKeccak256(bytes32(index), digest);
+            leaves[i] = keccak256(bytes.concat(Hashes.efficientKeccak256(bytes32(index), digest)));
         }
         if (!MerkleProof.multiProofVerifyCalldata(forced.proof, forced.flags, submissions, leaves)) {
             revert LargeRounds_LeftOut(request, s.round);

@@ -65,7 +65,7 @@ TEST_SECONDS = 1_800
 WORKERS = int(os.environ.get("WORKERS") or os.cpu_count() or 1)
 """Mutants at a time."""
 HARNESSES = sorted((ROOT / TESTS / "harness").glob("*.sol"))
-ALL = ("deployment", "libraries", "market", "registry", "reputation", "rounds", "stateful")
+ALL = ("deployment", "large", "libraries", "market", "registry", "reputation", "rounds", "stateful")
 """What runs after a mutant's own tests."""
 
 

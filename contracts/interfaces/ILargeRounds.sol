@@ -16,8 +16,9 @@ interface ILargeRounds {
     //////////////////////////////////////////////////////////////*/
 
     /// @notice What a committee found in a round.
-    /// @param submissions Root of a tree with a leaf keccak256(abi.encode(index, digest)) for each model. Inner nodes hash
-    /// their children in ascending order; zeros fill the leaves up to a power of two.
+    /// @param submissions Root of a tree with a leaf keccak256(keccak256(abi.encode(index, digest))) for each model: hashed
+    /// twice, so that no inner node passes for a leaf. Inner nodes hash their children in ascending order; zeros fill the
+    /// leaves up to a power of two.
     /// @param evidence Digest of a document with all digests and votes, from which anyone recomputes the points.
     /// @param digest The global model; zero: none came about.
     /// @param errors The error of the global model that each judge measured, 14 bits a seat.
@@ -77,8 +78,12 @@ interface ILargeRounds {
                                  ERRORS
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice The pool must need more members than a committee has, and take at most 1,024; at most 50 rounds.
+    /// @notice The pool must need more members than a committee has, and have room for at most 1,024 at a time; at most 50
+    /// rounds.
     error LargeRounds_BadPlan(uint256 minPool, uint256 maxPool, uint256 cohort, uint256 maxRounds);
+    /// @notice With those that left again the pool has so many members that `sum` might fit into no transaction. Nobody can
+    /// start the request; once all turns are over, it expires.
+    error LargeRounds_TooManyMembers(uint256 request, uint256 members, uint256 most);
     /// @notice The member judges in this round, and does not train.
     error LargeRounds_Judges(uint256 request, uint256 index);
     /// @notice The member has forced a model into this round already.

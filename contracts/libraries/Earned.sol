@@ -8,7 +8,7 @@ pragma solidity 0.8.37;
 struct Earned {
     /// @dev The pool index of each seat of the round: 16 bits a seat, seat i at bit 16 * i.
     uint256 cohort;
-    /// @dev The points of each seat, 16 bits a seat; at most 10,000 together.
+    /// @dev The points of each seat, 16 bits a seat; of a round, at most 10,000 together.
     uint256 points;
     /// @dev From bit 0: seats that got a fault 16, flags 16, gas to refund in gwei 64, account to refund 160.
     uint256 extra;

@@ -6,8 +6,7 @@ import {UncheckedArrays} from "./UncheckedArrays.sol";
 /// @title PoolPoints
 /// @notice The points of a whole pool in a round: 16 bits a member, sixteen members a word, in the order of the pool.
 /// @dev A round gives at most 100 points a member on average, and 1,000 to one member. So the points of 50 rounds fit their
-/// 16 bits, words can be added as they are, and no committee's round outweighs another's.
-/// Mirrored by offchain/fedpact/consensus/large_rounds.py.
+/// 16 bits, and words can be added as they are. Mirrored by offchain/fedpact/consensus/large_rounds.py.
 library PoolPoints {
     using UncheckedArrays for uint256[];
 
@@ -17,8 +16,8 @@ library PoolPoints {
     uint256 internal constant MOST = 1_000;
     /// @notice Most points of a round for each member of the pool.
     uint256 internal constant MEAN = 100;
-    /// @notice Most points of its judges for each member of the pool: a committee cannot pay itself more than a tenth.
-    uint256 internal constant JUDGES = 10;
+    /// @notice The judges have at most one point of so many that the round gives, however few these are.
+    uint256 internal constant PER_JUDGES_POINT = 10;
 
     uint256 private constant LANE = 0xffff;
     /// @dev Every second lane, with room above it.
@@ -62,7 +61,7 @@ library PoolPoints {
             for (uint256 seat; seat < seats; ++seat) {
                 own += pointsOf(points, (committee >> (16 * seat)) & LANE);
             }
-            if (own > JUDGES * members) revert PoolPoints_TooManyInAll(own, JUDGES * members);
+            if (PER_JUDGES_POINT * own > total) revert PoolPoints_TooManyInAll(own, total / PER_JUDGES_POINT);
         }
     }
 

@@ -23,15 +23,22 @@ def lanes(values: dict[int, int]) -> str:
 
 
 def drawn_points(source: random.Random, members: int, judges: list[int]) -> list[int]:
-    """Within all bounds: 100 a member on average, the judges a tenth of that."""
-    room, theirs = 100 * members, 10 * members
+    """Within all bounds: 100 a member on average; of each ten points, the judges have one."""
     points = [0] * members
-    for index in source.sample(range(members), members):
-        most = min(1_000, room, theirs) if index in judges else min(1_000, room)
-        points[index] = source.choice([0, most, source.randint(0, min(most, 150))])
+    others = [index for index in range(members) if index not in judges]
+    room = 100 * members - 10 * len(judges)
+    for index in source.sample(others, len(others)):
+        points[index] = drawn(source, min(1_000, room))
         room -= points[index]
-        theirs -= points[index] if index in judges else 0
+    theirs = min(sum(points) // 9, 100 * members - sum(points))
+    for index in source.sample(judges, len(judges)):
+        points[index] = drawn(source, min(1_000, theirs))
+        theirs -= points[index]
     return points
+
+
+def drawn(source: random.Random, most: int) -> int:
+    return source.choice([0, most, source.randint(0, min(most, 150))])
 
 
 def random_points(source: random.Random, members: int) -> Case:
@@ -76,7 +83,7 @@ def random_sum(source: random.Random, members: int) -> Case:
 def random_tree(source: random.Random, number: int) -> Case:
     indices = sorted(source.sample(range(1_024), number))
     models = {index: source.randbytes(32) for index in indices}
-    leaves = [naive.keccak(naive.word(index) + models[index]) for index in indices]
+    leaves = [naive.keccak(naive.keccak(naive.word(i) + models[i])) for i in indices]
     while len(leaves) & (len(leaves) - 1):
         leaves.append(bytes(32))
     shown = sorted(source.sample(indices, source.randint(1, number)))

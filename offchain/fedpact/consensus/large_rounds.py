@@ -22,8 +22,8 @@ MOST = 1_000
 """Most points of one member in a round."""
 MEAN = 100
 """Most points of a round for each member of the pool."""
-JUDGES = 10
-"""Most points of the judges together for each member of the pool."""
+PER_JUDGES_POINT = 10
+"""The judges have at most one point of so many that the round gives, however few these are."""
 SUMMED = 1 << 19
 """The flag of an entry with the points of all rounds (`Earned.extra`)."""
 _LANES = 16
@@ -41,9 +41,12 @@ def words(points: Sequence[int], judges: Collection[int]) -> list[int]:
     most = MEAN * len(points)
     if sum(points) > most:
         raise InvalidInput(f"{sum(points)} points in all; a round gives at most {most}")
-    own, most = sum(points[index] for index in judges), JUDGES * len(points)
-    if own > most:
-        raise InvalidInput(f"the judges have {own} points together; they may have {most}")
+    own, given = sum(points[index] for index in judges), sum(points)
+    if PER_JUDGES_POINT * own > given:
+        raise InvalidInput(
+            f"the judges have {own} points together; of the {given} that the round gives they may "
+            f"have {given // PER_JUDGES_POINT}"
+        )
     return [packed(points[i : i + _LANES]) for i in range(0, len(points), _LANES)]
 
 
@@ -84,14 +87,15 @@ class SubmissionTree:
     """The tree over the models of a round.
 
     `models`: the digest (32 bytes) of each model by its maker's pool index, at least one. Leaves
-    are in ascending order of the indices; zeros fill them up to a power of two.
+    are in ascending order of the indices, and hashed twice, so that no inner node passes for one;
+    zeros fill them up to a power of two.
     """
 
     def __init__(self, models: Mapping[int, bytes]) -> None:
         if not models:
             raise InvalidInput("a round without any model has no tree of submissions")
         self._order = sorted(models)
-        level = [keccak(index.to_bytes(32, "big") + models[index]) for index in self._order]
+        level = [_leaf(index, models[index]) for index in self._order]
         level += [bytes(32)] * ((1 << (len(level) - 1).bit_length()) - len(level))
         self._levels = [level]
         while len(level) > 1:
@@ -125,6 +129,10 @@ class SubmissionTree:
                     proof.append(level[2 * parent + (2 * parent in known)])
             known = parents
         return Inclusion(tuple(wanted), tuple(proof), tuple(flags))
+
+
+def _leaf(index: int, digest: bytes) -> bytes:
+    return keccak(keccak(index.to_bytes(32, "big") + digest))
 
 
 def _parent(a: bytes, b: bytes) -> bytes:

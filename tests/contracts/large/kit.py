@@ -65,7 +65,7 @@ class LargeRounds(Rounds):
         """Of all trainers; those that were forced in are as they were forced."""
         return {index: self.digest(index) for index in self.trainers} | self.forced
 
-    def points_of_round(self, trainer: int = 80, judge: int = 10) -> list[int]:
+    def points_of_round(self, trainer: int = 80, judge: int = 5) -> list[int]:
         judges = self.judges
         return [judge if index in judges else trainer for index in range(len(self.members))]
 

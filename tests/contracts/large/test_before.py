@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from eth_account import Account
+from eth_utils import keccak
 
 from fedpact.chain.signed_messages import history_after_start
 from fedpact.consensus.draw import first_seed
@@ -75,6 +77,58 @@ def test_a_start_opens_round_one_to_a_committee(running: Any) -> None:
     outcome = r.outcome
     assert outcome.deliveryHash == START[3]
     assert (outcome.running, outcome.ended, outcome.anySubmission) == (True, False, False)
+
+
+@pytest.mark.slow
+def test_a_pool_is_not_started_whose_points_no_sum_could_hold(
+    chain: Any, contracts: Any, accounts: Any, expect_revert: Any
+) -> None:
+    """Members that left again keep their lane; without the bound the pay would be locked."""
+    r = LargeRounds(chain, contracts, accounts, 2, maxPool=1_024)
+    r.create()
+    members = [Account.from_key(keccak(text=f"pool {i}")) for i in range(1_201)]
+    _know_only(r, members)
+    for i in range(0, 1_000, 100):
+        r.enrol(members[i : i + 100], sender=r.stranger)
+    for index in range(1, 178):
+        chain.fund(members[index])
+        chain.send(members[index], r.on.pool.functions.withdraw(r.id, index))
+    r.enrol(members[1_000:1_200], sender=r.stranger)
+    chain.fund(members[0])
+    r.members = members
+
+    snapshot = chain.snapshot()
+    chain.mine_at(r.on.pool.functions.facts(r.id).call().closedAt + 1)
+    r.start()
+    assert (r.facts.phase, r.facts.members) == (SUBMIT, 1_200)
+
+    chain.revert(snapshot)
+    r.enrol(members[1_200:], sender=r.stranger)
+    with expect_revert("LargeRounds_TooManyMembers", r.id, 1_201, 1_200):
+        r.start()
+    chain.travel(1_201 * WINDOW + 1)
+    r.send(r.stranger, "expire")
+    assert r.outcome.ended
+
+
+def _know_only(r: LargeRounds, members: list[Any]) -> None:
+    """From here on the registry knows these accounts and nobody else."""
+    open_ = r.chain.deploy("OpenRegistry", r.stranger)
+    code = r.chain.w3.eth.get_code(open_.address).to_0x_hex()
+    r.chain.rpc("anvil_setCode", r.on.registry.address, code)
+    registry = r.chain.at("OpenRegistry", r.on.registry.address)
+    for i in range(0, len(members), 100):
+        portion = [one.address for one in members[i : i + 100]]
+        r.chain.send(r.stranger, registry.functions.admit(portion, i))
+
+
+def test_the_points_of_the_most_members_and_rounds_fit_a_transaction(waiting: Any) -> None:
+    """Nodes pass on no transaction above 128 KiB; a signature and fees need less than 400 bytes."""
+    r: LargeRounds = waiting()
+    points = [[2**256 - 1] * (1_200 // 16)] * 50
+    call = bytes.fromhex(r.on.rounds.encode_abi("sum", [r.id, points]).removeprefix("0x"))
+    assert len(call) == 123_300
+    assert len(call) + 400 < 128 * 1_024
 
 
 def test_all_turns_to_start_run_out(waiting: Any, expect_revert: Any) -> None:

@@ -29,7 +29,7 @@ def paid_request(waiting: Any) -> Any:
         r.start()
         for _ in range(2):
             judges = r.judges
-            own = [20 if i in judges else trainer[i % len(trainer)] for i in range(members)]
+            own = [10 if i in judges else trainer[i % len(trainer)] for i in range(members)]
             r.post_large(r.large_record(points=own))
         r.sum()
         market = r.on.market.functions

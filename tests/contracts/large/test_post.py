@@ -91,6 +91,17 @@ def test_no_round_is_final_that_leaves_out_a_forced_model(
     assert r.facts.round == 2
 
 
+def test_an_inner_node_is_no_model(r: LargeRounds, expect_revert: Any) -> None:
+    """A node above the words `index` and `digest` hashes the same 64 bytes as a model."""
+    index, digest = r.trainers[0], b"\x99" * 32
+    r.force(index, digest)
+    node = keccak(index.to_bytes(32, "big") + digest)
+    with expect_revert("LargeRounds_LeftOut", r.id, 1):
+        r.post_large(r.large_record(submissions=node), forced=Inclusion((index,)))
+    r.post_large(r.large_record(submissions=keccak(node)), forced=Inclusion((index,)))
+    assert r.facts.round == 2
+
+
 def test_those_that_forced_come_in_order(r: LargeRounds, expect_revert: Any) -> None:
     first, second = r.trainers[:2]
     r.force(first)
@@ -178,15 +189,27 @@ def test_no_model_is_final_in_a_round_that_pays_nobody(r: LargeRounds, expect_re
 def test_a_committee_cannot_pay_itself_more_than_a_tenth(
     r: LargeRounds, expect_revert: Any
 ) -> None:
-    judge = r.judges[1]
-    with expect_revert("PoolPoints_TooManyInAll", 121, 120):
-        r.post_large(_of(r, judge, 121))
-    r.post_large(_of(r, judge, 120))
+    with expect_revert("PoolPoints_TooManyInAll", 11, 10):
+        r.post_large(_of(r, trainer=98, judge=11))
+    r.post_large(_of(r, trainer=99, judge=11))
     assert r.outcome.paidRounds == 1
 
 
-def _of(r: LargeRounds, index: int, points: int) -> Any:
-    return replace(r.large_record(), points=(points << (16 * index),))
+def test_a_quorum_that_meets_the_target_does_not_keep_the_pay(
+    running: Any, expect_revert: Any
+) -> None:
+    """Two of three judges measure errors of 0: without points for the trainers nothing ends."""
+    r: LargeRounds = running(target=1_000)
+    record = replace(_of(r, trainer=0, judge=40), errors=0)
+    with expect_revert("PoolPoints_TooManyInAll", 40, 4):
+        r.post_large(record, (0, 1))
+    assert r.outcome.reached is False
+
+
+def _of(r: LargeRounds, trainer: int, judge: int) -> Any:
+    """A record with these points of one trainer and one judge."""
+    points = trainer << 16 * r.trainers[0] | judge << 16 * r.judges[1]
+    return replace(r.large_record(), points=(points,))
 
 
 # -- taken -----------------------------------------------------------------------------------------

@@ -76,16 +76,29 @@ def test_a_round_gives_a_hundred_a_member_on_average(check, expect_revert, membe
         words(points, [0])
 
 
-def test_the_judges_have_a_tenth(check, expect_revert):
+@pytest.mark.parametrize("given", [80, 1])
+def test_the_judges_have_a_tenth_of_what_the_round_gives(check, expect_revert, given):
+    """Of a full round and of one that gives hardly anything."""
     judges = list(range(0, 64, 4))
-    points = [0] * 64
-    for index in judges:
-        points[index] = 40
-    assert check(packed(points), 64, *seats(judges)).call() == 640
+    points = [4 * given // 3 if index % 4 else 0 for index in range(64)]
+    trainers = sum(points)
+    for seat, index in enumerate(judges):
+        points[index] = trainers // 9 // 16 + (seat < trainers // 9 % 16)
+    own = trainers // 9
+    assert check(packed(points), 64, *seats(judges)).call() == trainers + own
     for index in judges:
         points[index] += 1
-        with expect_revert("PoolPoints_TooManyInAll", 641, 640):
+        with expect_revert("PoolPoints_TooManyInAll", own + 1, (trainers + own + 1) // 10):
             check(packed(points), 64, *seats(judges)).call()
-        with pytest.raises(InvalidInput, match="judges have 641"):
+        with pytest.raises(InvalidInput, match=f"judges have {own + 1} points"):
             words(points, judges)
         points[index] -= 1
+
+
+def test_where_no_trainer_has_points_no_judge_has(check, expect_revert):
+    points = [0] * 12
+    points[4] = 1
+    with expect_revert("PoolPoints_TooManyInAll", 1, 0):
+        check(packed(points), 12, *seats([4, 7])).call()
+    with pytest.raises(InvalidInput, match="of the 1 that the round gives they may have 0"):
+        words(points, [4, 7])
