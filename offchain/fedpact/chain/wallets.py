@@ -81,7 +81,7 @@ def may_act(rpc: Nodes, keys: AccountKeys) -> bool:
 class WalletSignatures:
     """Which contract wallets have signed what, asked once of the node. Thread-safe.
 
-    One look at a time, since strangers send what is looked at.
+    One look at a time at what others send, since they may be strangers.
     """
 
     def __init__(self, rpc: Nodes) -> None:
@@ -94,18 +94,29 @@ class WalletSignatures:
         with self._lock:
             return self._found.get((wallet, digest, signature))
 
-    def look(self, wallet: str, digest: bytes, signature: bytes) -> bool | None:
-        """Whether the wallet signed; None where the node does not say now."""
+    def look(
+        self, wallet: str, digest: bytes, signature: bytes, *, own: bool = False
+    ) -> bool | None:
+        """Whether the wallet signed; None where the node does not say now, or other looks are
+        under way for too long. What is `own` waits for none."""
         found = self.known(wallet, digest, signature)
-        if found is not None or not self._looking.acquire(timeout=PATIENCE_SECONDS):
+        if found is not None:
             return found
+        if own:
+            return self._ask(wallet, digest, signature)
+        if not self._looking.acquire(timeout=PATIENCE_SECONDS):
+            return None
+        try:
+            return self._ask(wallet, digest, signature)
+        finally:
+            self._looking.release()
+
+    def _ask(self, wallet: str, digest: bytes, signature: bytes) -> bool | None:
         try:
             found = accepts(self._rpc, wallet, digest, signature, gas=MOST_GAS)
         except NodeUnreachable as error:
             log.debug("whether the wallet %s signed: %s", wallet, error)
             return None
-        finally:
-            self._looking.release()
         with self._lock:
             self._found[(wallet, digest, signature)] = found
             while len(self._found) > REMEMBERED:

@@ -97,7 +97,7 @@ class Exchange(Closing):
                 self._peers[place] = allowed
                 return
         kept = list(known())
-        ballot.look_up(kept)
+        ballot.look_up(kept, own=True)
         with self._lock:
             self._peers[place] = allowed
             board = self._boards[place] = RoundMessages(ballot)
@@ -107,7 +107,7 @@ class Exchange(Closing):
 
     def say(self, place: Place, message: Message) -> None:
         """Add an own message, and send it at once."""
-        self._boards[place].ballot.look_up([message])
+        self._boards[place].ballot.look_up([message], own=True)
         with self._lock:
             self._boards[place].take(message)
             self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
@@ -221,7 +221,9 @@ class Exchange(Closing):
 
     def _take(self, place: Place, board: RoundMessages, messages: list[Message]) -> list[Message]:
         """Keep those that count; the new ones. Wallets are asked without the lock."""
-        board.ballot.look_up(messages)
+        with self._lock:
+            wanted = board.wanted(messages)
+        board.ballot.look_up(wanted)
         with self._lock:
             if self._boards.get(place) is not board:
                 return []

@@ -8,7 +8,7 @@ nothing up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
@@ -182,15 +182,17 @@ class Ballot:
             return said if message.seat == SLICE_SEAT and said in self.openers else None
         return self.accounts[message.seat] if message.seat < len(self.accounts) else None
 
-    def look_up(self, messages: Sequence[Message]) -> None:
-        """Ask the wallets in whose name these messages are, up to the first that did not sign."""
+    def look_up(self, messages: Sequence[Message], *, own: bool = False) -> None:
+        """Ask the wallets in whose name these messages are, up to the first that did not sign, or
+        of which the node does not say it. `own`: said or kept here, so that they come at once."""
         for message in messages:
-            if not message.wallet or not _well_formed(message):
+            # A reveal needs no signature.
+            if not message.wallet or message.kind is Kind.REVEAL or not _well_formed(message):
                 continue
             said = self.speaker(message)
             if said is None or self.wallets is None:
                 continue
-            if self.wallets.look(said, self._digest(message), message.signed) is False:
+            if not self.wallets.look(said, self._digest(message), message.signed, own=own):
                 return
 
     def require_signed(self, message: Message, said: str) -> bool:
@@ -246,6 +248,19 @@ class RoundMessages:
         else:
             self.contradictions[message.at] = message
         return True
+
+    def wanted(self, messages: Iterable[Message]) -> list[Message]:
+        """Those that `take` may still keep: with what is held, two of a kind and seat."""
+        known: dict[tuple[Kind, int], set[tuple[str, str]]] = {}
+        for held in self.all():
+            known.setdefault(held.at, set()).add((held.value, held.extra))
+        found = []
+        for message in messages:
+            said, word = known.setdefault(message.at, set()), (message.value, message.extra)
+            if len(said) < 2 and word not in said:
+                said.add(word)
+                found.append(message)
+        return found
 
     def counts(self, message: Message) -> bool:
         """Whether a message is well formed and of one who may say it. Raises Forged."""

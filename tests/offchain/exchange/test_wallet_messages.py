@@ -14,11 +14,15 @@ from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import Domain, WalletSignature
 from fedpact.chain.wallets import MOST_GAS, WalletSignatures, may_act, sent_for
 from fedpact.errors import NodeUnreachable
+from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages, decode, encode
 from fedpact.provider.startup_checks import check_account
+from fedpact.retrieval.http import OwnAddress
 from tests.support.wallets import owned_wallet
 
 DIGEST = keccak(text="digest")
+TAKES_ANYTHING = "0x631626ba7e60e01b5f5260205ff3"
+"""Code that returns ERC-1271's magic value whatever it is asked."""
 
 
 class CountingNodes:
@@ -56,6 +60,25 @@ def ballot(wallet: AccountKeys, nodes: CountingNodes) -> Ballot:
 def said(ballot: Ballot, keys: AccountKeys, value: bytes = DIGEST) -> Message:
     unsigned = Message(kind=Kind.MODEL, seat=0, value=value.hex())
     return unsigned.signed_with(keys.sign_typed(*ballot.typed(unsigned)))
+
+
+@pytest.fixture
+def exchange(ballot: Ballot) -> Exchange:
+    """Of the ballot's round."""
+    found = Exchange(bytes(32), OwnAddress(""), 1.0)
+    found.open(ballot, [], lambda: ())
+    return found
+
+
+def sent(exchange: Exchange, messages: list[Message]) -> list[Message]:
+    """What is held after a peer sent these."""
+    return decode(exchange.answer(bytes(32).hex(), 7, 2, encode(messages)))
+
+
+def flood(begin: int) -> list[Message]:
+    """As many messages of the wallet's seat as a list may have."""
+    values = (keccak(begin.to_bytes(4) + n.to_bytes(4)).hex() for n in range(320))
+    return [Message(kind=Kind.MODEL, seat=0, value=one, wallet="00") for one in values]
 
 
 def test_what_the_wallet_takes_counts_and_is_asked_once(
@@ -139,6 +162,50 @@ def test_strangers_do_not_keep_a_node_busy(
     assert nodes.calls == 0
     ballot.look_up([message])
     assert nodes.calls == 1
+
+
+def test_a_reveal_in_a_wallets_name_is_not_looked_up(
+    exchange: Exchange, nodes: CountingNodes
+) -> None:
+    """It needs no signature. A stranger's made the endpoint fail."""
+    assert sent(exchange, [Message(kind=Kind.REVEAL, seat=0, value="11" * 32, wallet="00")]) == []
+    assert nodes.calls == 0
+
+
+def test_a_wallet_that_takes_anything_is_asked_no_more_than_is_kept(
+    client: ChainClient, exchange: Exchange, wallet: AccountKeys, nodes: CountingNodes
+) -> None:
+    client.rpc.call("anvil_setCode", wallet.address, TAKES_ANYTHING)
+    assert len(sent(exchange, flood(0))) == 2
+    assert nodes.calls == 2
+    assert len(sent(exchange, flood(1))) == 2
+    assert nodes.calls == 2
+
+
+def test_a_list_ends_where_the_node_does_not_say(exchange: Exchange, nodes: CountingNodes) -> None:
+    """Each look that waits, or asks a node that is down, takes its time."""
+    nodes.down = True
+    assert sent(exchange, flood(0)) == []
+    assert nodes.calls == 1
+
+
+def test_the_own_word_waits_for_no_strangers(
+    exchange: Exchange, ballot: Ballot, wallet: AccountKeys
+) -> None:
+    assert ballot.wallets is not None
+    with ballot.wallets._looking:  # as while a stranger's message is looked at
+        exchange.say((7, 2), said(ballot, wallet))
+    assert exchange.board((7, 2)).held(Kind.MODEL).keys() == {0}
+
+
+def test_what_was_kept_from_before_waits_for_no_strangers(
+    ballot: Ballot, wallet: AccountKeys
+) -> None:
+    again = Exchange(bytes(32), OwnAddress(""), 1.0)
+    assert ballot.wallets is not None
+    with ballot.wallets._looking:
+        again.open(ballot, [], lambda: [said(ballot, wallet)])
+    assert again.board((7, 2)).held(Kind.MODEL).keys() == {0}
 
 
 def test_a_wallet_makes_own_calls_and_its_owner_sends_all_others(
