@@ -142,6 +142,7 @@ def match_to_join(
     refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]] = []
     for data in own.data:
         try:
+            _check_schema(data, spec)
             if reputation is not None:
                 data.policy.check_requester(reputation)
             samples = _samples_to_join(own, data, spec, payment, requester, request, token)
@@ -168,6 +169,13 @@ def _refused(refusals: list[tuple[OwnData, PolicyRefusal | BudgetExceeded]]) -> 
     return BudgetExceeded(said)
 
 
+def _check_schema(data: OwnData, spec: Specification) -> None:
+    try:
+        data.records.schema.check(spec)
+    except PolicyRefusal as refusal:
+        raise PolicyRefusal(str(refusal), Reason.SCHEMA) from refusal
+
+
 def _samples_to_join(
     own: Own,
     data: OwnData,
@@ -179,12 +187,7 @@ def _samples_to_join(
 ) -> int:
     from fedpact.privacy.accounting import cost
 
-    schema, policy = data.records.schema, data.policy
-    try:
-        schema.check(spec)
-    except PolicyRefusal as refusal:
-        raise PolicyRefusal(str(refusal), Reason.SCHEMA) from refusal
-    samples = schema.units
+    policy, samples = data.policy, data.records.schema.units
     release = of_request(spec)
     price = None if release is None else cost(release, policy.delta)
     parameters = family_of(spec).template(spec).parameters

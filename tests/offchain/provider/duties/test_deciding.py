@@ -253,18 +253,28 @@ def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
     assert public_reason(refused.value) is Reason.SCHEMA
 
 
-def test_each_data_set_asks_for_its_requesters_reputation() -> None:
-    schema = DataSchema(data_id="0" * 32, category="x", units=5, kind="text", labels=("0",))
-    kept: Any = SimpleNamespace(schema=schema, drop=lambda _: None)
-    policies = (Policy(min_requester_reputation=5_000), Policy(min_requester_reputation=4_000))
-    own: Any = SimpleNamespace(
-        data=tuple(OwnData(name, kept, one) for name, one in zip("ab", policies, strict=True))
+def test_each_data_set_that_fits_asks_for_its_requesters_reputation() -> None:
+    """One that does not fit declined in public for the requester, and told of the one that does."""
+    text = DataSchema(data_id="0" * 32, category="x", units=5, kind="text", labels=("0",))
+    fits = SimpleNamespace(check=lambda _: None, units=100)
+    policies = (
+        Policy(min_requester_reputation=5_000),
+        Policy(min_requester_reputation=5_000),
+        Policy(min_requester_reputation=4_000, min_samples=101),
     )
-    asked = (own, specification(), 10**18, "0x01", (b"\1", 1), ETHER)
-    with pytest.raises(PolicyRefusal, match="a: the requester's reputation of 4500 is under 5000"):
-        deciding.match_to_join(*asked, 4_500)
-    with pytest.raises(PolicyRefusal, match=r"a: the data are text.*; b: the data are text"):
-        deciding.match_to_join(*asked)
+
+    def own(*schemas: object) -> Any:
+        kept = [SimpleNamespace(schema=one, drop=lambda _: None) for one in schemas]
+        given = zip("abc", kept, policies, strict=False)
+        return SimpleNamespace(data=tuple(OwnData(name, cast("Any", k), p) for name, k, p in given))
+
+    asked = (specification(), 10**18, "0x01", (b"\1", 1), ETHER, 4_500)
+    said = r"a: the data are text.*; b: the requester's reputation of 4500 is .*; c: .* under 101"
+    with pytest.raises(PolicyRefusal, match=said):
+        deciding.match_to_join(own(text, fits, fits), *asked)
+    with pytest.raises(PolicyRefusal, match="the data are text") as refused:
+        deciding.match_to_join(own(text), *asked)
+    assert public_reason(refused.value) is Reason.SCHEMA
 
 
 def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
