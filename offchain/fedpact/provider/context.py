@@ -148,6 +148,10 @@ class Cache:
     """By request and round: the digests of all models by seat, before they are on chain."""
     sealed: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """By request and round: the slice's sealed key, before it is on chain."""
+    unsure_wallets: set[tuple[int, str]] = field(default_factory=set)
+    """By request: wallets with whose signatures a call failed, as if one did not stand by them."""
+    unreported: set[tuple[int, str]] = field(default_factory=set)
+    """By request: wallets of which a report failed."""
     records: dict[tuple[int, int], ContributionRecord] = field(default_factory=dict)
     """By request and round: the records after rounds in which this account did not vote."""
     late: dict[tuple[int, int], set[int]] = field(default_factory=dict)

@@ -8,11 +8,11 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from fedpact.chain.addresses import checksum
-from fedpact.chain.records import Call
+from fedpact.chain.records import Call, Receipt
 from fedpact.chain.signed_messages import BLIND, RoundRecord
 from fedpact.consensus.judgement import judge
 from fedpact.consensus.leader import leader
-from fedpact.errors import ContentError, Retryable
+from fedpact.errors import ContentError, Retryable, Reverted
 from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.aggregating import (
@@ -54,6 +54,9 @@ CONTRADICTORY = {
     Kind.VOTE: MessageKind.VOTE,
     Kind.ATTEST: MessageKind.ATTEST,
 }
+NOT_STOOD_BY = ("SeatSignatures_NotSigned", "NoReason", "OutOfGas")
+"""Errors of a call that held the signature of a wallet which does not take it any more. It can
+still take it whenever the call is repeated for its error, which then has no reason."""
 
 
 def agree(view: RequestView) -> DutyResult | None:
@@ -219,6 +222,8 @@ class _Round:
         signed = talk.held(Kind.ROUND)
         if any(signed[seat].content != record.hash for seat in seats_of(self._needed)):
             return self._batch("the members signed different records", after=0)
+        if any(_left_out(view, talk, signed[seat]) for seat in seats_of(self._needed)):
+            return self._batch("a wallet did not stand by its signature", after=0)
         members = [
             CohortMember(seat, one.account, one.samples, one.reputation)
             for seat, one in enumerate(view.cohort.members)
@@ -237,9 +242,9 @@ class _Round:
         first = view.seat if leads == NOBODY else leads
         if not due_turn(view, "post", seats_of(self._needed), first):
             return idle(f"all have signed; seat {first} posts the round")
-        signatures = _signed(view, [signed[seat] for seat in seats_of(self._needed)])
-        call = view.ctx.client.rounds.post_round(view.id, record, signatures)
-        receipt = view.ctx.client.send(view.ctx.keys, call)
+        words = [signed[seat] for seat in seats_of(self._needed)]
+        call = view.ctx.client.rounds.post_round(view.id, record, _signed(view, words))
+        receipt = _send(view, talk, call, words)
         return did(f"round {view.round}: posted it as a whole ({receipt.gas_used} gas)")
 
     def _missing(self, kind: Kind, needed: int) -> bool:
@@ -252,48 +257,49 @@ class _Round:
         phase = view.facts.phase
         if after is None and view.share_passed() < BATCH_AFTER[phase]:
             return idle(f"{reason}, by messages")
-        call = _batch_of(view, self._talk, self._needed)
-        if call is None:
+        batch = _batch_of(view, self._talk, self._needed)
+        if batch is None:
             return idle(f"{reason}; all that is held is on chain")
         turns = seats_of(self._needed)
         first = turns[view.round % len(turns)]
         if not due_turn(view, f"batch in {phase.name}", turns, first, after or 0):
             return idle(f"{reason}; seat {first} puts what is held on chain")
-        receipt = view.ctx.client.send(view.ctx.keys, call)
+        call, messages = batch
+        receipt = _send(view, self._talk, call, messages)
         return did(f"round {view.round}: {reason}; sent {call.action} ({receipt.gas_used} gas)")
 
 
-def _batch_of(view: RequestView, talk: Talk, needed: int) -> Call | None:
-    """The call that anchors what is held and not on chain; None: nothing."""
+def _batch_of(view: RequestView, talk: Talk, needed: int) -> tuple[Call, Sequence[Message]] | None:
+    """The call that anchors what is held and not on chain, and the messages that it carries; None:
+    nothing."""
     rounds, facts = view.ctx.client.rounds, view.facts
     if facts.phase is Phase.SUBMIT:
-        models = _new(talk.held(Kind.MODEL), needed & ~facts.submitted)
+        models = _stood_by(view, talk, Kind.MODEL, needed & ~facts.submitted)
+        if not models:
+            return None
         digests = [one.content for one in models]
-        return (
-            rounds.submit(view.id, _mask(models), digests, _signed(view, models))
-            if models
-            else None
-        )
+        return rounds.submit(view.id, _mask(models), digests, _signed(view, models)), models
     if facts.phase is Phase.COMMIT:
         if not facts.slice_opened:
             [*slices] = talk.held(Kind.SLICE).values()
             if not slices or (view.id, view.round) not in view.ctx.cache.sealed:
                 return None
+            if _left_out(view, talk, slices[0]):
+                return None
             openers, signer = view.terms.openers, checksum(slices[0].more)
-            return rounds.open_slice(view.id, openers, signer, slices[0].content, slices[0].signed)
-        votes = _new(talk.held(Kind.VOTE), needed & ~facts.acted)
+            said, signature = slices[0].content, slices[0].signed
+            return rounds.open_slice(view.id, openers, signer, said, signature), slices
+        votes = _stood_by(view, talk, Kind.VOTE, needed & ~facts.acted)
+        if not votes:
+            return None
         values = [one.content for one in votes]
-        return (
-            rounds.commit_votes(view.id, _mask(votes), values, _signed(view, votes))
-            if votes
-            else None
-        )
+        return rounds.commit_votes(view.id, _mask(votes), values, _signed(view, votes)), votes
     if facts.phase is Phase.REVEAL:
         opened = _new(talk.held(Kind.REVEAL), facts.acted & ~(facts.revealed | facts.voided))
         if not opened:
             return None
         words, salts = [one.number for one in opened], [one.more for one in opened]
-        return rounds.reveal_votes(view.id, anchored_of(view), _mask(opened), words, salts)
+        return rounds.reveal_votes(view.id, anchored_of(view), _mask(opened), words, salts), ()
     return None
 
 
@@ -311,7 +317,8 @@ def _attest_in_batch(view: RequestView, talk: Talk) -> DutyResult | None:
         if not talk.say(Kind.ATTEST, digest, error.to_bytes(2)):
             return None
     waiting = view.attesters & ~view.facts.acted
-    held = [one for one in _new(talk.held(Kind.ATTEST), waiting) if one.content == digest]
+    attested = _stood_by(view, talk, Kind.ATTEST, waiting)
+    held = [one for one in attested if one.content == digest]
     complete = len(held) == waiting.bit_count()
     if not held or not (complete or view.share_passed() >= BATCH_AFTER[Phase.ATTEST]):
         return idle("waiting for attestations, by messages")
@@ -326,7 +333,7 @@ def _attest_in_batch(view: RequestView, talk: Talk) -> DutyResult | None:
         call = rounds.finalise(view.id, log, board, earlier, mask, digest, errors, signed)
     else:
         call = rounds.attest(view.id, mask, digest, errors, signed)
-    receipt = view.ctx.client.send(view.ctx.keys, call)
+    receipt = _send(view, talk, call, held)
     return did(f"round {view.round}: posted {len(held)} attestations ({receipt.gas_used} gas)")
 
 
@@ -336,6 +343,9 @@ def _report(view: RequestView, talk: Talk) -> DutyResult | None:
         first = talk.board.messages[(kind, seat)]
         guilty = view.facts.voided >> seat & 1 or seat == view.seat
         if guilty or kind not in CONTRADICTORY:
+            continue
+        failed = (view.id, view.cohort.members[seat].account)
+        if failed in view.ctx.cache.unreported:
             continue
         if not due_turn(view, f"report {seat}", seats_of(view.facts.expected), view.round % 2):
             continue
@@ -347,9 +357,42 @@ def _report(view: RequestView, talk: Talk) -> DutyResult | None:
             (second.content, second.error),
             (first.signed, second.signed),
         )
-        receipt = view.ctx.client.send(view.ctx.keys, call)
+        try:
+            receipt = view.ctx.client.send(view.ctx.keys, call)
+        except Reverted as error:
+            if not (first.wallet or second.wallet):
+                raise
+            # The wallet denies what it signed; the round goes on all the same.
+            log.warning("request %d: seat %d is not reported: %s", view.id, seat, error)
+            view.ctx.cache.unreported.add(failed)
+            continue
         return did(f"round {view.round}: reported seat {seat} ({receipt.gas_used} gas)")
     return None
+
+
+def _send(view: RequestView, talk: Talk, call: Call, messages: Sequence[Message]) -> Receipt:
+    """Send a call that carries these messages' signatures. If it fails as if a wallet did not stand
+    by its own, no wallet of them comes along again in this request: the failure costs whoever
+    posts, and the wallet nothing."""
+    try:
+        return view.ctx.client.send(view.ctx.keys, call)
+    except Reverted as error:
+        if error.name in NOT_STOOD_BY:
+            speakers = {talk.board.ballot.speaker(one) for one in messages if one.wallet}
+            unsure = {(view.id, one) for one in speakers if one and one != view.account}
+            view.ctx.cache.unsure_wallets.update(unsure)
+        raise
+
+
+def _left_out(view: RequestView, talk: Talk, message: Message) -> bool:
+    """Whether a message is of a wallet that may not stand by it."""
+    said = talk.board.ballot.speaker(message)
+    return bool(message.wallet) and (view.id, said) in view.ctx.cache.unsure_wallets
+
+
+def _stood_by(view: RequestView, talk: Talk, kind: Kind, wanted: int) -> list[Message]:
+    """The messages of a kind of the wanted seats, in seat order, without those left out."""
+    return [one for one in _new(talk.held(kind), wanted) if not _left_out(view, talk, one)]
 
 
 def _new(held: Mapping[int, Message], wanted: int) -> list[Message]:
