@@ -114,6 +114,8 @@ class Cache:
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     fit_device: set[int] = field(default_factory=set)
     """Requests whose privacy holds on the device that trains, as tried before joining."""
+    training_seconds: dict[int, float] = field(default_factory=dict)
+    """By request: how long a round's training seems to take, as measured before joining."""
     own_parts: dict[int, Dataset] = field(default_factory=dict)
     """By request: own records that judge models, where the specification asks for that."""
     replays: dict[int, ReplayCache] = field(default_factory=dict)

@@ -14,6 +14,7 @@ DAEMON_WIDE = frozenset(
         "max_parallel_training",
         "max_training_seconds",
         "max_training_memory_mb",
+        "training_margin",
     )
 )
 """Fields of a policy that hold for the whole daemon."""

@@ -97,6 +97,9 @@ class Policy(BaseModel):
     """Trainings at the same time, each in a process of its own."""
     max_training_seconds: Annotated[float, Field(gt=0, le=604_800)] = 3600.0
     """Of one round's training; a longer one is killed."""
+    training_margin: Annotated[float, Field(ge=0, le=100)] = 1.5
+    """How many times as long as a round's training seems to take there must be time for it, or the
+    request is declined. It is measured on made-up records before joining. 0: not measured."""
     max_training_memory_mb: Annotated[int, Field(ge=128)] = 4096
     """Of one training's process, in 2^20 bytes; one that asks for more fails."""
     data: tuple[DataEntry, ...] = ()

@@ -15,6 +15,7 @@ from fedpact.provider.duties.deciding import (
     ready_to_join,
 )
 from fedpact.provider.duties.declining import say_declined
+from fedpact.provider.duties.fitting import fits_its_window
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.reading import put, specification_of
 from fedpact.provider.request.view import RequestView
@@ -63,6 +64,8 @@ def opt_in(view: RequestView) -> DutyResult:
         )
         if match is None:
             return idle("looking for what its family needs")
+        if not fits_its_window(view, spec, match):
+            return idle("measuring whether its training fits its window")
     except REFUSALS as refusal:
         say_declined(ctx, view.id, public_reason(refusal))
         return decline(ctx, view.id, refusal)

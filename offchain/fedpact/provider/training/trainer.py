@@ -7,7 +7,7 @@ is called: for the participation game, which has to see each draw of noise.
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import DeviceUnfit, FedpactError, TrainingFailed
@@ -18,6 +18,9 @@ from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.device import PROCESSOR
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from fedpact.provider.training.trial import Work
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Training(Protocol):
     def try_device(self, spec: Specification) -> None:
         """Raise DeviceUnfit, with the reason, where a request's privacy would not hold on the
         device that trains, and TrainingFailed where that could not be found out."""
+
+    def round_seconds(self, asked: "Work") -> float:
+        """How long a round's training takes on this machine; no record is read."""
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         """Read a request's records, as `train` will take them, once the device has been tried
@@ -84,6 +90,12 @@ class Bench(Training):
         with _failures(spec):
             self._work.try_device(spec)
         self._tried = spec
+
+    def round_seconds(self, asked: "Work") -> float:
+        from fedpact.provider.training.trial import round_seconds
+
+        with _failures(asked.spec):
+            return round_seconds(self._work, asked)
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         from fedpact.data.snapshot import read_snapshot

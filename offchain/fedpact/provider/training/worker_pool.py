@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Pipe
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedpact.child import start_with_parent
 from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed
@@ -19,6 +19,9 @@ from fedpact.provider.training.trainer import Loaded, Trainer, Training
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.provider.training.worker_process import Ask, Failed, Setup
 from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from fedpact.provider.training.trial import Work
 
 STOP_SECONDS = 5.0
 """How long after a process's SIGTERM the daemon's own may take."""
@@ -107,6 +110,9 @@ class _ProcessTraining(Training):
 
     def try_device(self, spec: Specification) -> None:
         self._ask(Ask("try_device", (spec,), {}))
+
+    def round_seconds(self, asked: "Work") -> float:
+        return float(self._ask(Ask("round_seconds", (asked,), {})))
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         found = self._ask(Ask("load", (source, spec), {"former": former}))

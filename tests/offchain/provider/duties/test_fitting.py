@@ -1,0 +1,126 @@
+"""A request whose training cannot fit its window is declined before joining, records unread."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fedpact.errors import PolicyRefusal
+from fedpact.learning.families import family_of
+from fedpact.provider.background import Background
+from fedpact.provider.context import Cache
+from fedpact.provider.duties import fitting
+from fedpact.provider.duties.deciding import FittingData, public_reason
+from fedpact.provider.duties.fitting import fits_its_window
+from fedpact.provider.policy import Policy
+from fedpact.provider.training.work import LocalWork
+from fedpact.provider.training.worker_pool import WorkerPool
+from fedpact.types.declining import Reason
+from tests.offchain.provider.test_policy import specification
+from tests.support.held_provider import RAISES, HeldWork
+from tests.support.waiting import PATIENCE, wait_until
+
+UNITS = 10**8
+SPEC = specification(local={"steps": 1000, "learning_rate": 0.5})
+SECOND, WEEK = 1, 604_800
+POLICY = Policy(max_training_seconds=WEEK)
+
+
+class Unreadable:
+    """Records of which only the schema may be asked for."""
+
+    schema = SimpleNamespace(examples_per_unit=1)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the records were asked for {name}")
+
+
+MATCH: Any = FittingData(SimpleNamespace(name="", records=Unreadable()), UNITS)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def view() -> Iterator[Any]:
+    pool, cache, trials = WorkerPool(LocalWork(), POLICY), Cache(), Background(PATIENCE)
+    cache.globals[1, 0] = family_of(SPEC).initial(SPEC, 0)
+    cache.specifications[1] = SPEC
+    ctx = SimpleNamespace(
+        cache=cache,
+        policy=POLICY,
+        trainer=pool,
+        trials=trials,
+        deployment=SimpleNamespace(fingerprint=b"\1"),
+    )
+    plan = SimpleNamespace(join_deadline=0)
+    yield SimpleNamespace(
+        id=1,
+        ctx=ctx,
+        terms=SimpleNamespace(submit_window=WEEK),
+        pool_facts=SimpleNamespace(plan=plan),
+    )
+    trials.close()
+    pool.close()
+
+
+def test_what_cannot_end_in_its_window_is_declined_and_what_can_is_not(
+    view: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10^11 gradients take hours on the fastest processor, and less than days on a slow one."""
+    caplog.set_level(logging.INFO)
+    assert fits_its_window(view, SPEC, MATCH)
+    assert "a round's training of up to 100000000 examples seems to take" in caplog.text
+    view.terms.submit_window = SECOND
+    # It is measured once.
+    monkeypatch.setattr(WorkerPool, "training", None)
+    with pytest.raises(
+        PolicyRefusal, match=r"seems to take .* has to fit 0\.8 s 1\.5 times"
+    ) as refused:
+        fits_its_window(view, SPEC, MATCH)
+    assert public_reason(refused.value) is Reason.SIZE
+    view.ctx.policy = Policy(training_margin=0)
+    assert fits_its_window(view, SPEC, MATCH)
+
+
+def test_the_policy_bounds_the_time_too(view: Any) -> None:
+    view.ctx.policy = Policy(max_training_seconds=1)
+    view.ctx.cache.training_seconds[1] = 0.6
+    assert fits_its_window(view, SPEC, MATCH) is True
+    view.ctx.cache.training_seconds[1] = 0.7
+    with pytest.raises(PolicyRefusal, match=r"0\.7 s here, and has to fit 1\.0 s 1\.5"):
+        fits_its_window(view, SPEC, MATCH)
+
+
+def test_nothing_waits_while_it_is_measured(view: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.ctx.trials.patience, go = 0.0, Event()
+    monkeypatch.setattr(fitting, "_measured", lambda *_: float(go.wait(PATIENCE)))
+    assert not fits_its_window(view, SPEC, MATCH)
+    assert not fits_its_window(view, SPEC, MATCH)
+    go.set()
+    wait_until(lambda: fits_its_window(view, SPEC, MATCH), "it was not measured")
+
+
+def test_without_sound_nothing_is_said_in_public(view: Any) -> None:
+    view.ctx.cache.training_seconds[1] = WEEK
+    openly = SPEC.model_copy(update={"privacy": specification(privacy={"mode": "none"}).privacy})
+    with pytest.raises(PolicyRefusal) as refused:
+        fits_its_window(view, openly, MATCH)
+    assert public_reason(refused.value) is None
+
+
+def test_a_trial_that_does_not_end_declines_and_one_that_fails_does_not(
+    tmp_path: Path, view: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    view.ctx.trainer = WorkerPool(HeldWork(tmp_path), POLICY)
+    assert fits_its_window(view, SPEC.model_copy(update={"title": RAISES}), MATCH)
+    assert "could not be measured" in caplog.text
+    view.ctx.trainer.close()
+
+    view.ctx.cache.training_seconds.clear()
+    view.ctx.trainer = WorkerPool(LocalWork(), POLICY)
+    monkeypatch.setattr(fitting, "TRIAL_SECONDS", 0.01)
+    with pytest.raises(PolicyRefusal, match="did not end"):
+        fits_its_window(view, SPEC, MATCH)
+    view.ctx.trainer.close()
