@@ -105,6 +105,8 @@ class Interrupting(logging.Handler):
         self.lines.append(record.getMessage())
         if self.words in self.lines[-1]:
             self.words = "\0"
+            # A shell's background ignores it, and passes that on.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.raise_signal(signal.SIGINT)
 
 
