@@ -6,8 +6,6 @@ must be the one whose digest the delivery announced, and the content the last ro
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.errors import InvalidInput
 from fedpact.requester.fetching import OpenedKey, delivery_of
+from fedpact.requester.key_file import read_keys, write_keys
 from fedpact.requester.look import RequestLook
 from fedpact.types.specification import Specification
 
@@ -47,26 +46,17 @@ def write_gift(spec: Specification, look: RequestLook, opened: OpenedKey, path: 
         "request": look.request_id,
         "key": opened.key.hex(),
     }
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(document, indent=1) + "\n")
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+    write_keys(path, document)
 
 
 def read_gift(path: Path) -> Gift:
     """InvalidInput for a file that is none; its message shows no key."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != _FORMAT:
-            raise InvalidInput(f"{path} is not of format {_FORMAT}")
-        key = bytes.fromhex(document["key"])
-        return Gift(str(document["deployment"]), int(document["request"]), key)
-    except OSError as error:
-        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise InvalidInput(f"{path} holds no gift") from None
+    return read_keys(
+        path,
+        _FORMAT,
+        "gift",
+        lambda one: Gift(str(one["deployment"]), int(one["request"]), bytes.fromhex(one["key"])),
+    )
 
 
 def key_given(gift: Gift, look: RequestLook) -> OpenedKey:

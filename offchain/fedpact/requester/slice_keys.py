@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.errors import InvalidInput
+from fedpact.requester.key_file import read_keys, write_keys
 from fedpact.requester.slices import slice_key
 from fedpact.types.specification import Specification
 
@@ -46,26 +44,18 @@ def write_slice_keys(given: SliceKeys, path: Path) -> None:
         "request": given.request,
         "keys": [key.hex() for key in given.keys],
     }
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(document, indent=1) + "\n")
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+    write_keys(path, document)
 
 
 def read_slice_keys(path: Path) -> SliceKeys:
     """InvalidInput for a file that is none; its message shows no key."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != _FORMAT:
-            raise InvalidInput(f"{path} is not of format {_FORMAT}")
-        return SliceKeys(
-            str(document["deployment"]),
-            int(document["request"]),
-            tuple(bytes.fromhex(key) for key in document["keys"]),
-        )
-    except OSError as error:
-        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
-        raise InvalidInput(f"{path} holds no slice keys") from None
+    return read_keys(
+        path,
+        _FORMAT,
+        "slice keys",
+        lambda one: SliceKeys(
+            str(one["deployment"]),
+            int(one["request"]),
+            tuple(bytes.fromhex(key) for key in one["keys"]),
+        ),
+    )
