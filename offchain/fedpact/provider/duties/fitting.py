@@ -56,6 +56,7 @@ def fits_its_window(view: RequestView, spec: Specification, match: FittingData) 
         )
     seconds = known[view.id]
     if seconds * policy.training_margin > allowed:
+        ctx.trainer.forget(request_name(ctx.deployment.fingerprint, view.id))
         said = f"a round's training seems to take {seconds:.1f} s here"
         if math.isinf(seconds):
             said = f"a trial of its training did not end within {TRIAL_SECONDS:g} s"
@@ -70,7 +71,8 @@ def fits_its_window(view: RequestView, spec: Specification, match: FittingData) 
 def _measured(ctx: Context, request: int, asked: Work) -> float:
     """Seconds; infinite for a trial that was killed since it took too long, and 0 for one that
     failed in another way, which says nothing about time."""
-    name = f"trial of {request_name(ctx.deployment.fingerprint, request)}"
+    # By the request's name: its training then finds a process that has loaded the libraries.
+    name = request_name(ctx.deployment.fingerprint, request)
     ends = time.monotonic() + TRIAL_SECONDS
     try:
         with ctx.trainer.training(name, ends) as training:
@@ -80,5 +82,3 @@ def _measured(ctx: Context, request: int, asked: Work) -> float:
             return math.inf
         log.warning("request %d: its training could not be measured: %s", request, failure)
         return 0.0
-    finally:
-        ctx.trainer.forget(name)

@@ -17,6 +17,7 @@ from fedpact.provider.duties import fitting
 from fedpact.provider.duties.deciding import FittingData, public_reason
 from fedpact.provider.duties.fitting import fits_its_window
 from fedpact.provider.policy import Policy
+from fedpact.provider.records import request_name
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.types.declining import Reason
@@ -124,3 +125,21 @@ def test_a_trial_that_does_not_end_declines_and_one_that_fails_does_not(
     with pytest.raises(PolicyRefusal, match="did not end"):
         fits_its_window(view, SPEC, MATCH)
     view.ctx.trainer.close()
+
+
+def test_the_training_finds_the_process_of_its_trial(view: Any) -> None:
+    """Each start of one loads torch anew."""
+    pool = view.ctx.trainer = WorkerPool(LocalWork(), POLICY)
+    name = request_name(view.ctx.deployment.fingerprint, view.id)
+    try:
+        assert fits_its_window(view, SPEC, MATCH)
+        [waiting] = pool._all
+        assert pool.take(name) is waiting
+        pool.keep(name, waiting)
+
+        view.ctx.cache.training_seconds[view.id] = WEEK
+        with pytest.raises(PolicyRefusal):
+            fits_its_window(view, SPEC, MATCH)
+        assert not pool._all, "a request that is declined needs no process"
+    finally:
+        pool.close()
