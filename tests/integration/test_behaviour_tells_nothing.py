@@ -28,11 +28,11 @@ from fedpact.data.proposal import as_toml
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
-from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.requests import Status
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market
+from tests.support.patient_service import PatientService
 from tests.support.serving import POLL, daemon_of
 from tests.support.waiting import PATIENCE
 
@@ -147,7 +147,7 @@ class Play:
             daemon_of(chain.url, market, number, file, poll_seconds=PATIENCE)
             for number, file in enumerate(files)
         ]
-        self._service = RequesterDaemon(market.requester, POLL)
+        self._service = PatientService(market.requester, POLL)
 
     def request(self, fields: dict[str, Any]) -> list[Seen]:
         """Play a request to its end; what the providers sent."""

@@ -9,30 +9,33 @@ from threading import get_ident
 import pytest
 
 from fedpact.demo.data import prepare
+from fedpact.demo.fleet import Process
 from fedpact.demo.network import running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.weather import StoreWeather, store_with
+from tests.support.chain_request import ChainRequest, People
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAY, World
+from tests.support.world import PAY, POLL, World
 
 ATTEMPTS = 5
 """A busy machine may take longer for a request than a daemon's store waits: half a minute."""
 
 
 GIVEN_UP = 29.0
-"""Seconds after which a put that hangs may have been given up."""
+"""Seconds after which a call that hangs may have been given up."""
 
 
-class DeafToPuts(StoreWeather):
-    """The node reads, and says nothing to whoever puts something into it."""
+class DeafTo(StoreWeather):
+    """The node says nothing to calls of one command, and answers all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: str) -> None:
         super().__init__()
+        self._command = f"/{command}?"
         self.hangs, self.begun = False, dict[int, float]()
-        """Whether it does, and when each put began, by the thread that answers it."""
+        """Whether it does, and when each call began, by the thread that answers it."""
 
     def says_nothing(self, path: str) -> bool:
-        waits = self.hangs and "/add?" in path
+        waits = self.hangs and self._command in path
         if waits:
             self.begun.setdefault(get_ident(), time.monotonic())
         return waits
@@ -45,7 +48,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(network, registrar, data)
 
 
-def declined_meanwhile(world: World, weather: DeafToPuts) -> bool:
+def declined_meanwhile(world: World, weather: DeafTo) -> bool:
     """Whether the daemon declines a request while one and the same put hangs."""
     begun = max(weather.begun.values())
     others = [world.accounts[1].address, world.auditor.address]
@@ -59,7 +62,7 @@ def declined_meanwhile(world: World, weather: DeafToPuts) -> bool:
 def test_a_put_that_hangs_delays_no_other_request(world: World) -> None:
     """A daemon put its own content into the store in its cycle: votes and claims of all requests
     waited half a minute, again and again."""
-    network, weather = world.network, DeafToPuts()
+    network, weather = world.network, DeafTo("add")
     node = network.store_uri
     with store_with(weather, lambda: node) as address:
         network.store_uri = address
@@ -81,3 +84,58 @@ def test_a_put_that_hangs_delays_no_other_request(world: World) -> None:
         network.store_uri = address
         world.serve(0)
         wait_until(lambda: f"request {joined}: joined" in world.log(0), lambda: world.log(0))
+
+
+class Service:
+    """`fedpact requester serve` as a process; its log grows over all starts."""
+
+    def __init__(self, world: World) -> None:
+        self._network = world.network
+        self.log_file = world.network.folder / "requester.log"
+
+    def start(self) -> None:
+        config = self._network.folder / "requester.toml"
+        config.write_text(self._network.settings("requester", POLL))
+        command = ["fedpact", "--config", str(config), "requester", "serve"]
+        self._process: Process = self._network.start_process(command, self.log_file)
+        self._network.daemons.append(self._process)
+
+    def stop(self) -> None:
+        self._network.daemons.remove(self._process)
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(PATIENCE) == 0, self.log()
+
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+
+def opened_meanwhile(world: World, service: Service, weather: DeafTo) -> bool:
+    """Whether the service opens a slice while a call of its own hangs."""
+    windows = dict.fromkeys(world.data.draft.fields["windows"], 900)
+    draft = world.data.draft.changed(windows=windows, min_providers=2, terms={"max_pool": 2})
+    number = world.requester.create(draft, world.data.evaluation, PAY)
+    people = People(world.registrar, world.requester_keys, world.accounts)
+    request = ChainRequest(world.client, people, number, world.client.market.terms(number))
+    request.running()
+    weather.begun.clear()
+    service.start()
+    wait_until(lambda: weather.begun, service.log)
+    began = min(weather.begun.values())
+    request.submit(0, 1)
+    wait_until(lambda: world.client.rounds.round_facts(number).slice_opened, service.log)
+    in_time = time.monotonic() < began + GIVEN_UP
+    service.stop()
+    return in_time
+
+
+def test_content_that_is_looked_after_delays_no_slice(world: World) -> None:
+    """The requester's service asked the store for what it owes in its cycle, each minute: where
+    the store hung, no slice of any request was opened for half a minute."""
+    network, weather, service = world.network, DeafTo("files/stat"), Service(world)
+    node = network.store_uri
+    with store_with(weather, lambda: node) as address:
+        network.store_uri, weather.hangs = address, True
+        assert any(opened_meanwhile(world, service, weather) for _ in range(ATTEMPTS)), (
+            service.log()
+        )
+        weather.hangs = False

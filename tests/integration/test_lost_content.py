@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.content.pruning import kept_by_all
-from fedpact.requester import RequestProgress, client
+from fedpact.requester import RequestProgress, content
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.support.waiting import wait_until
@@ -16,7 +16,7 @@ from tests.support.world import PAY, POLL, faults_of, points_of, running_world
 def test_a_request_goes_on_where_the_store_has_lost_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "CONTENT_GOOD_FOR", 1.0)
+    monkeypatch.setattr(content, "CONTENT_GOOD_FOR", 1.0)
     with running_world(tmp_path, providers=2, rounds=2) as world:
         network = world.network
         for number in range(2):

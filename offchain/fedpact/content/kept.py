@@ -142,14 +142,6 @@ class KeptStore(CopiedStore):
                 Reason.ROOM,
             )
 
-    def look_after(self, now: int) -> int:
-        """Put again what the store has lost and what is still owed at `now` (seconds since 1970);
-        returns how many items were put again.
-
-        Looks at a part of them; called often enough, at all. Raises StoreUnreachable.
-        """
-        return self.give_again(self.next_owed(now))
-
     def next_owed(self, now: int) -> dict[Cid, int]:
         """The part of what is owed at `now` that was not looked at for longest, with its bytes, for
         `give_again` in another thread."""

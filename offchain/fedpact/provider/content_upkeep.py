@@ -4,9 +4,8 @@ import logging
 from pathlib import Path
 
 from fedpact.chain.records import Frame
-from fedpact.content import fetching
-from fedpact.content.kept import CopiedStore, KeptStore
-from fedpact.content.store import ContentStore
+from fedpact.content.kept import KeptStore
+from fedpact.content.upkeep import ContentUpkeep
 from fedpact.errors import FedpactError
 from fedpact.provider.context import Context
 from fedpact.provider.state.checkpoint import Participation, ProviderState
@@ -14,18 +13,14 @@ from fedpact.provider.state.checkpoint import Participation, ProviderState
 log = logging.getLogger(__name__)
 
 
-class ContentUpkeep:
-    """Gives the content of ended requests an end, and puts again what disappeared and is owed.
-
-    What the register and the copies say is asked in the cycle; the store is asked beside it.
-    """
+class ProviderContent:
+    """Gives the content of ended requests an end, and has looked after what is owed."""
 
     def __init__(self, keep_seconds: float, prune: Path | None) -> None:
-        """`keep_seconds`: for which content is kept after its request has ended. `prune`: the state
-        folder of all who use the store, if what none of them owes is to be unpinned."""
-        self._keep_seconds, self._prune = keep_seconds, prune
-        self._under_way: fetching.Work | None = None
-        """What the store was asked to do, and has not done."""
+        """`keep_seconds`: for which content is kept after its request has ended. `prune`: as
+        `ContentUpkeep` takes it."""
+        self._keep_seconds = keep_seconds
+        self._upkeep = ContentUpkeep(prune)
 
     def look_after(self, ctx: Context, frame: Frame) -> bool:
         """Look after a part of the content; called often enough, after all of it. False while the
@@ -33,17 +28,13 @@ class ContentUpkeep:
         if not isinstance(ctx.store, KeptStore):
             return True
         try:
-            if self._under_way is None:
+            if not self._upkeep.under_way:
                 self._end_requests(ctx.store, ctx.state, frame)
-                ctx.store.drop_copies(frame.timestamp)
-                self._under_way = self._store_part(ctx.store, frame)
-            done = ctx.fetching.is_done(fetching.ITSELF, self._under_way, self._under_way)
+                self._upkeep.begin(ctx.store, frame.timestamp)
+            return self._upkeep.is_done(ctx.fetching)
         except FedpactError as error:
             log.warning("content was not looked after: %s", error)
-            done = True
-        if done:
-            self._under_way = None
-        return done
+            return True
 
     def _end_requests(self, store: KeptStore, state: ProviderState, frame: Frame) -> None:
         standings = {request: standing for request, standing, _ in state.all_requests()}
@@ -53,17 +44,6 @@ class ContentUpkeep:
                 store.end(request, 0)
             elif standing is Participation.FINISHED and not _is_sold(state, request):
                 store.end(request, frame.timestamp + int(self._keep_seconds))
-
-    def _store_part(self, store: KeptStore, frame: Frame) -> fetching.Work:
-        owed, prune, now = store.next_owed(frame.timestamp), self._prune, frame.timestamp
-
-        def work(other: ContentStore) -> None:
-            assert isinstance(other, CopiedStore)
-            other.give_again(owed)
-            if prune is not None:
-                other.prune(prune, now)
-
-        return work
 
 
 def _is_sold(state: ProviderState, request: int) -> bool:

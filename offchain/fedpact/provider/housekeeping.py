@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
-from fedpact.provider.content_upkeep import ContentUpkeep
+from fedpact.provider.content_upkeep import ProviderContent
 from fedpact.provider.context import Context
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.resources import watch_holdings, watch_store
@@ -24,9 +24,9 @@ class Housekeeping:
 
     def __init__(self, folder: Path, keep_seconds: float, prune: Path | None) -> None:
         """`folder`: of the state, whose disk is watched; `keep_seconds` and `prune`: as
-        `ContentUpkeep` takes them."""
+        `ProviderContent` takes them."""
         self._folder = folder
-        self._content = ContentUpkeep(keep_seconds, prune)
+        self._content = ProviderContent(keep_seconds, prune)
         self._measured_until = self._sized_until = self._content_until = self._events_until = 0.0
 
     def keep(self, ctx: Context, frame: Frame) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
-from fedpact.content.fetching import Fetching
+from fedpact.content import fetching
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.kept import CopiedStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
 from fedpact.exchange.boards import Exchange
@@ -23,11 +25,19 @@ from fedpact.requester import buying
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.card.quality import Quality
 from fedpact.requester.card.writing import measured
+from fedpact.requester.content import RequesterContent
 from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
 from fedpact.requester.duties import Acting, Refund, next_duty, require_open, settle
-from fedpact.requester.fetching import OpenedKey, fetch_model, opened_key, receive
+from fedpact.requester.fetching import (
+    OpenedKey,
+    content_of,
+    open_model,
+    opened_key,
+    receive,
+    specification_in,
+)
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.gifts import key_given, read_gift, write_gift
 from fedpact.requester.listing import ListedRequest
@@ -36,15 +46,10 @@ from fedpact.requester.model_file import FetchedModel, card_paths, check_output
 from fedpact.requester.offer import Offer
 from fedpact.requester.request import read_bytes
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
-from fedpact.requester.slices import own_slices
 from fedpact.requester.telling import Telling
 from fedpact.retrieval.http import OwnAddress
-from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
-from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-
-CONTENT_GOOD_FOR = 60.0
-"""Seconds between two looks at what the content store still has."""
+from fedpact.types.specification import Specification
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +95,10 @@ class Requester(RequestCreator):
         each poll, once what was due is done. Raises InvalidInput for another account's request.
         """
         declines = Declines(self.client, self.store, request_id)
-        with self.exchange(poll_interval) as exchange, declines:
+        with self.exchange(poll_interval) as exchange, self.content() as content, declines:
             exchange.start()
             self.client.follow_heads()
-            acting = self.acting(request_id, exchange)
+            acting = self.acting(request_id, self.specification(request_id), exchange, content)
 
             def looked(seen: RequestLook) -> None:
                 on_look(seen, exchange)
@@ -112,13 +117,11 @@ class Requester(RequestCreator):
         request_id = declines.request
         seen: RequestLook | None = None
         failures, kept = 0, RequestLog(self.client, request_id)
-        good_until, failing_since = 0.0, math.inf
+        failing_since = math.inf
         while True:
             try:
-                if time.monotonic() > good_until:
-                    good_until = time.monotonic() + CONTENT_GOOD_FOR
-                    self.look_after()
                 seen = look(self.client, request_id, kept, seen)
+                acting.content.look_after(seen.now)
                 note = next_duty(acting, seen)
                 if seen.facts.phase is Phase.WAITING:
                     declines.look()
@@ -146,14 +149,6 @@ class Requester(RequestCreator):
                 return
             time.sleep(poll_interval)
 
-    def look_after(self) -> None:
-        """Put again what the content store has lost of this account's requests, and delete the
-        copies of what is not owed any more."""
-        now = self.client.frame().timestamp
-        with self._keeping() as kept:
-            kept.look_after(now)
-            kept.drop_copies(now)
-
     def release(self, request_id: int) -> None:
         """Keep the content of a request that is over for `keep_days` more; of a result on offer for
         good: buyers need its specification."""
@@ -166,28 +161,34 @@ class Requester(RequestCreator):
         """With members' daemons, for messages of rounds; not started. `seconds`: see Exchange."""
         return Exchange(self.client.deployment.fingerprint, OwnAddress(""), seconds)
 
-    def acting(self, request_id: int, exchange: Exchange) -> Acting:
+    def content(self, patience: float = fetching.PATIENCE) -> RequesterContent:
+        """The content store for use beside duties; `patience`: see RequesterContent."""
+        copied = CopiedStore(self.store, EmbeddedStore(self._copies))
+        return RequesterContent(copied, self._keeping, patience)
+
+    def acting(
+        self,
+        request_id: int,
+        spec: Specification,
+        exchange: Exchange,
+        content: RequesterContent,
+    ) -> Acting:
         """What this account needs to act for its request; InvalidInput for another's."""
         self._require_own(request_id)
-        spec = self.specification(request_id)
         return Acting(
             self.keys,
-            self.store,
-            spec,
+            content,
             self._slice_keys(spec, request_id),
             self._secret,
             self.model_path(request_id),
-            self._telling(exchange),
+            Telling(exchange, content.fetching, self.keys),
         )
 
-    def _telling(self, exchange: Exchange) -> Telling:
-        return Telling(exchange, Fetching(self.store), self.keys)
-
-    def opening(self, given: SliceKeys, exchange: Exchange) -> Acting:
+    def opening(self, given: SliceKeys, exchange: Exchange, content: RequesterContent) -> Acting:
         """What an opener needs to open the slices of another account's request."""
-        spec = self.specification(given.request)
-        output, telling = self.model_path(given.request), self._telling(exchange)
-        return Acting(self.keys, self.store, spec, given, None, output, telling)
+        output = self.model_path(given.request)
+        telling = Telling(exchange, content.fetching, self.keys)
+        return Acting(self.keys, content, given, None, output, telling)
 
     def slice_keys(self, request_id: int) -> SliceKeys:
         """For an opener that the request names: whoever has them can read the slices. InvalidInput
@@ -223,10 +224,18 @@ class Requester(RequestCreator):
         """
         if output is not None:
             check_output(output, request_id, self.client.deployment.fingerprint.hex())
-        to = output or self.model_path(request_id)
-        spec, seen = self.specification(request_id), look(self.client, request_id)
+        seen = look(self.client, request_id)
         opened = self._opened(seen) if gift is None else key_given(read_gift(gift), seen)
-        return receive(seen, self.store, spec, self.keys, opened, to)
+        content = content_of(seen, self.keys)(self.store)
+        return receive(seen, content, opened, output or self.model_path(request_id))
+
+    def receive(self, request_id: int, content: RequesterContent) -> Path:
+        """As `fetch`, to the default path, which is returned; ContentSought while the result is
+        looked for."""
+        seen = look(self.client, request_id)
+        opened, reads = self._opened(seen), content_of(seen, self.keys)
+        found = content.read(request_id, "result", reads)
+        return receive(seen, found, opened, self.model_path(request_id)).path
 
     def give(self, request_id: int, path: Path) -> None:
         """Write the key of the account's own result to a new file, with which anybody can
@@ -243,11 +252,10 @@ class Requester(RequestCreator):
     def quality(self, request_id: int) -> Quality | None:
         """The delivered model on this account's evaluation slices; None where one is lost. Raises
         as `fetch`."""
-        spec, path = self.specification(request_id), self.model_path(request_id)
         seen = look(self.client, request_id)
-        fetched, model = fetch_model(seen, self.store, spec, self._opened(seen), path)
-        slices = own_slices(self.store, spec, self.keys)
-        return None if slices is None else measured(fetched, model, slices)[1]
+        opened, content = self._opened(seen), content_of(seen, self.keys)(self.store)
+        fetched, model = open_model(seen, content, opened, self.model_path(request_id))
+        return None if content.slices is None else measured(fetched, model, content.slices)[1]
 
     def model_path(self, request_id: int) -> Path:
         """The default path at which a model is written."""
@@ -339,9 +347,7 @@ class Requester(RequestCreator):
 
 def specification_of(client: ChainClient, store: ContentStore, request_id: int) -> Specification:
     """The request's specification from the store, as the chain fixed it."""
-    digest = client.market.terms(request_id).specification
-    cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
-    return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+    return specification_in(store, client.market.terms(request_id).specification)
 
 
 def requests(client: ChainClient, requester: str | None = None) -> Iterator[ListedRequest]:

@@ -79,6 +79,11 @@ class RequestCreator:
         return public_key(self._secret)
 
     @property
+    def _copies(self) -> Path:
+        """Folder of copies of what is owed to the content store."""
+        return self._folder / "copies"
+
+    @property
     def first_models(self) -> Path:
         """Folder for first models that a program makes, which are public once published."""
         return self._folder / "first-models"
@@ -239,6 +244,6 @@ class RequestCreator:
     def _keeping(self) -> Iterator[KeptStore]:
         """The store, with a register and copies of what this requester owes."""
         with PinRegister(self._folder / PINS) as register:
-            copies = EmbeddedStore(self._folder / "copies")
+            copies = EmbeddedStore(self._copies)
             fingerprint = self.client.deployment.fingerprint
             yield KeptStore(self.store, register, copies, fingerprint)

@@ -24,22 +24,22 @@ from fedpact.chain.signed_messages import Anchored
 from fedpact.consensus import settling
 from fedpact.content.delivery import dispute_context, prove
 from fedpact.content.keys import seal
-from fedpact.content.store import ContentStore
 from fedpact.errors import (
     ContentError,
+    ContentSought,
     ContentUnavailable,
     DecryptionError,
     ModelError,
     NotReady,
 )
-from fedpact.requester.fetching import delivery_of, opened_key, receive
+from fedpact.requester.content import RequesterContent
+from fedpact.requester.fetching import content_of, delivery_of, opened_key, receive
 from fedpact.requester.look import RequestLook
 from fedpact.requester.slice_keys import SliceKeys
 from fedpact.requester.telling import Telling
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Phase, Status, seats_of
 from fedpact.types.scores import lane
-from fedpact.types.specification import Specification
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,7 @@ class Acting:
     """Who acts for a request, and with what."""
 
     account: AccountKeys
-    store: ContentStore
-    spec: Specification
+    content: RequesterContent
     slices: SliceKeys
     secret: int | None
     """Of the delivery key; None for an opener, which only opens slices."""
@@ -145,7 +144,7 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
                 )
             return _dispute(acting, look, secret)
         except (ContentError, ContentUnavailable, ModelError) as error:
-            if not over:
+            if not over or isinstance(error, ContentSought):
                 raise
             return _settle(acting, look, f"the model cannot be read ({error})")
         return _settle(acting, look, found)
@@ -163,7 +162,8 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
 def _received(acting: Acting, look: RequestLook, secret: int) -> str:
     """Keep the model with its card."""
     opened = opened_key(look, secret, acting.account.address)
-    receive(look, acting.store, acting.spec, acting.account, opened, acting.output)
+    reads = content_of(look, acting.account)
+    receive(look, acting.content.read(look.request_id, "result", reads), opened, acting.output)
     return f"received the model ({acting.output})"
 
 

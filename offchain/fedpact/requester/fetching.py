@@ -1,5 +1,6 @@
 """Open what was delivered, and fetch, decrypt and check the model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed
 from fedpact.consensus.judgement import judge
 from fedpact.content.delivery import Delivery, Point, open_delivery, sale_anchor
 from fedpact.content.store import ContentStore
+from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing, InvalidInput, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
@@ -29,10 +31,11 @@ from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.provenance import provenance_of
 from fedpact.requester.slices import own_slices
+from fedpact.types.cid import Cid
 from fedpact.types.requests import PoolMember, seats_of
 from fedpact.types.resale import SaleStatus
 from fedpact.types.scores import INVALID
-from fedpact.types.specification import Specification
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
 def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
@@ -87,30 +90,61 @@ def opened_key(look: RequestLook, secret: int, account: str) -> OpenedKey:
     return OpenedKey(open_delivery(secret, delivery, count), count)
 
 
-def fetch_model(
-    look: RequestLook,
-    store: ContentStore,
-    spec: Specification,
-    opened: OpenedKey,
-    output: Path,
+def specification_in(store: ContentStore, digest: bytes) -> Specification:
+    """The specification that a request's terms name by its digest."""
+    cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
+    return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+
+
+@dataclass(frozen=True)
+class ResultContent:
+    """What the content store has of a result."""
+
+    spec: Specification
+    cid: Cid
+    """Of the model."""
+    sealed: bytes
+    """The model, encrypted."""
+    slices: list[Dataset] | None
+    """The evaluation slices of the account that reads, in order; None for another's request, or
+    where one is lost."""
+
+
+def content_of(look: RequestLook, account: AccountKeys) -> Callable[[ContentStore], ResultContent]:
+    """Reads what the store has of a delivered result, in any thread; that raises ContentError or
+    ContentUnavailable. `account`: whose it is to be. ContentMissing while the node lacks logs."""
+    finals = look.events(RoundFinalised)
+    if not finals:
+        raise ContentMissing(f"request {look.request_id}: its rounds have not been read yet")
+    named, digest = look.terms.specification, finals[-1].digest
+    own = account.address == look.stored.requester
+
+    def read(store: ContentStore) -> ResultContent:
+        spec = specification_in(store, named)
+        template = family_of(spec).template(spec)
+        cid = model_cid(template, digest)
+        sealed = store.get(cid, sealed_bytes(template))
+        return ResultContent(spec, cid, sealed, own_slices(store, spec, account) if own else None)
+
+    return read
+
+
+def open_model(
+    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
 ) -> tuple[FetchedModel, Model]:
     """The model, and what the chain says of it.
 
     Raises ContentError or ModelError if the content is not the model.
     """
-    last = look.events(RoundFinalised)[-1]
-    template = family_of(spec).template(spec)
-    cid = model_cid(template, last.digest)
+    last, spec = look.events(RoundFinalised)[-1], content.spec
     fingerprint = look.client.deployment.fingerprint
-    sealed = store.get(cid, sealed_bytes(template))
-    model = open_global(
-        sealed, opened.key, RoundRef(fingerprint, look.request_id, opened.final_rounds), template
-    )
+    reference = RoundRef(fingerprint, look.request_id, opened.final_rounds)
+    model = open_global(content.sealed, opened.key, reference, family_of(spec).template(spec))
     fetched = FetchedModel(
         look.request_id,
         fingerprint.hex(),
         spec,
-        str(cid),
+        str(content.cid),
         last.round,
         None if last.error == INVALID else last.error,
         _contributors(look, last.round),
@@ -120,20 +154,11 @@ def fetch_model(
 
 
 def receive(
-    look: RequestLook,
-    store: ContentStore,
-    spec: Specification,
-    account: AccountKeys,
-    opened: OpenedKey,
-    output: Path,
+    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
 ) -> FetchedModel:
-    """Fetch the model and keep it, with its JSON file and its card. `account`: the requester's,
-    which opens its slices, or another's, which cannot. Raises as `fetch_model`."""
-    fetched, model = fetch_model(look, store, spec, opened, output)
-    slices = None
-    if account.address == look.stored.requester:
-        slices = own_slices(store, spec, account)
-    return keep(fetched, model, slices, provenance_of(look, fetched))
+    """Keep the model, with its JSON file and its card. Raises as `open_model`."""
+    fetched, model = open_model(look, content, opened, output)
+    return keep(fetched, model, content.slices, provenance_of(look, fetched))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fedpact.chain.scanner import SETTLED, EventScanner, indexed
+from fedpact.content import fetching
 from fedpact.errors import (
+    ContentSought,
     DecryptionError,
     FedpactError,
     NotReady,
@@ -27,8 +30,9 @@ from fedpact.errors import (
     UnknownRequest,
 )
 from fedpact.logs import about
-from fedpact.requester.client import CONTENT_GOOD_FOR, Requester, pause_after
+from fedpact.requester.client import Requester, pause_after
 from fedpact.requester.duties import Acting, next_duty
+from fedpact.requester.fetching import specification_in
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import read_slice_keys
 from fedpact.signals import on_signals
@@ -78,6 +82,9 @@ class RequesterDaemon:
     `slices`: folder of files with slice keys of other accounts' requests, looked at in each cycle.
     """
 
+    FETCH_PATIENCE = fetching.PATIENCE
+    """Seconds that a duty waits for content; then other requests have their turn."""
+
     def __init__(
         self, requester: Requester, poll_interval: float, slices: Path | None = None
     ) -> None:
@@ -85,8 +92,8 @@ class RequesterDaemon:
         self._interval = poll_interval
         self._slices = slices
         self._stop = threading.Event()
-        self._good_until = 0.0
         self._exchange = requester.exchange(poll_interval)
+        self._content = requester.content(self.FETCH_PATIENCE)
         self._known: dict[int, _Served] = {}
         self._over: set[int] = set()
         self._waiting: dict[int, _Waiting] = {}
@@ -111,6 +118,7 @@ class RequesterDaemon:
             failures = failures + 1 if trouble.error else 0
             self._stop.wait(trouble.pause(failures, self._interval) or self._interval)
         self._exchange.close()
+        self._content.close()
         log.info("stopped")
 
     def stop(self) -> None:
@@ -119,10 +127,8 @@ class RequesterDaemon:
 
     def cycle(self) -> None:
         """Look at every request that is not over, once."""
-        if time.monotonic() > self._good_until:
-            self._good_until = time.monotonic() + CONTENT_GOOD_FOR
-            with _outlasting("content was not looked after"):
-                self._requester.look_after()
+        with _outlasting("content was not looked after"):
+            self._content.look_after(self._requester.client.frame().timestamp)
         with _outlasting("transactions under way were not looked after"):
             self._requester.client.sender.tend(self._requester.keys)
         self._find()
@@ -186,7 +192,10 @@ class RequesterDaemon:
                 self._over.add(request)
                 del self._waiting[request]
                 return
-            acting = self._requester.acting(request, self._exchange)
+            named = self._requester.client.market.terms(request).specification
+            reads = partial(specification_in, digest=named)
+            spec = self._content.read(request, "specification", reads)
+            acting = self._requester.acting(request, spec, self._exchange, self._content)
             self._known[request] = _Served(acting, RequestLog(self._requester.client, request))
             del self._waiting[request]
         waiting.failures += 1
@@ -204,7 +213,8 @@ class RequesterDaemon:
             try:
                 arrived, done = requester.take_up(request)
                 if arrived:
-                    done = f"received the bought model ({requester.fetch(request).path})"
+                    path = requester.receive(request, self._content)
+                    done = f"received the bought model ({path})"
             except NotReady as over:
                 arrived, done = True, str(over)
                 if market.purchase(request, buyer).status is SaleStatus.PENDING:
@@ -244,7 +254,8 @@ class RequesterDaemon:
         elif request not in self._known and request not in self._over:
             kept = RequestLog(client, request)
             if self._requester.keys.address in kept.terms.openers:
-                self._known[request] = _Served(self._requester.opening(given, self._exchange), kept)
+                acting = self._requester.opening(given, self._exchange, self._content)
+                self._known[request] = _Served(acting, kept)
             else:
                 log.warning("%s: request %d does not name this account as opener", path, request)
 
@@ -295,7 +306,7 @@ def _outlasting(what: str) -> Iterator[_Trouble]:
     trouble = _Trouble()
     try:
         yield trouble
-    except TransactionTimeout as error:
+    except (TransactionTimeout, ContentSought) as error:
         trouble.error = error
         log.info("waiting: %s", error)
     except Retryable as error:

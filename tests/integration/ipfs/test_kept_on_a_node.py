@@ -31,7 +31,7 @@ def test_a_model_is_put_again_while_owed_and_collected_afterwards(
     assert store.collect_garbage() > 1
     assert not store.has(cid)
 
-    assert kept.look_after(100) == 1
+    assert kept.give_again(kept.next_owed(100)) == 1
     assert store.get(cid, len(model)) == model
     kept.end(1, 200)
     kept.close()

@@ -16,10 +16,10 @@ from fedpact.content.keys import committee_key
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester.client import Requester
-from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.requests import Status
 from tests.offchain.requester.requests_of_digits import draft, evaluation
 from tests.support.chain_request import REQUEST_KEY, ChainRequest, People
+from tests.support.patient_service import PatientService
 
 PAY = 10**18
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")
@@ -68,7 +68,7 @@ class Scene:
         self.anvil, self.client, self.people, self.folder = anvil, client, people, folder
         self.store = EmbeddedStore(folder / "content")
         self.requester = Requester(client, self.store, people.requester, folder / "state")
-        self.daemon = RequesterDaemon(self.requester, 0.01)
+        self.daemon = PatientService(self.requester, 0.01)
 
     def draft(self, terms: dict[str, Any] | None = None, **changes: Any) -> Any:
         fields = {"rounds": 1, "min_providers": 2, "max_providers": 3}

@@ -28,13 +28,13 @@ from fedpact.requester.fetching import delivery_of
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.model_file import card_paths
-from fedpact.requester.serve import RequesterDaemon
 from fedpact.requester.slice_keys import read_slice_keys, write_slice_keys
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.offchain.requester.conftest import PAY, WINDOWS, Scene
 from tests.offchain.requester.requests_of_digits import evaluation
 from tests.support.chain_request import REQUEST_KEY, People
+from tests.support.patient_service import PatientService
 
 
 def test_a_request_is_served_to_its_end(scene: Scene, people: People) -> None:
@@ -91,7 +91,7 @@ def test_a_service_that_starts_anew_goes_on_where_it_was(scene: Scene) -> None:
     end = scene.requester.follow(request.id, seen.append, poll_interval=0.01)
     assert (end.status, end.model) == (Status.SETTLED, True)
     assert "received the model" in seen[0].note
-    fresh = RequesterDaemon(scene.requester, 0.01)
+    fresh = PatientService(scene.requester, 0.01)
     fresh.cycle()
     fresh.cycle()
     assert len(request.happened(Settled)) == 1
@@ -195,7 +195,7 @@ def test_an_opener_opens_slices_while_the_requester_is_away(
     with pytest.raises(InvalidInput, match="cannot write"):
         write_slice_keys(given, folder / "1.json")
     theirs = Requester(scene.client, scene.store, opener, tmp_path / "theirs")
-    service = RequesterDaemon(theirs, 0.01, folder)
+    service = PatientService(theirs, 0.01, folder)
     request.submit(0, 1, 2)
     with monkeypatch.context() as behind:  # The file was passed over for good.
         behind.setattr(scene.client.market, "request", unknown)
@@ -402,9 +402,9 @@ def test_nothing_is_read_for_a_request_that_was_settled_long_ago(
     request.finish_round()
     request.deliver()
     scene.requester.follow(request.id, poll_interval=0.01)
-    service = RequesterDaemon(scene.requester, 0.0)
+    service = PatientService(scene.requester, 0.0)
     tries: list[int] = []
-    monkeypatch.setattr(scene.requester, "acting", lambda number, _: tries.append(number))
+    monkeypatch.setattr(scene.requester, "acting", lambda number, *_: tries.append(number))
     service.cycle()
     assert request.id not in tries
 
@@ -415,7 +415,8 @@ def test_copies_of_what_is_not_owed_any_more_are_deleted(scene: Scene) -> None:
     assert any(copies.iterdir())
     with scene.requester._keeping() as kept:
         kept.end(request.id, 0)
-    scene.requester.look_after()
+    with scene.requester.content(20.0) as content:
+        content.look_after(scene.client.frame().timestamp)
     assert not any(copies.iterdir())
 
 
@@ -424,7 +425,7 @@ def test_a_request_that_cannot_be_read_is_tried_again_later_and_not_in_each_cycl
 ) -> None:
     """A store that answers with errors filled the log at every poll interval."""
     scene.create().begin()
-    service = RequesterDaemon(scene.requester, 60.0)
+    service = PatientService(scene.requester, 60.0)
     tries: list[int] = []
 
     def unreadable(request: int, *_: object) -> None:
@@ -442,7 +443,7 @@ def test_a_service_waits_for_no_transaction_while_other_requests_have_duties(
 ) -> None:
     """It opened one slice a block: of twenty requests at once, eight got none in time."""
     first, second = scene.create().begin().id, scene.create().begin().id
-    service = RequesterDaemon(scene.requester, 0.0)
+    service = PatientService(scene.requester, 0.0)
     acted: list[tuple[int, bytes]] = []
     limits: set[float] = set()
 

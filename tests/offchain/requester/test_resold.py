@@ -31,11 +31,11 @@ from fedpact.provider.overview import standing
 from fedpact.provider.request.facts import look
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.requester.client import Requester, requests
-from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification
 from tests.offchain.requester.conftest import Played, Scene
 from tests.support.chain_request import REQUEST_KEY, admit, read_events
+from tests.support.patient_service import PatientService
 
 PRICE = 10**16
 ORGANISATION = 500
@@ -68,9 +68,9 @@ class Buyer:
     keys: AccountKeys
     requester: Requester
 
-    def service(self) -> RequesterDaemon:
+    def service(self) -> PatientService:
         """Newly started."""
-        return RequesterDaemon(self.requester, 0.01)
+        return PatientService(self.requester, 0.01)
 
 
 class Sale:

@@ -521,7 +521,7 @@ def test_those_who_judge_a_model_keep_it_for_those_who_are_drawn_later(
     below.collect_garbage()
     present = {at for at, cid in played.cids.items() if kept_by(kept, cid)}
     assert present == {(LAST, index) for index in DRAWN[LAST]}
-    kept.look_after(now=0)
+    kept.give_again(kept.next_owed(0))
     assert all(below.has(played.cids[at]) for at in present)
     register.close()
 

@@ -1,0 +1,71 @@
+"""What a requester reads from its content store while it serves requests, and what it owes there.
+
+The store is used beside the requests' duties: one that hangs keeps no slice from being opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from fedpact.closing import Closing
+from fedpact.content import fetching
+from fedpact.content.fetching import Fetching
+from fedpact.content.kept import CopiedStore, KeptStore
+from fedpact.content.store import ContentStore
+from fedpact.content.upkeep import ContentUpkeep
+from fedpact.errors import ContentSought, FedpactError
+
+CONTENT_GOOD_FOR = 60.0
+"""Seconds between two looks at what the content store still has."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class RequesterContent(Closing):
+    """Of all requests of an account. Use it from one thread."""
+
+    def __init__(
+        self,
+        store: CopiedStore,
+        keeping: Callable[[], AbstractContextManager[KeptStore]],
+        patience: float = fetching.PATIENCE,
+    ) -> None:
+        """`store`: with the account's own copies. `keeping`: opens it with the register of what is
+        owed. `patience`: seconds that a duty waits for content before others have their turn."""
+        self.fetching = Fetching(store, patience)
+        self._keeping, self._upkeep = keeping, ContentUpkeep()
+        self._good_until = 0.0
+
+    def look_after(self, now: int) -> None:
+        """From time to time, put again what the store has lost and is owed at `now` (seconds since
+        1970), and delete the copies of what is not owed any more. What fails is logged."""
+        self.fetching.tidy()
+        if time.monotonic() <= self._good_until:
+            return
+        self._good_until = time.monotonic() + CONTENT_GOOD_FOR
+        try:
+            if not self._upkeep.under_way:
+                with self._keeping() as kept:
+                    self._upkeep.begin(kept, now)
+            if not self._upkeep.is_done(self.fetching):
+                self._good_until = 0.0
+        except FedpactError as error:
+            log.warning("content was not looked after: %s", error)
+
+    def read(self, request: int, what: str, work: Callable[[ContentStore], T]) -> T:
+        """What `work` reads from the store for a request. Raises what it raised, and ContentSought
+        while it has not ended."""
+        found = self.fetching.found(request, what, work)
+        if found is None:
+            raise ContentSought(f"request {request}: looking for its {what}")
+        return found
+
+    def close(self) -> None:
+        """Waits for nothing."""
+        self.fetching.close()

@@ -1,0 +1,115 @@
+"""An attack: a request names content that the store looks for without end.
+
+An IPFS node says nothing for half a minute before it gives up. The requester's service read one
+request's content while the slices of all others waited.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fedpact.chain.bindings.events import RoundFinalised, SliceOpened
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.requester.serve import RequesterDaemon
+from fedpact.types.cid import Cid
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES
+from tests.offchain.requester.conftest import Scene
+from tests.offchain.requester.test_resold import Buyer, Sale
+from tests.support.chain_request import People, admit
+from tests.support.patient_service import PatientService
+from tests.support.waiting import wait_until
+
+ENDLESS = 25.0
+"""Seconds for which the store looks."""
+
+
+class Endless(EmbeddedStore):
+    """Looks for what it lacks without end."""
+
+    over = threading.Event()
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        if not self.has(cid):
+            self.over.wait(ENDLESS)
+        return super().get(cid, max_bytes)
+
+    def another(self) -> "Endless":
+        return Endless(self._folder)
+
+
+Make = Callable[[str], Scene]
+"""A requester with a new account, over such a store; all share it."""
+
+
+@pytest.fixture
+def make(
+    anvil: Devnet, client: ChainClient, operator: AccountKeys, people: People, tmp_path: Path
+) -> Iterator[Make]:
+    def made(name: str) -> Scene:
+        keys = anvil.new_account()
+        admit(client, operator, keys, 1_000 + int(keys.address, 16) % 60_000)
+        folder = tmp_path / name
+        folder.mkdir()
+        scene = Scene(anvil, client, replace(people, requester=keys), folder)
+        scene.store = scene.requester.store = Endless(tmp_path / "content")
+        scene.daemon = PatientService(scene.requester, 0.01)
+        return scene
+
+    Endless.over.clear()
+    yield made
+    Endless.over.set()
+
+
+def lose(scene: Scene, cid: Cid) -> None:
+    """From the store, and from the requester's copies."""
+    for folder in (scene.store._folder, scene.requester._folder / "copies"):
+        (folder / "content" / str(cid)).unlink(missing_ok=True)
+
+
+def without_specification(scene: Scene) -> None:
+    request = scene.create(title="Its specification is nowhere").begin()
+    lose(scene, Cid.of_digest(request.terms.specification, SPECIFICATION_MAX_BYTES))
+
+
+def without_model(scene: Scene) -> None:
+    request = scene.create(title="Its model is nowhere").begin()
+    request.post()
+    request.deliver()
+
+
+@pytest.mark.parametrize("hostile", [without_specification, without_model])
+def test_content_that_never_comes_delays_no_slice(
+    make: Make, hostile: Callable[[Scene], None]
+) -> None:
+    scene = make("requester")
+    hostile(scene)
+    opens_a_slice_soon(scene)
+
+
+def test_a_bought_model_that_never_comes_delays_no_slice(make: Make, operator: AccountKeys) -> None:
+    seller, buyer = make("seller"), make("buyer")
+    sale = Sale(seller, operator)
+    sale.sold_to(Buyer(buyer.people.requester, buyer.requester))
+    lose(seller, Cid.of_digest(sale.request.happened(RoundFinalised)[-1].digest, 1))
+    opens_a_slice_soon(buyer)
+
+
+def opens_a_slice_soon(scene: Scene) -> None:
+    """A service that is started now, of a request that is made now."""
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    service, began = RequesterDaemon(scene.requester, 0.01), time.monotonic()
+
+    def opened() -> bool:
+        service.cycle()
+        return bool(request.happened(SliceOpened))
+
+    wait_until(opened)
+    assert time.monotonic() - began < ENDLESS
