@@ -155,7 +155,7 @@ class Requester(RequestCreator):
         if self.client.deployment.resale and self.client.resale.offered(request_id).price:
             return
         with self._keeping() as kept:
-            kept.end(request_id, self.client.frame().timestamp + self._keep_seconds)
+            kept.end(request_id, self.client.frame().timestamp + self.keep_seconds)
 
     def exchange(self, seconds: float) -> Exchange:
         """With members' daemons, for messages of rounds; not started. `seconds`: see Exchange."""

@@ -67,7 +67,7 @@ class RequestCreator:
         keep_days: float = 7.0,
     ) -> None:
         """`keep_days`: how long a request's content is kept after its end."""
-        self._keep_seconds = int(keep_days * 24 * 3600)
+        self.keep_seconds = int(keep_days * 24 * 3600)
         self.client, self.store, self.keys = client, store, keys
         fingerprint = client.deployment.fingerprint
         self._secret = requester_secret(keys.derive("delivery"), fingerprint)

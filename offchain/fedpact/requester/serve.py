@@ -8,35 +8,35 @@ account's key.
 from __future__ import annotations
 
 import logging
-import math
 import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from fedpact.chain.scanner import SETTLED, EventScanner, indexed
 from fedpact.content import fetching
 from fedpact.errors import (
+    ContentError,
     ContentSought,
+    ContentUnavailable,
     DecryptionError,
-    FedpactError,
+    ModelError,
     NotReady,
     Retryable,
     TransactionTimeout,
     UnknownRequest,
 )
 from fedpact.logs import about
-from fedpact.requester.client import Requester, pause_after
+from fedpact.requester.attempts import Attempts
+from fedpact.requester.client import Requester
 from fedpact.requester.duties import Acting, next_duty
 from fedpact.requester.fetching import specification_in
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import read_slice_keys
 from fedpact.signals import on_signals
-from fedpact.types.requests import Phase, Status
+from fedpact.types.requests import Phase, Status, StoredRequest, Terms
 from fedpact.types.resale import SaleStatus
 
 log = logging.getLogger(__name__)
@@ -45,35 +45,36 @@ SEND_PATIENCE = 0.3
 """Seconds that a duty waits for its transaction; then other requests have their turn."""
 
 
-@dataclass
-class _Waiting:
-    """One request that could not be read yet."""
-
-    failures: int = 0
-    next_try: float = 0.0
-    """Monotonic seconds."""
+AttemptsT = TypeVar("AttemptsT", bound=Attempts)
 
 
-@dataclass
-class _KeyFile(_Waiting):
-    """A file of slice keys, as it was last read."""
+class _KeyFile(Attempts):
+    """To use a file of slice keys."""
 
-    stamp: tuple[int, int] = (0, 0)
-    """Time of change and size."""
+    def __init__(self, stamp: tuple[int, int]) -> None:
+        """`stamp`: see `_stamp`."""
+        super().__init__()
+        self.stamp, self.is_read = stamp, False
 
 
-@dataclass
-class _Served:
-    """One request that is not over."""
+class _Result(Attempts):
+    """To fetch the model of a request that is settled."""
 
-    acting: Acting
-    log: RequestLog
-    seen: RequestLook | None = None
-    failures: int = 0
-    next_try: float = 0.0
-    """Monotonic seconds."""
-    under_way: str = ""
-    """The block at which its duty had sent a transaction that was not mined yet."""
+    def __init__(self, until: int) -> None:
+        """`until`: seconds since 1970, for which its makers keep it."""
+        super().__init__()
+        self.until = until
+
+
+class _Served(Attempts):
+    """To do the duties of a request that is not over."""
+
+    def __init__(self, acting: Acting, log: RequestLog) -> None:
+        super().__init__()
+        self.acting, self.log = acting, log
+        self.seen: RequestLook | None = None
+        self.under_way = ""
+        """The block at which its duty had sent a transaction that was not mined yet."""
 
 
 class RequesterDaemon:
@@ -96,8 +97,10 @@ class RequesterDaemon:
         self._content = requester.content(self.FETCH_PATIENCE)
         self._known: dict[int, _Served] = {}
         self._over: set[int] = set()
-        self._waiting: dict[int, _Waiting] = {}
-        self._purchases: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Attempts] = {}
+        self._results: dict[int, _Result] = {}
+        self._purchases: dict[int, Attempts] = {}
+        self._cycles, self._upkeep, self._tending = Attempts(), Attempts(), Attempts()
         self._news: tuple[EventScanner, EventScanner | None] | None = None
         """Of requests made and results bought."""
         self._read: dict[Path, _KeyFile] = {}
@@ -109,14 +112,12 @@ class RequesterDaemon:
 
     def _run(self) -> None:
         log.info("serving requests of %s", self._requester.keys.address)
-        failures = 0
         self._requester.client.follow_heads()
         self._exchange.start()
         while not self._stop.is_set():
-            with _outlasting("the cycle failed") as trouble:
+            with self._cycles.attempt("the cycle failed", self._interval):
                 self.cycle()
-            failures = failures + 1 if trouble.error else 0
-            self._stop.wait(trouble.pause(failures, self._interval) or self._interval)
+            self._stop.wait(self._cycles.pause or self._interval)
         self._exchange.close()
         self._content.close()
         log.info("stopped")
@@ -127,24 +128,25 @@ class RequesterDaemon:
 
     def cycle(self) -> None:
         """Look at every request that is not over, once."""
-        with _outlasting("content was not looked after"):
-            self._content.look_after(self._requester.client.frame().timestamp)
-        with _outlasting("transactions under way were not looked after"):
-            self._requester.client.sender.tend(self._requester.keys)
+        client, interval = self._requester.client, self._interval
+        if self._upkeep.is_due:
+            with self._upkeep.attempt("content was not looked after", interval):
+                self._content.look_after(client.frame().timestamp)
+        if self._tending.is_due:
+            with self._tending.attempt("transactions under way were not looked after", interval):
+                client.sender.tend(self._requester.keys)
         self._find()
-        for request, waiting in sorted(self._purchases.items()):
-            if time.monotonic() >= waiting.next_try:
+        self._each(self._waiting, self._take_up)
+        self._each(self._known, self._serve)
+        self._each(self._purchases, self._follow_purchase)
+        self._each(self._results, self._fetch)
+
+    def _each(self, listed: dict[int, AttemptsT], act: Callable[[int, AttemptsT], None]) -> None:
+        """Act on each request that is due."""
+        for request, attempts in sorted(listed.items()):
+            if attempts.is_due and not self._stop.is_set():
                 with about(request=request):
-                    self._follow_purchase(request, waiting)
-        for request, waiting in sorted(self._waiting.items()):
-            if time.monotonic() >= waiting.next_try:
-                self._take_up(request, waiting)
-        for request, served in list(self._known.items()):
-            if self._stop.is_set():
-                return
-            if time.monotonic() >= served.next_try:
-                with about(request=request):
-                    self._serve(request, served)
+                    act(request, attempts)
 
     def _find(self) -> None:
         """New requests and purchases of this account, and new files of slice keys."""
@@ -178,35 +180,67 @@ class RequesterDaemon:
 
     def _add(self, request: int) -> None:
         if request not in self._known and request not in self._over:
-            self._waiting.setdefault(request, _Waiting())
+            self._waiting.setdefault(request, Attempts())
 
     def _add_purchase(self, request: int) -> None:
         if not self._requester.has_model(request):
-            self._purchases.setdefault(request, _Waiting())
+            self._purchases.setdefault(request, Attempts())
 
-    def _take_up(self, request: int, waiting: _Waiting) -> None:
+    def _take_up(self, request: int, waiting: Attempts) -> None:
         """Read what the request's duties need; later again if that fails."""
-        with _outlasting(f"request {request} cannot be read yet") as trouble:
-            if self._requester.client.market.request(request).status is Status.SETTLED:
-                self._requester.release(request)
-                self._over.add(request)
-                del self._waiting[request]
-                return
-            named = self._requester.client.market.terms(request).specification
-            reads = partial(specification_in, digest=named)
-            spec = self._content.read(request, "specification", reads)
-            acting = self._requester.acting(request, spec, self._exchange, self._content)
-            self._known[request] = _Served(acting, RequestLog(self._requester.client, request))
+        with waiting.attempt(f"request {request} cannot be read yet", self._interval):
+            client = self._requester.client
+            stored, terms = client.market.request(request), client.market.terms(request)
+            if stored.status is Status.SETTLED:
+                self._settled(request, stored, terms)
+            else:
+                reads = partial(specification_in, digest=terms.specification)
+                spec = self._content.read(request, "specification", reads)
+                acting = self._requester.acting(request, spec, self._exchange, self._content)
+                self._known[request] = _Served(acting, RequestLog(client, request))
             del self._waiting[request]
-        waiting.failures += 1
-        waiting.next_try = time.monotonic() + trouble.pause(waiting.failures, self._interval)
 
-    def _follow_purchase(self, request: int, waiting: _Waiting) -> None:
+    def _settled(self, request: int, stored: StoredRequest, terms: Terms) -> None:
+        """All money of a request is shared out, by whomever; its model may not be here yet."""
+        requester = self._requester
+        requester.release(request)
+        self._over.add(request)
+        if not stored.delivered_at or requester.has_model(request):
+            return
+        until = stored.delivered_at + terms.dispute_window + requester.keep_seconds
+        if requester.client.frame().timestamp < until:
+            self._results[request] = _Result(until)
+        else:
+            log.info(
+                "request %d: its model is not here, and its makers need not keep it any more: try"
+                " `fedpact request fetch %d`",
+                request,
+                request,
+            )
+
+    def _fetch(self, request: int, result: _Result) -> None:
+        """Keep a model that was not fetched before its request was settled: the service was away,
+        or the model was nowhere."""
+        with result.attempt(f"request {request}: its model is not here yet", self._interval):
+            try:
+                path = self._requester.receive(request, self._content)
+                log.info("request %d: received the model (%s)", request, path)
+            except DecryptionError as error:
+                log.error("request %d: its key does not open: %s", request, error)
+            except (ContentError, ContentUnavailable, ModelError) as error:
+                now = self._requester.client.frame().timestamp
+                if isinstance(error, ContentSought) or now < result.until:
+                    raise
+                log.error("request %d: its model was not fetched: %s", request, error)
+            del self._results[request]
+
+    def _follow_purchase(self, request: int, purchase: Attempts) -> None:
         """Keep the model once its key is there, dispute a wrong key, take the price of a purchase
         back that nobody seals a key for."""
         requester = self._requester
         market, buyer = requester.client.resale, requester.keys.address
-        with _outlasting(f"the purchase of request {request} failed; it is tried again") as trouble:
+        failed = f"the purchase of request {request} failed; it is tried again"
+        with purchase.attempt(failed, self._interval):
             if market.purchase(request, buyer).status is SaleStatus.REFUNDED:
                 del self._purchases[request]
                 return
@@ -225,26 +259,24 @@ class RequesterDaemon:
                 log.info("request %d: %s", request, done)
             if arrived:
                 del self._purchases[request]
-        waiting.failures = waiting.failures + 1 if trouble.error else 0
-        waiting.next_try = time.monotonic() + trouble.pause(waiting.failures, self._interval)
 
     def _open_for(self, path: Path) -> None:
         """Take up a request for which this account has slice keys. A file is read again once it has
         changed, or if a node or store has failed, or if the node does not know the request: it may
         lag behind the one that told the requester."""
-        file = self._read.setdefault(path, _KeyFile())
-        with _outlasting(f"{path} cannot be used") as trouble:
-            found = path.stat()
-            stamp = found.st_mtime_ns, found.st_size
-            if file.stamp != stamp:
-                file = self._read[path] = _KeyFile(stamp=stamp)
-            elif time.monotonic() < file.next_try:
-                return
-            self._take_keys(path)
-        file.failures += 1
-        again = isinstance(trouble.error, (Retryable, UnknownRequest, OSError))
-        pause = trouble.pause(file.failures, self._interval) if again else math.inf
-        file.next_try = time.monotonic() + pause
+        stamp = _stamp(path)
+        file = self._read.get(path)
+        if file is None or file.stamp != stamp:
+            file = self._read[path] = _KeyFile(stamp)
+        if file.is_read or not file.is_due:
+            return
+        with file.attempt(f"{path} cannot be used", self._interval):
+            file.is_read = True
+            try:
+                self._take_keys(path)
+            except (Retryable, UnknownRequest, OSError):
+                file.is_read = False
+                raise
 
     def _take_keys(self, path: Path) -> None:
         given, client = read_slice_keys(path), self._requester.client
@@ -260,25 +292,27 @@ class RequesterDaemon:
                 log.warning("%s: request %d does not name this account as opener", path, request)
 
     def _serve(self, request: int, served: _Served) -> None:
-        with _outlasting(f"request {request} failed; it is tried again") as trouble:
+        with served.attempt(f"request {request} failed; it is tried again", self._interval):
             seen = served.seen = look(self._requester.client, request, served.log, served.seen)
             if served.under_way == seen.frame.block_hash:
                 return
-            done = self._do(served, seen)
+            try:
+                done = self._do(served, seen)
+            except TransactionTimeout as error:
+                log.info("waiting: %s", error)
+                served.under_way = seen.frame.block_hash
+                return
             if done:
                 log.info("request %d: %s", request, done)
+            settled = seen.stored.status is Status.SETTLED
             opener = served.acting.secret is None
-            if seen.stored.status is Status.SETTLED or (opener and seen.facts.phase is Phase.ENDED):
-                if not opener:
-                    self._requester.release(request)
+            if settled and not opener:
+                self._settled(request, seen.stored, seen.terms)
+            if settled or (opener and seen.facts.phase is Phase.ENDED):
                 log.info("request %d is over", request)
                 self._over.add(request)
                 del self._known[request]
                 self._exchange.forget(request, seen.facts.round + 1)
-        if isinstance(trouble.error, TransactionTimeout):
-            served.under_way, trouble.error = seen.frame.block_hash, None
-        served.failures = served.failures + 1 if trouble.error else 0
-        served.next_try = time.monotonic() + trouble.pause(served.failures, self._interval)
 
     def _do(self, served: _Served, seen: RequestLook) -> str:
         """The next duty of a request, without a long wait for its transaction."""
@@ -291,30 +325,10 @@ class RequesterDaemon:
             sender.timeout, sender.seen_block = before
 
 
-@dataclass
-class _Trouble:
-    error: Exception | None = None
-
-    def pause(self, failures: int, interval: float) -> float:
-        """Seconds to wait; 0 if nothing failed."""
-        return pause_after(self.error, failures, interval) if self.error else 0.0
-
-
-@contextmanager
-def _outlasting(what: str) -> Iterator[_Trouble]:
-    """One request's trouble is not the others': log it, with its trace if nobody foresaw it."""
-    trouble = _Trouble()
+def _stamp(path: Path) -> tuple[int, int]:
+    """Time of change and size of a file; zeros where it cannot be looked at."""
     try:
-        yield trouble
-    except (TransactionTimeout, ContentSought) as error:
-        trouble.error = error
-        log.info("waiting: %s", error)
-    except Retryable as error:
-        trouble.error = error
-        log.warning("%s: %s", what, error)
-    except FedpactError as error:
-        trouble.error = error
-        log.error("%s: %s", what, error)
-    except Exception as error:
-        trouble.error = error
-        log.exception("%s", what)
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

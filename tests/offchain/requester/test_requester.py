@@ -22,7 +22,7 @@ from fedpact.errors import (
     TransactionTimeout,
     UnknownRequest,
 )
-from fedpact.requester import serve
+from fedpact.requester import attempts, serve
 from fedpact.requester.client import Requester
 from fedpact.requester.fetching import delivery_of
 from fedpact.requester.follow import RequestProgress
@@ -199,11 +199,11 @@ def test_an_opener_opens_slices_while_the_requester_is_away(
     request.submit(0, 1, 2)
     with monkeypatch.context() as behind:  # The file was passed over for good.
         behind.setattr(scene.client.market, "request", unknown)
-        behind.setattr(serve, "pause_after", lambda *_: 60.0)
+        behind.setattr(attempts, "pause_after", lambda *_: 60.0)
         service.cycle()
         service.cycle()
         assert caplog.text.count("1.json cannot be used: the node lags behind") == 1
-    service._read[folder / "1.json"].next_try = 0.0
+    service._read[folder / "1.json"]._next = 0.0
     service.cycle()
     assert len(request.happened(SliceOpened)) == 1
     request.finish_round()

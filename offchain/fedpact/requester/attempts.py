@@ -1,0 +1,60 @@
+"""What the requester's service tries again and again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fedpact.errors import ContentSought, FedpactError, Retryable
+from fedpact.requester.client import pause_after
+
+log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """Those to do one thing. No error leaves `attempt`: one thing's trouble is not the others'."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._said = ""
+        self._next = 0.0
+        """Monotonic seconds."""
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    @property
+    def pause(self) -> float:
+        """Seconds until it is due; 0 if it is."""
+        return max(0.0, self._next - time.monotonic())
+
+    @contextmanager
+    def attempt(self, what: str, interval: float) -> Iterator[None]:
+        """One attempt; what fails is due again after a pause, which grows from `interval` seconds
+        on. An error is told where the last attempt had another one, with its trace if nobody
+        foresaw it. `what`: says so that it failed."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            self._failures += 1
+            self._next = time.monotonic() + pause_after(error, self._failures, interval)
+            sought_again = isinstance(error, ContentSought) and self._said
+            if not sought_again and str(error) != self._said:
+                _tell(what, error)
+                self._said = str(error)
+        else:
+            self._failures, self._said, self._next = 0, "", 0.0
+
+
+def _tell(what: str, error: Exception) -> None:
+    if isinstance(error, ContentSought):
+        log.info("waiting: %s", error)
+    elif isinstance(error, Retryable):
+        log.warning("%s: %s", what, error)
+    elif isinstance(error, FedpactError):
+        log.error("%s: %s", what, error)
+    else:
+        log.error("%s", what, exc_info=error)
