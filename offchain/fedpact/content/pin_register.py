@@ -1,13 +1,16 @@
 """Which content an owner keeps, for which request, and how long: one SQLite file for each owner."""
 
+import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.closing import Closing
-from fedpact.database import connect, explained
+from fedpact.database import connect, explained, set_aside
 from fedpact.errors import StateError
 from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
 
 PINS = "pins.sqlite"
 """Name of every register, wherever its owner's folder is."""
@@ -140,3 +143,14 @@ class PinRegister(Closing):
             return StateError(f"pin register {self._path} is damaged: {detail}")
 
         return explained(f"pin register {self._path}", damaged)
+
+
+def opened_register(path: Path) -> PinRegister:
+    """An owner's register. A damaged one is set aside, and a new one begun: what it knew stays
+    pinned, and is not put again. Raises StorageUnavailable."""
+    try:
+        return PinRegister(path)
+    except StateError as error:
+        log.error("%s: beginning a new one", error)
+        set_aside(path)
+        return PinRegister(path)

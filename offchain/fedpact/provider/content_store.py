@@ -1,42 +1,26 @@
 """The content store of a provider's daemon, and its quota."""
 
-import logging
-
 from fedpact.consensus.artefacts import sealed_bytes
 from fedpact.consensus.sums import bytes_of_member
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore
 from fedpact.content.opening import open_store
-from fedpact.content.pin_register import PinRegister
+from fedpact.content.pin_register import opened_register
 from fedpact.content.store import ContentStore
-from fedpact.database import set_aside
-from fedpact.errors import StateError
 from fedpact.learning.families import family_of
 from fedpact.provider.files import copies_folder, pins_file
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment
 from fedpact.types.specification import Specification
 
-log = logging.getLogger(__name__)
-
 GIB = 1 << 30
 
 
 def kept_store(settings: Settings, deployment: Deployment, address: str) -> KeptStore:
-    """The store in the settings, with a provider's register and copies.
-
-    A damaged register is set aside: what it knew stays pinned.
-    """
-    path = pins_file(settings.state, address)
-    try:
-        register = PinRegister(path)
-    except StateError as error:
-        log.error("%s: beginning a new one", error)
-        set_aside(path)
-        register = PinRegister(path)
+    """The store in the settings, with a provider's register and copies."""
     return KeptStore(
         open_store(*settings.store, credentials=settings.store_credentials),
-        register,
+        opened_register(pins_file(settings.state, address)),
         EmbeddedStore(copies_folder(settings.state, address)),
         deployment.fingerprint,
         int(settings.store_quota_gib * GIB),

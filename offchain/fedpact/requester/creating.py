@@ -21,7 +21,7 @@ from fedpact.chain.records import Call
 from fedpact.content.delivery import Point, public_key, requester_secret
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
-from fedpact.content.pin_register import PINS, PinRegister
+from fedpact.content.pin_register import PINS, opened_register
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, Reverted
 from fedpact.requester.draft import TERMS, Draft
@@ -243,7 +243,7 @@ class RequestCreator:
     @contextmanager
     def _keeping(self) -> Iterator[KeptStore]:
         """The store, with a register and copies of what this requester owes."""
-        with PinRegister(self._folder / PINS) as register:
+        with opened_register(self._folder / PINS) as register:
             copies = EmbeddedStore(self._copies)
             fingerprint = self.client.deployment.fingerprint
             yield KeptStore(self.store, register, copies, fingerprint)

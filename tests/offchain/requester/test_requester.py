@@ -12,6 +12,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.consensus.artefacts import open_slice
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import committee_key, unseal
+from fedpact.content.pin_register import PINS
 from fedpact.errors import (
     DecryptionError,
     InvalidInput,
@@ -303,6 +304,24 @@ def test_what_the_store_loses_of_a_request_is_put_again(scene: Scene) -> None:
     scene.daemon.cycle()
     assert sorted(map(str, scene.store.items())) == sorted(map(str, items))
     assert scene.requester.specification(request.id)
+
+
+def test_a_damaged_register_of_content_is_begun_anew(scene: Scene) -> None:
+    """A request was paid for, and the command ended with an error, as each later one did; the
+    service could end no request."""
+    first = scene.create()
+    register = scene.requester._folder / PINS
+    register.write_bytes(b"damaged" * 1_000)
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    request.finish_round()
+    request.deliver()
+    scene.daemon.cycle()
+    scene.daemon.cycle()
+    assert request.status is Status.SETTLED
+    assert request.id in scene.daemon._over
+    assert first.id not in scene.daemon._over
+    assert register.with_name(f"{PINS}.damaged").exists()
 
 
 def test_others_requests_are_left_alone(scene: Scene, people: People, tmp_path: Path) -> None:
