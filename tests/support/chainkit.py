@@ -25,6 +25,7 @@ from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
+from web3.types import RPCEndpoint, RPCResponse
 
 from fedpact.chain.devnet import find_anvil
 from fedpact.child import ChildProcess
@@ -91,6 +92,16 @@ def anvil_process() -> Iterator[str]:
             child.stop()
 
 
+class _CountingProvider(HTTPProvider):
+    """Counts the requests that may change what a view returns."""
+
+    version = 0
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        self.version += not method.startswith("eth_") or method.startswith("eth_send")
+        return super().make_request(method, params)
+
+
 class Chain:
     """A local chain: sends transactions, moves its clock, takes and restores snapshots."""
 
@@ -98,10 +109,9 @@ class Chain:
         session = requests.Session()
         session.trust_env = False  # It would read the environment for proxies at every request.
         # Without web3's middlewares, which ask the node for its chain id before every request.
-        self.w3 = Web3(HTTPProvider(url, session=session), middleware=[])
+        self.provider = _CountingProvider(url, session=session)
+        self.w3 = Web3(self.provider, middleware=[])
         self.chain_id = self.w3.eth.chain_id
-        # Increases with everything that may change what a view returns.
-        self.version = 0
         self.compiled = compiled
         # An error that several ABIs declare has one selector and one shape: any of them will do.
         self.errors = {
@@ -111,9 +121,13 @@ class Chain:
             if item["type"] == "error"
         }
 
+    @property
+    def version(self) -> int:
+        """Increases with everything that may change what a view returns."""
+        return self.provider.version
+
     def rpc(self, method: str, *params: Any) -> Any:
-        self.version += 1
-        answer = self.w3.provider.make_request(method, list(params))  # type: ignore[arg-type]
+        answer = self.provider.make_request(RPCEndpoint(method), list(params))
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
@@ -202,7 +216,6 @@ class Chain:
         return direct_contract(self.w3, address, self.compiled[name].abi)
 
     def _mined(self, transaction: HexBytes) -> Any:
-        self.version += 1
         receipt = self.w3.eth.wait_for_transaction_receipt(transaction, poll_latency=0.005)
         if receipt["status"] == 0:
             trace = self.rpc(

@@ -133,6 +133,7 @@ class Rounds:
         self.opened: list[tuple[int, int]] = []
         self.votes: dict[int, int] = {}
         self._cohort: tuple[bytes, list[LocalAccount]] | None = None
+        self._facts: tuple[tuple[int, int], Any] | None = None
         self.admit(self.requester, 1)
         for i, member in enumerate(self.members):
             self.admit(member, 100 + i)
@@ -172,7 +173,11 @@ class Rounds:
 
     @property
     def facts(self) -> Any:
-        return self.on.rounds.functions.roundFacts(self.id).call()
+        """As of the last transaction: nothing else changes them."""
+        known = (self.id, self.chain.version)
+        if self._facts is None or self._facts[0] != known:
+            self._facts = (known, self.on.rounds.functions.roundFacts(self.id).call())
+        return self._facts[1]
 
     @property
     def outcome(self) -> Any:
