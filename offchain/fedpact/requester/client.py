@@ -22,6 +22,7 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
 from fedpact.exchange.boards import Exchange
 from fedpact.requester import buying
+from fedpact.requester.acting import Acting
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.card.quality import Quality
 from fedpact.requester.card.writing import measured
@@ -29,7 +30,7 @@ from fedpact.requester.content import RequesterContent
 from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
-from fedpact.requester.duties import Acting, Refund, next_duty, require_open, settle
+from fedpact.requester.duties import Refund, next_duty, require_open, settle
 from fedpact.requester.fetching import (
     OpenedKey,
     content_of,
@@ -46,7 +47,7 @@ from fedpact.requester.model_file import FetchedModel, card_paths, check_output
 from fedpact.requester.offer import Offer
 from fedpact.requester.request import read_bytes
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
-from fedpact.requester.telling import Telling
+from fedpact.requester.slice_messages import SliceMessages
 from fedpact.retrieval.http import OwnAddress
 from fedpact.types.requests import Phase, Status
 from fedpact.types.specification import Specification
@@ -181,14 +182,14 @@ class Requester(RequestCreator):
             self._slice_keys(spec, request_id),
             self._secret,
             self.model_path(request_id),
-            Telling(exchange, content.fetching, self.keys),
+            SliceMessages(exchange, content.fetching, self.keys),
         )
 
     def opening(self, given: SliceKeys, exchange: Exchange, content: RequesterContent) -> Acting:
         """What an opener needs to open the slices of another account's request."""
         output = self.model_path(given.request)
-        telling = Telling(exchange, content.fetching, self.keys)
-        return Acting(self.keys, content, given, None, output, telling)
+        messages = SliceMessages(exchange, content.fetching, self.keys)
+        return Acting(self.keys, content, given, None, output, messages)
 
     def slice_keys(self, request_id: int) -> SliceKeys:
         """For an opener that the request names: whoever has them can read the slices. InvalidInput

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
-
-from eth_utils.crypto import keccak
 
 from fedpact.chain.bindings.events import (
     Attested,
@@ -19,11 +16,9 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.bindings.token import currency_at
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import Anchored
 from fedpact.consensus import settling
 from fedpact.content.delivery import dispute_context, prove
-from fedpact.content.keys import seal
 from fedpact.errors import (
     ContentError,
     ContentSought,
@@ -32,11 +27,10 @@ from fedpact.errors import (
     ModelError,
     NotReady,
 )
-from fedpact.requester.content import RequesterContent
+from fedpact.requester.acting import Acting
 from fedpact.requester.fetching import content_of, delivery_of, opened_key, receive
 from fedpact.requester.look import RequestLook
-from fedpact.requester.slice_keys import SliceKeys
-from fedpact.requester.telling import Telling
+from fedpact.requester.slice_opening import open_slice
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Phase, Status, seats_of
 from fedpact.types.scores import lane
@@ -47,57 +41,28 @@ PATIENCE = 30
 """Seconds that members have, after a phase is over, before the requester moves a round on."""
 
 
-@dataclass(frozen=True)
-class Acting:
-    """Who acts for a request, and with what."""
-
-    account: AccountKeys
-    content: RequesterContent
-    slices: SliceKeys
-    secret: int | None
-    """Of the delivery key; None for an opener, which only opens slices."""
-    output: Path
-    """Where the model goes."""
-    telling: Telling
-
-
 def next_duty(acting: Acting, look: RequestLook) -> str:
     """Do what is due; says what was done, or "" if nothing was due."""
     if look.awaits_slice:
-        return _give_slice(acting, look)
+        return open_slice(acting, look)
     if acting.secret is None:
         return ""
     phase = look.facts.phase
     if look.cannot_start:
-        return _sent(acting, look, look.client.rounds.expire(look.request_id), "ended it: no start")
+        return acting.send(look, look.client.rounds.expire(look.request_id), "ended it: no start")
     if phase in (Phase.FAILED, Phase.TALLY, Phase.FINALISE):
         return _move_on(acting, look) if look.now > look.facts.deadline + PATIENCE else ""
     return _end(acting, look, acting.secret) if phase is Phase.ENDED else ""
-
-
-def _give_slice(acting: Acting, look: RequestLook) -> str:
-    """Seal the slice's key to the committee: it opens for all members or for none. It goes to the
-    members by message, and on chain where that does not reach them."""
-    number = look.facts.round
-    key = acting.slices.keys[number - 1]
-    sealed = seal(look.committee_key(), key, acting.account.seal_entropy)
-    if acting.telling.tell(look, sealed) or not look.slice_is_due:
-        return ""
-    rounds, openers = look.client.rounds, look.terms.openers
-    said = rounds.domain.typed("Slice", look.request_id, number, keccak(sealed))
-    signature = next(iter(acting.account.for_seat(*said)), None)
-    call = rounds.open_slice(look.request_id, openers, acting.account.address, sealed, signature)
-    return _sent(acting, look, call, f"opened slice {number}")
 
 
 def _move_on(acting: Acting, look: RequestLook) -> str:
     """Do what any member should have done, so that no request ends because all are silent."""
     rounds, facts, request = look.client.rounds, look.facts, look.request_id
     if facts.phase is Phase.FAILED:
-        return _sent(acting, look, rounds.close(request), f"closed round {facts.round}")
+        return acting.send(look, rounds.close(request), f"closed round {facts.round}")
     if facts.phase is Phase.TALLY:
         call = rounds.tally(request, _anchored(look))
-        return _sent(acting, look, call, f"tallied round {facts.round}")
+        return acting.send(look, call, f"tallied round {facts.round}")
     tallied = look.events(RoundTallied)[-1]
     attestations = [
         (seat, event.digest, lane(event.errors, seat))
@@ -106,7 +71,7 @@ def _move_on(acting: Acting, look: RequestLook) -> str:
         for seat in seats_of(event.mask)
     ]
     call = rounds.finalise(request, tallied.log, tallied.board, attestations)
-    return _sent(acting, look, call, f"finalised round {facts.round}")
+    return acting.send(look, call, f"finalised round {facts.round}")
 
 
 def _anchored(look: RequestLook) -> Anchored:
@@ -174,7 +139,7 @@ def _dispute(acting: Acting, look: RequestLook, secret: int) -> str:
     context = dispute_context(here.chain_id, here.market, look.request_id)
     proof = prove(secret, delivery, count, context)
     call = look.client.market.dispute(look.request_id, look.terms, delivery.fields, proof.fields)
-    return _sent(acting, look, call, "the delivered key does not open: disputed")
+    return acting.send(look, call, "the delivered key does not open: disputed")
 
 
 def _settle(acting: Acting, look: RequestLook, reason: str) -> str:
@@ -211,11 +176,6 @@ def settle(account: AccountKeys, look: RequestLook) -> Refund:
     settled = settling.settle(*given).event(Settled.__name__).args
     currency = currency_at(look.client, look.terms.token)
     return Refund(int(settled["refund"]), currency, int(settled["gasRefund"]))
-
-
-def _sent(acting: Acting, look: RequestLook, call: Call, what: str) -> str:
-    receipt = look.client.send(acting.account, call)
-    return f"{what} ({receipt.gas_used} gas)"
 
 
 def require_open(look: RequestLook) -> None:

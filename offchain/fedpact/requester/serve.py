@@ -29,9 +29,10 @@ from fedpact.errors import (
     UnknownRequest,
 )
 from fedpact.logs import about
+from fedpact.requester.acting import Acting
 from fedpact.requester.attempts import Attempts
 from fedpact.requester.client import Requester
-from fedpact.requester.duties import Acting, next_duty
+from fedpact.requester.duties import next_duty
 from fedpact.requester.fetching import specification_in
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import read_slice_keys

@@ -1,4 +1,5 @@
-"""The requester's side of the evaluation set: split it and seal it; `duties` opens each slice.
+"""The requester's side of the evaluation set: split it and seal it. What opens each slice:
+`slice_opening`.
 
 A slice's key follows from the requester's account key and the slice's plaintext, so no
 secret is kept outside the key store. It is sealed to the members only after the submissions of

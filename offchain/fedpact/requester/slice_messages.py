@@ -1,5 +1,5 @@
-"""The requester's message in a round: the slice's key, sent to members' daemons, so that a round on
-which all agree is one transaction."""
+"""A slice's key as a message to the members' daemons, so that a round on which all agree is one
+transaction."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -24,8 +24,8 @@ CHAIN_AFTER = 8
 """After this part of the commit window a slice that members did not use goes on chain."""
 
 
-class Telling:
-    """What is said to the members of one request. `exchange`: of the whole service."""
+class SliceMessages:
+    """To the members of one request. `exchange`: of the whole service."""
 
     def __init__(self, exchange: Exchange, fetching: Fetching, keys: AccountKeys) -> None:
         self._exchange, self._fetching, self._keys = exchange, fetching, keys

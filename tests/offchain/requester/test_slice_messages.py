@@ -14,7 +14,7 @@ from fedpact.content.fetching import Fetching
 from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import Ballot, Kind, Message, encode
 from fedpact.requester.look import RequestLook, look
-from fedpact.requester.telling import Telling
+from fedpact.requester.slice_messages import SliceMessages
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.requests import Join
@@ -31,8 +31,8 @@ def exchange(scene: Scene) -> Iterator[Exchange]:
 
 
 @pytest.fixture
-def telling(scene: Scene, exchange: Exchange) -> Telling:
-    return Telling(exchange, Fetching(scene.store, 20.0), scene.people.requester)
+def messages(scene: Scene, exchange: Exchange) -> SliceMessages:
+    return SliceMessages(exchange, Fetching(scene.store, 20.0), scene.people.requester)
 
 
 @pytest.fixture
@@ -63,42 +63,44 @@ def seen(request: Played) -> RequestLook:
 
 
 def test_a_slice_is_sent_once_all_have_signed_for_their_models(
-    telling: Telling, exchange: Exchange, request_: Played
+    messages: SliceMessages, exchange: Exchange, request_: Played
 ) -> None:
-    assert telling.tell(seen(request_), SEALED)
+    assert messages.tell(seen(request_), SEALED)
     for seat in (0, 1):
         say_model(exchange, request_, seat)
-        telling.tell(seen(request_), SEALED)
+        messages.tell(seen(request_), SEALED)
         assert not sent(exchange, request_)
     say_model(exchange, request_, 2)
-    telling.tell(seen(request_), SEALED)
+    messages.tell(seen(request_), SEALED)
     assert sent(exchange, request_)
 
 
 def test_a_submission_on_chain_binds_as_well(
-    telling: Telling, exchange: Exchange, request_: Played
+    messages: SliceMessages, exchange: Exchange, request_: Played
 ) -> None:
     request_.submit(1)
-    telling.tell(seen(request_), SEALED)
+    messages.tell(seen(request_), SEALED)
     for seat in (0, 2):
         assert not sent(exchange, request_)
         say_model(exchange, request_, seat)
-        telling.tell(seen(request_), SEALED)
+        messages.tell(seen(request_), SEALED)
     assert sent(exchange, request_)
 
 
 def test_what_members_do_not_use_goes_on_chain(
-    scene: Scene, telling: Telling, exchange: Exchange, request_: Played
+    scene: Scene, messages: SliceMessages, exchange: Exchange, request_: Played
 ) -> None:
     request_.submit(0, 1, 2)
-    assert telling.tell(seen(request_), SEALED)
+    assert messages.tell(seen(request_), SEALED)
     assert sent(exchange, request_)
     scene.wait(60)
-    assert not telling.tell(seen(request_), SEALED)
+    assert not messages.tell(seen(request_), SEALED)
 
 
-def test_without_any_address_it_goes_on_chain_at_once(scene: Scene, telling: Telling) -> None:
-    assert not telling.tell(seen(scene.create().begin()), SEALED)
+def test_without_any_address_it_goes_on_chain_at_once(
+    scene: Scene, messages: SliceMessages
+) -> None:
+    assert not messages.tell(seen(scene.create().begin()), SEALED)
 
 
 class Endless(EmbeddedStore):
@@ -122,16 +124,16 @@ def test_records_that_are_nowhere_delay_no_other_request(
     request = scene.create()
     request.enrol(keccak(text="nowhere"))
     request.start()
-    telling = Telling(exchange, Fetching(Endless(tmp_path)), scene.people.requester)
+    messages = SliceMessages(exchange, Fetching(Endless(tmp_path)), scene.people.requester)
     began = time.monotonic()
     for _ in range(3):
-        assert not telling.tell(seen(request), SEALED)
+        assert not messages.tell(seen(request), SEALED)
     assert time.monotonic() - began < 15
     Endless.over.set()
 
 
 def test_only_members_of_the_round_are_asked(
-    scene: Scene, telling: Telling, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, messages: SliceMessages, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All others answer that they know no such round: among a hundred, models were seen late."""
     request, endpoints = scene.create({"max_pool": 3}, max_providers=2), {}
@@ -149,6 +151,6 @@ def test_only_members_of_the_round_are_asked(
         opened(ballot, peers, known)
 
     monkeypatch.setattr(exchange, "open", noting)
-    assert telling.tell(seen(request), SEALED)
+    assert messages.tell(seen(request), SEALED)
     assert len(request.seats) == 2
     assert set(asked) == {endpoints[keys.address] for keys in request.seats}

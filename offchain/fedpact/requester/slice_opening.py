@@ -1,0 +1,22 @@
+"""Opening a round's evaluation slice to its members, by message or on chain."""
+
+from eth_utils.crypto import keccak
+
+from fedpact.content.keys import seal
+from fedpact.requester.acting import Acting
+from fedpact.requester.look import RequestLook
+
+
+def open_slice(acting: Acting, look: RequestLook) -> str:
+    """Seal the slice's key to the committee: it opens for all members or for none. It goes to the
+    members by message, and on chain where that does not reach them."""
+    number = look.facts.round
+    key = acting.slices.keys[number - 1]
+    sealed = seal(look.committee_key(), key, acting.account.seal_entropy)
+    if acting.messages.tell(look, sealed) or not look.slice_is_due:
+        return ""
+    rounds, openers = look.client.rounds, look.terms.openers
+    said = rounds.domain.typed("Slice", look.request_id, number, keccak(sealed))
+    signature = next(iter(acting.account.for_seat(*said)), None)
+    call = rounds.open_slice(look.request_id, openers, acting.account.address, sealed, signature)
+    return acting.send(look, call, f"opened slice {number}")
