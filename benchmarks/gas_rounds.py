@@ -18,7 +18,7 @@ from eth_utils import keccak
 
 from fedpact.chain.signed_messages import pack_signatures
 from fedpact.content.delivery import Deliveries, Point
-from tests.contracts.large.kit import LargeRounds
+from tests.contracts.large.kit import DRAW_DELAY, LargeRounds
 from tests.contracts.market.kit import REQUEST_KEY, as_argument
 from tests.contracts.rounds.kit import (
     SLICE_KEY,
@@ -176,7 +176,7 @@ def _pools(chain: Chain, accounts: Any) -> Gas:
 
 def _large(chain: Chain, accounts: Any) -> tuple[int, Gas]:
     """Gas of a further large round of a thousand members, and of what else such a request needs."""
-    contracts = deploy(chain, accounts[0], "LargeRounds")
+    contracts = deploy(chain, accounts[0], "LargeRounds", DRAW_DELAY)
     terms = {"cohort": JUDGES, "minPool": POOL, "maxPool": POOL, "maxRounds": LARGE_ROUNDS}
     r = LargeRounds(chain, contracts, accounts, 2, **terms)
     _start_with(r, accounts[0], POOL)
@@ -196,6 +196,7 @@ def _large(chain: Chain, accounts: Any) -> tuple[int, Gas]:
     market = contracts.market.functions
     settled = r.sent(r.stranger, "settle", market.settle(r.id, r.terms, r.earned, b""))
     return sum(rounds[1:]) // len(rounds[1:]), {
+        f"draw the committee of a large round of {POOL:,}": r.gas["draw"][0],
         f"force a model into a large round of {POOL:,}": forced,
         "post of that round, the first": rounds[0],
         f"sum of {LARGE_ROUNDS} large rounds": summed,

@@ -9,6 +9,7 @@ import {ILargeRounds} from "./interfaces/ILargeRounds.sol";
 import {IRoundStart} from "./interfaces/IRoundStart.sol";
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+import {BlockHeader} from "./libraries/BlockHeader.sol";
 import {Plan} from "./libraries/Clock.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {Earned, EarnedLib} from "./libraries/Earned.sol";
@@ -22,7 +23,7 @@ import {StartTurns} from "./libraries/StartTurns.sol";
 
 /// @title LargeRounds
 /// @notice See {ILargeRounds}.
-/// @dev Why it is built so: docs/adr/0066-a-committee-judges-a-whole-pool.md.
+/// @dev Why it is built so: docs/adr/0066-a-committee-judges-a-whole-pool.md; the draw: docs/adr/0070.
 contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
     using PoolPoints for uint256[];
     using SeatSignatures for bytes;
@@ -31,19 +32,23 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
     /// @dev Those that left again keep their index, and their lane. The points of 50 rounds of so many are 124 kB in `sum`;
     /// nodes pass on no transaction above 128 KiB.
     uint256 private constant MAX_MEMBERS = 1_200;
+    /// @dev The seat of a leader that there is not: no such round has one.
+    uint256 private constant NO_LEADER = 16;
     bytes32 private constant LARGE_ROUND =
         keccak256("LargeRound(uint256 request,uint256 round,bytes32 history,bytes32 record)");
 
     /// @dev Gas that a refund covers besides what it measures: the base fee of a transaction, what follows the measurement in
-    /// `post` and in `sum`, and the calldata of a seat's signature and of a word of points.
+    /// `post` and in `sum`, and the calldata of a seat's signature, of a word of points and of a header.
     uint256 private constant BASE_GAS = 21_000;
     uint256 private constant POST_GAS = 30_000;
     uint256 private constant SUM_GAS = 15_000;
     uint256 private constant SEAT_GAS = 1_100;
     uint256 private constant WORD_GAS = 550;
+    uint256 private constant HEADER_GAS = 9_500;
 
     ITrainingPool private immutable POOL;
     address private immutable MARKET;
+    uint256 private immutable DRAW_DELAY;
 
     /* STORAGE */
 
@@ -61,6 +66,8 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         uint16 turn;
         bool halted;
         bool reached;
+        /// @dev The block that draws the committee; 0 once it has been drawn.
+        uint40 drawBlock;
     }
 
     struct Task {
@@ -69,7 +76,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         bytes32 history;
         bytes32 earned;
         bytes32 deliveryHash;
-        /// @dev Draws the committee of the present round.
+        /// @dev Draws the committee of the present round, once that is drawn; before, that of the round before.
         bytes32 seed;
         /// @dev Running hash of the points of all rounds.
         bytes32 points;
@@ -78,9 +85,11 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
 
     mapping(uint256 request => Task) private _tasks;
 
-    constructor(address pool, address market) EIP712("fedpact", "2") {
+    constructor(address pool, address market, uint256 drawDelay_) EIP712("fedpact", "2") {
+        if (drawDelay_ == 0) revert LargeRounds_NoDelay();
         POOL = ITrainingPool(pool);
         MARKET = market;
+        DRAW_DELAY = drawDelay_;
     }
 
     /* MARKET ONLY */
@@ -138,8 +147,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         task.history = history;
         task.deliveryHash = facts.deliveryHash;
         emit ITrainingRounds.Started(request, msg.sender, index, facts);
-        // Nothing that the starter chooses, but the block.
-        _open(request, task, s, p, history, keccak256(abi.encode(request, block.prevrandao)));
+        _open(request, task, s, p, history, bytes32(request));
         task.state = s;
     }
 
@@ -156,6 +164,26 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
     /* A ROUND */
 
     /// @inheritdoc ILargeRounds
+    function draw(uint256 request, bytes calldata header) external override {
+        Task storage task = _tasks[request];
+        State memory s = _state(task);
+        // Check: the round is under way, and its committee not drawn.
+        ITrainingRounds.Phase phase = _phase(s, task.plan);
+        if (phase != ITrainingRounds.Phase.Attest) _requirePhase(request, phase, ITrainingRounds.Phase.Submit);
+        if (s.drawBlock == 0) revert LargeRounds_Drawn(request, s.round);
+
+        // Effect:
+        if (block.number > s.drawBlock && !BlockHeader.known(s.drawBlock)) {
+            s.drawBlock = _drawBlock();
+            emit DrawMoved(request, s.round, s.drawBlock);
+        } else {
+            task.seed = _draw(request, s, task.seed, header);
+            s.drawBlock = 0;
+        }
+        task.state = s;
+    }
+
+    /// @inheritdoc ILargeRounds
     function force(uint256 request, uint256 index, bytes32 digest) external override {
         Task storage task = _tasks[request];
         State memory s = _state(task);
@@ -165,6 +193,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         if (POOL.member(request, index).account() != msg.sender || POOL.hasLeft(request, index)) {
             revert ITrainingRounds.TrainingRounds_NotMember(request, index, msg.sender);
         }
+        if (s.drawBlock != 0) revert LargeRounds_NotDrawn(request, s.round, s.drawBlock);
         (uint256 committee, PoolMember[] memory seats) = POOL.cohortOf(request, task.seed);
         if (Draw.contains(committee, seats.length, index)) revert LargeRounds_Judges(request, index);
         uint256 place = _place(s, index);
@@ -184,7 +213,8 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         uint256[] calldata points,
         Inclusion calldata forced,
         uint256 mask,
-        bytes calldata signatures
+        bytes calldata signatures,
+        bytes calldata header
     ) external override {
         uint256 gas_ = gasleft();
         Task storage task = _tasks[request];
@@ -195,15 +225,16 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         if (record.submissions == 0 || record.evidence == 0) revert ITrainingRounds.TrainingRounds_Zero();
         _requireIncluded(request, task, s, record.submissions, forced);
         // Check: a quorum of the committee signed, and points are within their bounds.
-        bytes32 seed = task.seed;
+        bool drawn = s.drawBlock == 0;
+        bytes32 seed = drawn ? task.seed : _draw(request, s, task.seed, header);
         (uint256 committee, PoolMember[] memory seats) = POOL.cohortOf(request, seed);
         uint256[] memory points_ = points;
         bytes32 pointsHash = keccak256(abi.encodePacked(points_));
         bytes32 hash = keccak256(abi.encode(record, pointsHash));
         bytes32 history = task.history;
         uint256 needed = Quorum.needed(seats.length, seats.length, p.rules >> 1);
-        uint256 within =
-            _requireQuorum(request, s, history, hash, seats, mask, needed, record.errors, p.target, signatures);
+        uint256[] memory errors =
+            _requireQuorum(request, s, history, hash, seats, mask, needed, record.errors, signatures);
         uint256 total = points_.check(s.members, committee, seats.length);
         if (record.digest != 0 && total == 0) revert LargeRounds_Unpaid(request, s.round);
 
@@ -214,10 +245,6 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
             flags = record.blind ? EarnedLib.PAID | EarnedLib.BLIND : EarnedLib.PAID;
             task.points = Hashes.efficientKeccak256(task.points, pointsHash);
         }
-        if (record.digest != 0) {
-            ++s.finalRounds;
-            s.reached = p.target != 0 && within >= needed;
-        }
         history = keccak256(abi.encode(history, s.round, pointsHash, hash));
         emit ITrainingRounds.RoundPosted(request, s.round, mask, hash);
         // A key's account without code calls with the transaction's calldata; any other could hide the record.
@@ -225,7 +252,17 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         if (msg.sender != tx.origin || msg.sender.code.length != 0) {
             emit LargeRecordPosted(request, s.round, record, points_);
         }
-        uint256 refund = _refund(p, gas_, POST_GAS + seats.length * SEAT_GAS + points_.length * WORD_GAS);
+        if (record.digest != 0) {
+            ++s.finalRounds;
+            // Sorted from here on: a quorum is within the target if the last of the lowest so many is.
+            uint256 median = Quorum.medianError(errors);
+            s.reached = p.target != 0 && errors[needed - 1] <= p.target;
+            emit ITrainingRounds.RoundFinalised(request, s.round, NO_LEADER, record.digest, median, mask);
+        } else {
+            emit ITrainingRounds.RoundFailed(request, s.round, false);
+        }
+        uint256 unmeasured = POST_GAS + seats.length * SEAT_GAS + points_.length * WORD_GAS;
+        uint256 refund = _refund(p, gas_, drawn ? unmeasured : unmeasured + HEADER_GAS);
         address poster = refund == 0 ? address(0) : msg.sender;
         _credit(request, task, Earned(0, 0, EarnedLib.pack(0, flags, refund, poster), record.digest));
         _next(request, task, s, p, history, seed);
@@ -244,6 +281,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         if (void) {
             s.phase = ITrainingRounds.Phase.Waiting;
             s.round = 0;
+            s.drawBlock = 0;
             s.mark = uint40(block.timestamp);
             task.state = s;
             return;
@@ -271,6 +309,11 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
     }
 
     /* VIEWS */
+
+    /// @inheritdoc ILargeRounds
+    function drawDelay() external view override returns (uint256) {
+        return DRAW_DELAY;
+    }
 
     /// @inheritdoc ILargeRounds
     function openTerms(uint256 request) external view override returns (bytes32) {
@@ -312,6 +355,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         facts.paidRounds = s.paidRounds;
         facts.halted = s.halted;
         facts.reached = s.reached;
+        facts.drawBlock = s.drawBlock;
         facts.history = task.history;
         facts.seed = task.seed;
         facts.points = task.points;
@@ -376,7 +420,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         }
     }
 
-    /// @dev How many that signed measured an error within the target.
+    /// @dev The errors that those measured who signed.
     function _requireQuorum(
         uint256 request,
         State memory s,
@@ -385,22 +429,36 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         PoolMember[] memory seats,
         uint256 mask,
         uint256 needed,
-        PackedScores errors,
-        uint256 target,
+        PackedScores measured,
         bytes calldata signatures
-    ) private view returns (uint256 within) {
+    ) private view returns (uint256[] memory errors) {
         uint256 full = (uint256(1) << seats.length) - 1;
         if (mask & ~full != 0) revert ITrainingRounds.TrainingRounds_BadMask(request, mask, full);
         if (Scores.count(mask) < needed) revert LargeRounds_NoQuorum(Scores.count(mask), needed);
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(LARGE_ROUND, request, s.round, history, record)));
+        errors = new uint256[](Scores.count(mask));
         uint256 signed;
+        uint256 k;
         unchecked {
             for (uint256 seat; mask >> seat != 0; ++seat) {
                 if ((mask >> seat) & 1 == 0) continue;
                 signed = signatures.check(signed, seats[seat].account(), digest);
-                if (errors.lane(seat) <= target) ++within;
+                errors[k++] = measured.lane(seat);
             }
         }
+    }
+
+    /* INTERNAL: THE DRAW */
+
+    /// @dev Far enough ahead that nobody who opens a round knows what it will draw.
+    function _drawBlock() private view returns (uint40) {
+        return uint40(block.number + DRAW_DELAY);
+    }
+
+    /// @dev The seed that draws the round's committee, from the one before.
+    function _draw(uint256 request, State memory s, bytes32 seed, bytes calldata header) private returns (bytes32 next) {
+        next = Hashes.efficientKeccak256(seed, BlockHeader.prevrandao(s.drawBlock, header));
+        emit CommitteeDrawn(request, s.round, next);
     }
 
     /* INTERNAL: ROUNDS */
@@ -412,8 +470,9 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         s.phase = ITrainingRounds.Phase.Submit;
         s.mark = uint40(block.timestamp + p.submitWindow);
         s.forced = 0;
+        s.drawBlock = _drawBlock();
         task.seed = seed;
-        emit ITrainingRounds.RoundOpened(request, s.round, history, seed, 0);
+        emit ITrainingRounds.RoundOpened(request, s.round, history, bytes32(0), 0);
     }
 
     /// @dev Opens the round after one that is closed, or ends the rounds.
@@ -421,8 +480,9 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         private
     {
         task.history = history;
+        s.drawBlock = 0;
         if (!s.reached && !s.halted && s.round != p.maxRounds) {
-            _open(request, task, s, p, history, Hashes.efficientKeccak256(seed, bytes32(block.prevrandao)));
+            _open(request, task, s, p, history, seed);
         } else if (s.paidRounds != 0) {
             s.phase = ITrainingRounds.Phase.Finalise;
         } else {

@@ -46,7 +46,9 @@ interface ILargeRounds {
     /// @param members Size of the pool, those that left included.
     /// @param forced How many models were forced into this round.
     /// @param turn The lowest pool index that may still start.
-    /// @param seed Draws the committee: `ITrainingPool.cohortOf`.
+    /// @param drawBlock The block that draws the committee; 0: it is drawn (or there is none).
+    /// @param seed Draws the committee: `ITrainingPool.cohortOf`. With a `drawBlock`, the seed before: the committee's is
+    /// keccak256(seed, PREVRANDAO of that block).
     /// @param points Running hash of the points of all rounds; zero: nobody has any.
     struct Facts {
         ITrainingRounds.Phase phase;
@@ -59,6 +61,7 @@ interface ILargeRounds {
         uint16 paidRounds;
         bool halted;
         bool reached;
+        uint40 drawBlock;
         bytes32 history;
         bytes32 seed;
         bytes32 points;
@@ -69,6 +72,10 @@ interface ILargeRounds {
                                  EVENTS
     //////////////////////////////////////////////////////////////*/
 
+    /// @notice The seed of the round's committee.
+    event CommitteeDrawn(uint256 indexed request, uint256 round, bytes32 seed);
+    /// @notice The chain no longer knew the block that was to draw the committee; now this one will.
+    event DrawMoved(uint256 indexed request, uint256 round, uint256 drawBlock);
     /// @notice A trainer put its model into the round by itself.
     event ModelForced(uint256 indexed request, uint256 round, uint256 index, bytes32 digest);
     /// @notice What a committee found, of a round that a contract posted, in whose calldata nobody need find it.
@@ -84,6 +91,12 @@ interface ILargeRounds {
     /// @notice With those that left again the pool has so many members that `sum` might fit into no transaction. Nobody can
     /// start the request; once all turns are over, it expires.
     error LargeRounds_TooManyMembers(uint256 request, uint256 members, uint256 most);
+    /// @notice The block that opens a round must not draw its committee.
+    error LargeRounds_NoDelay();
+    /// @notice The round's committee is drawn already.
+    error LargeRounds_Drawn(uint256 request, uint256 round);
+    /// @notice Call `draw` first, once the block is there.
+    error LargeRounds_NotDrawn(uint256 request, uint256 round, uint256 drawBlock);
     /// @notice The member judges in this round, and does not train.
     error LargeRounds_Judges(uint256 request, uint256 index);
     /// @notice The member has forced a model into this round already.
@@ -101,7 +114,13 @@ interface ILargeRounds {
                                FUNCTIONS
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice Puts the sender's model into the round, whoever wants to leave it out (phase Submit). Once a round.
+    /// @notice Draws the round's committee (phases Submit and Attest), which `post` does otherwise. For who wants to force a
+    /// model in, or before the chain forgets the block: if it has, another one will draw.
+    /// @param header Of the round's `drawBlock`, encoded as its hash takes it (RLP).
+    function draw(uint256 request, bytes calldata header) external;
+
+    /// @notice Puts the sender's model into the round, whoever wants to leave it out (phase Submit, once the committee is drawn). Once
+    /// a round.
     /// @param index The sender's index in the pool.
     function force(uint256 request, uint256 index, bytes32 digest) external;
 
@@ -112,13 +131,15 @@ interface ILargeRounds {
     /// @param points 16 bits a member, in the order of the pool; see {PoolPoints}.
     /// @param mask The seats that signed.
     /// @param signatures As in {SeatSignatures}, in seat order.
+    /// @param header As in `draw`; not looked at if the committee is drawn already.
     function post(
         uint256 request,
         Record calldata record,
         uint256[] calldata points,
         Inclusion calldata forced,
         uint256 mask,
-        bytes calldata signatures
+        bytes calldata signatures,
+        bytes calldata header
     ) external;
 
     /// @notice Closes a round that nobody posted in time (phase Failed). In round 1 the start is void, and the member after
@@ -128,6 +149,9 @@ interface ILargeRounds {
     /// @notice Sums up the points of all rounds, as entries of {Earned} (phase Finalise). This ends the request.
     /// @param points What was posted for each round, in their order; rounds that gave no points are left out.
     function sum(uint256 request, uint256[][] calldata points) external;
+
+    /// @notice How many blocks after the one that opens a round the block comes that draws its committee.
+    function drawDelay() external view returns (uint256);
 
     /// @notice The hash of the request's terms while it waits for members; reverts otherwise.
     function openTerms(uint256 request) external view returns (bytes32);

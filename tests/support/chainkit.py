@@ -77,13 +77,13 @@ def local_accounts(number: int) -> list[LocalAccount]:
 
 
 @contextmanager
-def anvil_process() -> Iterator[str]:
+def anvil_process(*options: str) -> Iterator[str]:
     """A fresh Anvil on a free port without gas prices; gives its URL and ends it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(str(find_anvil()), "--port", "0", "--accounts", "1", "--auto-impersonate"),
             *("--gas-price", "0", "--block-base-fee-per-gas", "0"),
-            *("--cache-path", str(Path(folder) / "states")),
+            *("--cache-path", str(Path(folder) / "states"), *options),
         ]
         child = ChildProcess.start(command, Path(folder) / "anvil.log")
         try:

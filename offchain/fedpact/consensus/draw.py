@@ -1,7 +1,8 @@
 """Who takes part in a round: the mirror of contracts/TrainingPoolViews.sol.
 
 A pool of at most `cohort` members takes part as a whole. From a larger one each round draws its
-cohort by a seed that the block decides in which the round before was closed.
+cohort by a seed that the block decides in which the round before was closed. The committee of a
+large round waits for a later block (docs/adr/0070-a-later-block-draws-the-committee.md).
 """
 
 from __future__ import annotations
@@ -52,12 +53,14 @@ def cohort(
 
 
 def first_seed(request: int, randomness: int) -> bytes:
-    """The seed of round 1: `randomness` is PREVRANDAO of the block of the start."""
+    """The seed of round 1: `randomness` is PREVRANDAO of the block that draws: that
+    of the start, in large rounds one after it."""
     return keccak(request.to_bytes(32, "big") + randomness.to_bytes(32, "big"))
 
 
 def next_seed(seed: bytes, randomness: int) -> bytes:
-    """The seed after a round that was closed in a block with this PREVRANDAO."""
+    """The seed after a round that was closed in a block with this PREVRANDAO; in large rounds, of
+    the round that a block with this PREVRANDAO draws."""
     return keccak(seed + randomness.to_bytes(32, "big"))
 
 

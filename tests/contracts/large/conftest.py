@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.large.kit import MEMBERS, LargeRounds
+from tests.contracts.large.kit import DRAW_DELAY, MEMBERS, LargeRounds
 from tests.contracts.rounds.kit import Contracts, deploy
 from tests.support.chainkit import Chain
 
 
 @pytest.fixture(scope="session")
 def contracts(session_chain: Chain, accounts: Any) -> Contracts:
-    return deploy(session_chain, accounts[0], "LargeRounds")
+    return deploy(session_chain, accounts[0], "LargeRounds", DRAW_DELAY)
 
 
 @pytest.fixture
@@ -31,11 +31,13 @@ def waiting(chain: Chain, contracts: Contracts, accounts: Any) -> Callable[..., 
 
 @pytest.fixture
 def running(waiting: Callable[..., LargeRounds]) -> Callable[..., LargeRounds]:
-    """`running(members=12, **terms)`: round 1 takes models."""
+    """`running(members=12, **terms)`: round 1 takes models, and the block is there that draws its
+    committee; no transaction has drawn it."""
 
     def new(members: Any = MEMBERS, **terms: Any) -> LargeRounds:
         made = waiting(members, **terms)
         made.start()
+        made.await_block()
         return made
 
     return new

@@ -12,6 +12,7 @@ from typing import Any
 
 from eth_utils import keccak
 
+from fedpact.chain.headers import encoded
 from fedpact.chain.signed_messages import LargeRecord, pack_signatures
 from fedpact.consensus import draw
 from fedpact.consensus.large_rounds import Inclusion, SubmissionTree, words
@@ -21,6 +22,8 @@ from tests.support.chainkit import address_of, events
 
 MEMBERS = 12
 COMMITTEE = 3
+DRAW_DELAY = 4
+"""Blocks."""
 EVIDENCE = keccak(text="evidence")
 
 
@@ -32,6 +35,8 @@ class LargeRounds(Rounds):
         self.posted: list[tuple[int, ...]] = []
         """The points of the rounds that gave any, as they were posted."""
         self.forced: dict[int, bytes] = {}
+        self._drawn: tuple[tuple[bytes, int], bytes] | None = None
+        """The last seed and block that were asked for, and what they draw."""
 
     def note(self, receipt: Any) -> None:
         for event in events(self.on.rounds, "Credited", receipt):
@@ -42,13 +47,50 @@ class LargeRounds(Rounds):
         if events(self.on.rounds, "RoundOpened", receipt):
             self.forced = {}
 
+    # -- the draw -------------------------------------------------------------------------------
+
+    def block(self, number: int | str) -> dict[str, Any]:
+        """As a node gives it."""
+        wanted = number if isinstance(number, str) else hex(number)
+        found: dict[str, Any] = self.chain.rpc("eth_getBlockByNumber", wanted, False)
+        return found
+
+    def await_block(self) -> None:
+        """Mines blocks, a second apart, until the one is there that draws the committee."""
+        missing = self.facts.drawBlock - int(self.chain.w3.eth.block_number)
+        if missing > 0:
+            self.chain.rpc("anvil_mine", hex(missing))
+
+    @property
+    def header(self) -> bytes:
+        """Of the block that draws the committee; empty: it is drawn."""
+        number = self.facts.drawBlock
+        return encoded(self.block(number)) if number else b""
+
+    def draw(self, header: bytes | None = None) -> Any:
+        self.await_block()
+        return self.send(self.stranger, "draw", self.header if header is None else header)
+
+    @property
+    def seed(self) -> bytes:
+        """Of the present committee, as soon as its block is there: waits for that."""
+        facts = self.facts
+        if not facts.drawBlock:
+            return bytes(facts.seed)
+        place = (bytes(facts.seed), facts.drawBlock)
+        if self._drawn is None or self._drawn[0] != place:
+            self.await_block()
+            mix = int(self.block(facts.drawBlock)["mixHash"], 16)
+            self._drawn = (place, draw.next_seed(facts.seed, mix))
+        return self._drawn[1]
+
     # -- facts ----------------------------------------------------------------------------------
 
     @property
     def judges(self) -> list[int]:
         """The pool index of each seat, by the mirror of the draw."""
         weights = [1] * len(self.members)
-        return list(draw.cohort(self.facts.seed, weights, self.terms["cohort"]))
+        return list(draw.cohort(self.seed, weights, self.terms["cohort"]))
 
     @property
     def trainers(self) -> list[int]:
@@ -58,7 +100,10 @@ class LargeRounds(Rounds):
     # -- a round --------------------------------------------------------------------------------
 
     def force(self, index: int, digest: bytes | None = None, sender: Any = None) -> Any:
+        """After the draw, if nobody has drawn yet."""
         digest = self.digest(index) if digest is None else digest
+        if self.facts.drawBlock:
+            self.draw()
         return self.send(sender or self.members[index], "force", index, digest)
 
     def models(self) -> dict[int, bytes]:
@@ -101,14 +146,14 @@ class LargeRounds(Rounds):
         forced: Inclusion | None = None,
         signers: Sequence[Any] | None = None,
         history: bytes | None = None,
+        header: bytes | None = None,
         sender: Any = None,
         early: bool = False,
         send: bool = True,
     ) -> Any:
         """By a stranger, with the signatures of these seats (all); waits for the end of the
-        submissions unless it is to be early."""
-        facts = self.facts
-        record = record or self.large_record()
+        submissions unless it is to be early. `header`: unless it is what `post` needs."""
+        record, facts = record or self.large_record(), self.facts
         seats = range(len(self.seats)) if seats is None else seats
         sender = sender or self.stranger
         message = self.domain.large_round(self.id, facts.round, history or facts.history, record)
@@ -118,7 +163,8 @@ class LargeRounds(Rounds):
             if address_of(one) != address_of(sender)
         )
         inclusion = self.inclusion() if forced is None else forced
-        args = (record.fields, list(record.points), inclusion.fields, mask_of(seats), packed)
+        signed = (mask_of(seats), packed, self.header if header is None else header)
+        args = (record.fields, list(record.points), inclusion.fields, *signed)
         if not send:
             return args
         if not early and facts.phase == SUBMIT:

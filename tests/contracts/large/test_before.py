@@ -10,7 +10,7 @@ from eth_utils import keccak
 
 from fedpact.chain.signed_messages import history_after_start
 from fedpact.consensus.draw import first_seed
-from tests.contracts.large.kit import LargeRounds
+from tests.contracts.large.kit import DRAW_DELAY, LargeRounds
 from tests.contracts.rounds.kit import ENDED, FINALISE, START, SUBMIT, WAITING, WINDOW
 
 
@@ -65,13 +65,16 @@ def test_who_may_not_start(waiting: Any, expect_revert: Any) -> None:
         r.start()
 
 
-def test_a_start_opens_round_one_to_a_committee(running: Any) -> None:
-    r: LargeRounds = running()
-    facts = r.facts
-    mix = int.from_bytes(r.chain.w3.eth.get_block("latest")["mixHash"], "big")
+def test_a_start_opens_round_one_to_a_committee(waiting: Any) -> None:
+    r: LargeRounds = waiting()
+    r.start()
+    facts, opened = r.facts, r.chain.w3.eth.block_number
     assert (facts.phase, facts.round, facts.members, facts.forced) == (SUBMIT, 1, 12, 0)
     assert (facts.turn, facts.deadline) == (1, r.chain.now + WINDOW)
-    assert facts.seed == first_seed(r.id, mix)
+    assert facts.drawBlock == opened + DRAW_DELAY
+    r.await_block()
+    mix = int(r.block(facts.drawBlock)["mixHash"], 16)
+    assert r.seed == first_seed(r.id, mix)
     assert [r.members[index] for index in r.judges] == r.seats
     assert facts.history == history_after_start(r.terms_hash, START)
     outcome = r.outcome

@@ -20,6 +20,7 @@ def test_models_are_taken_during_the_submissions_alone(waiting: Any, expect_reve
         r.force(0)
     r.start()
     first, second = r.trainers[:2]
+    r.draw()
     deadline = r.facts.deadline
     r.chain.next_at(deadline)
     r.force(first)

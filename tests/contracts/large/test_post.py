@@ -11,7 +11,7 @@ from eth_utils import keccak
 from fedpact.chain.signed_messages import history_after_round
 from fedpact.consensus.draw import next_seed
 from fedpact.consensus.large_rounds import Inclusion, SubmissionTree
-from tests.contracts.large.kit import LargeRounds
+from tests.contracts.large.kit import DRAW_DELAY, LargeRounds
 from tests.contracts.rounds.kit import (
     ATTEST,
     BLIND_FLAG,
@@ -216,22 +216,27 @@ def _of(r: LargeRounds, trainer: int, judge: int) -> Any:
 
 
 def test_a_quorum_closes_a_round(r: LargeRounds) -> None:
-    before, seed, record = r.facts.history, r.facts.seed, r.large_record()
+    before, seed, record = r.facts.history, r.seed, r.large_record()
     receipt = r.post_large(record)
-    facts = r.facts
+    facts, block = r.facts, r.chain.w3.eth.block_number
     points = keccak(record.points[0].to_bytes(32, "big"))
     assert (facts.phase, facts.round, facts.finalRounds, facts.paidRounds) == (SUBMIT, 2, 1, 1)
     assert facts.deadline == r.chain.now + WINDOW
     assert facts.history == history_after_round(before, 1, points, record.hash)
     assert facts.points == keccak(bytes(32) + points)
-    mix = int.from_bytes(r.chain.w3.eth.get_block("latest")["mixHash"], "big")
-    assert facts.seed == next_seed(seed, mix)
+    assert (facts.seed, facts.drawBlock) == (seed, block + DRAW_DELAY)
+    assert r.seed == next_seed(seed, int(r.block(block + DRAW_DELAY)["mixHash"], 16))
     assert [r.members[index] for index in r.judges] == r.seats
     assert r.earned == [(0, 0, PAID, record.digest)]
     [posted] = events(r.on.rounds, "RoundPosted", receipt)
     assert posted == {"request": r.id, "round": 1, "mask": 0b111, "record": record.hash}
     [opened] = events(r.on.rounds, "RoundOpened", receipt)
-    assert (opened["round"], opened["seed"], opened["history"]) == (2, facts.seed, facts.history)
+    assert (opened["round"], opened["seed"], opened["history"]) == (2, bytes(32), facts.history)
+    [drawn] = events(r.on.rounds, "CommitteeDrawn", receipt)
+    assert drawn == {"request": r.id, "round": 1, "seed": seed}
+    [final] = events(r.on.rounds, "RoundFinalised", receipt)
+    assert (final["round"], final["leader"], final["digest"]) == (1, 16, record.digest)
+    assert (final["error_"], final["approvals"]) == (900, 0b111)
 
 
 def test_two_rounds_are_linked(r: LargeRounds) -> None:

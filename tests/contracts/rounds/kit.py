@@ -73,8 +73,11 @@ class Contracts:
     registrar: LocalAccount
 
 
-def deploy(chain: Chain, deployer: LocalAccount, kind: str = "TrainingRounds") -> Contracts:
-    """All contracts, each told the others' addresses; `kind`: of the rounds."""
+def deploy(
+    chain: Chain, deployer: LocalAccount, kind: str = "TrainingRounds", *more: int
+) -> Contracts:
+    """All contracts, each told the others' addresses; `kind`: of the rounds, and what more their
+    constructor takes."""
     nonce = chain.w3.eth.get_transaction_count(deployer.address)
     names = ("registry", "ledger", "pool", "rounds", "market")
     at = {name: created_address(deployer.address, nonce + i) for i, name in enumerate(names)}
@@ -83,7 +86,7 @@ def deploy(chain: Chain, deployer: LocalAccount, kind: str = "TrainingRounds") -
     pool = chain.deploy(
         *("TrainingPool", deployer, at["registry"], at["ledger"], at["market"], at["rounds"])
     )
-    chain.deploy(kind, deployer, at["pool"], at["market"])
+    chain.deploy(kind, deployer, at["pool"], at["market"], *more)
     market = chain.deploy(
         *("SharingMarket", deployer, at["registry"], at["pool"], at["rounds"], at["ledger"]),
         *(deployer.address, FLOOR),
@@ -192,9 +195,14 @@ class Rounds:
         return keccak(encode([TERMS_TYPE], [tuple(self.terms.values())]))
 
     @property
+    def seed(self) -> bytes:
+        """What draws the present cohort."""
+        return bytes(self.facts.seed)
+
+    @property
     def seats(self) -> list[LocalAccount]:
         """The members of the present cohort, by seat."""
-        seed = self.facts.seed
+        seed = self.seed
         if self._cohort is None or self._cohort[0] != seed:
             _, found = self.on.pool.functions.cohortOf(self.id, seed).call()
             by_address = {account.address: account for account in self.members}
