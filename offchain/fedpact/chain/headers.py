@@ -40,7 +40,9 @@ def encoded(block: Mapping[str, Any]) -> bytes:
     try:
         header: bytes = rlp.encode([_field(block[name], number) for name, number in known])
     except (AttributeError, TypeError, ValueError) as error:
-        raise NodeUnreachable(f"the node gives a block whose header cannot be read: {error}") from error
+        raise NodeUnreachable(
+            f"the node gives a block whose header cannot be read: {error}"
+        ) from error
     if f"0x{keccak(header).hex()}" != block.get("hash"):
         raise NodeUnreachable(
             f"the fields of block {block.get('number')} do not have its hash: this chain's headers"

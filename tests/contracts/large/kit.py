@@ -35,6 +35,7 @@ class LargeRounds(Rounds):
         self.posted: list[tuple[int, ...]] = []
         """The points of the rounds that gave any, as they were posted."""
         self.forced: dict[int, bytes] = {}
+        self._facts: tuple[int, Any] | None = None
         self._drawn: tuple[tuple[bytes, int], bytes] | None = None
         """The last seed and block that were asked for, and what they draw."""
 
@@ -46,6 +47,15 @@ class LargeRounds(Rounds):
             self.forced[event["index"]] = event["digest"]
         if events(self.on.rounds, "RoundOpened", receipt):
             self.forced = {}
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> Any:
+        if self._facts is None or self._facts[0] != self.chain.version:
+            found = super().facts
+            self._facts = (self.chain.version, found)
+        return self._facts[1]
 
     # -- the draw -------------------------------------------------------------------------------
 
@@ -83,8 +93,6 @@ class LargeRounds(Rounds):
             mix = int(self.block(facts.drawBlock)["mixHash"], 16)
             self._drawn = (place, draw.next_seed(facts.seed, mix))
         return self._drawn[1]
-
-    # -- facts ----------------------------------------------------------------------------------
 
     @property
     def judges(self) -> list[int]:
