@@ -86,6 +86,7 @@ class CompileError(FedpactError):
 DEPLOYED = Artifacts(
     (
         "DeploymentFactory",
+        "LargeRounds",
         "ParticipantRegistry",
         "ReputationLedger",
         "ResaleMarket",

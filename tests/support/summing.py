@@ -159,7 +159,7 @@ class Member:
         rounds = SimpleNamespace(domain=Domain(31337, "0x" + "12" * 20))
         registry = SimpleNamespace(participant=table.participant)
         ctx = SimpleNamespace(
-            client=SimpleNamespace(rounds=rounds, registry=registry, wallets=None),
+            client=SimpleNamespace(any_rounds=rounds, registry=registry, wallets=None),
             deployment=HERE,
             store=table.store,
             state=self.state,

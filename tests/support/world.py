@@ -100,17 +100,21 @@ class World:
     # -- daemons --------------------------------------------------------------------------------
 
     def serve(self, number: int, lifetime: float = 8.0) -> None:
+        name, policy = f"provider-{number + 1}", self.write_policy(number, lifetime)
+        listen, wallet = self.listens.get(number, ""), self.accounts[number].wallet
+        with patch.dict(os.environ, {} if wallet is None else {"FEDPACT_WALLET": wallet}):
+            self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
+
+    def write_policy(self, number: int, lifetime: float = 8.0) -> Path:
+        """Of a daemon that is to be started, which gets a port of its own if daemons exchange."""
         if number not in self.listens and self.exchanging:
             self.listens[number] = self.network.listens()
         lines = [POLICY.format(lifetime=lifetime) + self.policy]
         if self.tokens:
             lines += ["[tokens]", *(f'"{token}" = {pay}' for token, pay in self.tokens.items())]
-        policy, name = self.policy_file(number), f"provider-{number + 1}"
+        policy = self.policy_file(number)
         policy.write_text("\n".join(lines))
-        listen = self.listens.get(number, "")
-        wallet = self.accounts[number].wallet
-        with patch.dict(os.environ, {} if wallet is None else {"FEDPACT_WALLET": wallet}):
-            self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
+        return policy
 
     def policy_file(self, number: int) -> Path:
         return self.network.folder / f"policy-{number + 1}.toml"
@@ -224,7 +228,7 @@ class World:
         opened: set[int] = set()
         deadline = time.monotonic() + PATIENCE
         while not until():
-            facts = self.client.rounds.round_facts(request)
+            facts = self.client.any_rounds.round_facts(request)
             waits = facts.phase is Phase.COMMIT and not facts.slice_opened
             if waits and facts.round not in opened:
                 opened.add(facts.round)
@@ -238,7 +242,7 @@ class World:
         return lambda: self.client.market.request(request).status is Status.SETTLED
 
     def phase(self, request: int) -> Phase:
-        return self.client.rounds.round_facts(request).phase
+        return self.client.any_rounds.round_facts(request).phase
 
     # -- what became of it ----------------------------------------------------------------------
 
@@ -255,7 +259,7 @@ class World:
     def paid_as_mirrored(self, request: int) -> dict[str, int]:
         """What each account was paid: shares and refunds of gas, as the mirror computes them."""
         listed = [one.entry for one in self.events(request, Credited)]
-        outcome, terms = self.client.rounds.outcome(request), self.client.market.terms(request)
+        outcome, terms = self.client.any_rounds.outcome(request), self.client.market.terms(request)
         assert fold(listed) == outcome.earned
         shares = payouts(
             listed, terms.pay, due=True, reached=outcome.reached, max_rounds=terms.max_rounds

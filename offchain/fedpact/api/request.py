@@ -63,7 +63,7 @@ class Request:
     def rounds(self) -> list[Round]:
         """Its final rounds so far. Raises as `progress`, and Retryable while a node or the store
         lacks a part."""
-        return final_rounds(self._look(), self.specification)
+        return final_rounds(self._look(), self.specification, store=self._session.store)
 
     def follow(
         self,
@@ -147,9 +147,8 @@ class Request:
         since = time.monotonic()
         while True:
             try:
-                return final_rounds(
-                    look(self._session.client, self.id, log), self.specification, after
-                )
+                seen = look(self._session.client, self.id, log)
+                return final_rounds(seen, self.specification, after, self._session.store)
             except Retryable:
                 if time.monotonic() - since >= patience:
                     if patience:

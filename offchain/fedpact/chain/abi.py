@@ -29,6 +29,7 @@ from fedpact.errors import DeploymentError, FedpactError, Reverted
 REGISTRY = "ParticipantRegistry"
 MARKET = "SharingMarket"
 ROUNDS = "TrainingRounds"
+LARGE = "LargeRounds"
 RESALE = "ResaleMarket"
 FACTORY = "DeploymentFactory"
 LEDGER = "ReputationLedger"
@@ -38,7 +39,7 @@ FIRST = 1
 SECOND = 2
 CONTRACTS = {
     FIRST: (REGISTRY, MARKET, ROUNDS, RESALE),
-    SECOND: (FACTORY, REGISTRY, LEDGER, POOL, ROUNDS, STEPS, MARKET, RESALE),
+    SECOND: (FACTORY, REGISTRY, LEDGER, POOL, ROUNDS, STEPS, LARGE, MARKET, RESALE),
 }
 """By protocol. Contracts of both have the same names. Of the first the package has ABIs alone."""
 

@@ -9,12 +9,13 @@ from fedpact.chain.bindings.first.market import Market as FirstMarket
 from fedpact.chain.bindings.first.registry import Registry as FirstRegistry
 from fedpact.chain.bindings.first.resale import ResaleMarket as FirstResale
 from fedpact.chain.bindings.first.rounds import Rounds as FirstRounds
+from fedpact.chain.bindings.large_rounds import LargeRounds
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.pool import Pool
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.bindings.resale import ResaleMarket
-from fedpact.chain.bindings.rounds import Rounds
+from fedpact.chain.bindings.rounds import AnyRounds, Rounds
 from fedpact.chain.connection import Connection
 from fedpact.chain.scanner import EventScanner, indexed
 from fedpact.errors import DeploymentError
@@ -68,8 +69,26 @@ class ChainClient(Connection):
         return Pool(self, self.deployment.pool)
 
     @cached_property
+    def any_rounds(self) -> AnyRounds:
+        """What both kinds of rounds have."""
+        kind = LargeRounds if self.deployment.is_large else Rounds
+        return kind(self, self.deployment.rounds)
+
+    @property
     def rounds(self) -> Rounds:
-        return Rounds(self, self.deployment.rounds)
+        """Raises DeploymentError where the deployment has large rounds."""
+        found = self.any_rounds
+        if not isinstance(found, Rounds):
+            raise DeploymentError("this deployment is for large rounds, which have no such call")
+        return found
+
+    @property
+    def large(self) -> LargeRounds:
+        """Raises DeploymentError where the deployment has usual rounds."""
+        found = self.any_rounds
+        if not isinstance(found, LargeRounds):
+            raise DeploymentError("this deployment is not for large rounds")
+        return found
 
     @cached_property
     def market(self) -> Market:

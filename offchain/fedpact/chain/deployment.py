@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import LARGE, USUAL, Deployment, PresentDeployment
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("chain_id", "block", "protocol", "min_window"), int),
@@ -85,6 +85,12 @@ def read(text: str, name: str) -> Deployment:
         value = getattr(deployment, field.name)
         if not isinstance(value, _TYPES.get(field.name, str)):
             raise DeploymentError(f"{name} is not a deployment file: {field.name} is {value!r}")
+    kinds = (USUAL, LARGE)
+    if isinstance(deployment, PresentDeployment) and deployment.rounds_kind not in kinds:
+        raise DeploymentError(
+            f"{name} is not a deployment file: rounds_kind is {deployment.rounds_kind!r}, neither"
+            f" {USUAL} nor {LARGE}"
+        )
     if deployment.protocol not in (Deployment.protocol, PresentDeployment.protocol):
         raise DeploymentError(
             f"{name} describes protocol {deployment.protocol}: this version knows 1 and 2"

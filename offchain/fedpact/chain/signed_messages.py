@@ -57,6 +57,19 @@ _FIELDS = {
         ("history", "bytes32"),
         ("record", "bytes32"),
     ),
+    "Submission": (
+        ("request", "uint256"),
+        ("round", "uint256"),
+        ("history", "bytes32"),
+        ("digest", "bytes32"),
+    ),
+    "Step": (
+        ("request", "uint256"),
+        ("round", "uint256"),
+        ("history", "bytes32"),
+        ("kind", "string"),
+        ("content", "bytes32"),
+    ),
     "Decline": (("request", "uint256"), ("reason", "string")),
     "Accept": (("request", "uint256"),),
     "Sum": (
@@ -116,8 +129,9 @@ class Domain:
         """A message as typed data: domain, types, values.
 
         `kind`: Join, Model, Slice, Vote, Attest, Round, LargeRound or Accept; `values`: its fields.
-        The contracts know nothing of a Sum, a step of a secure sum (docs/adr/0048), and of a
-        Decline (docs/adr/0054).
+        The contracts know nothing of a Sum, a step of a secure sum (docs/adr/0048), of a Decline
+        (docs/adr/0054), and of Submission and Step, a trainer's model and a judge's word in a large
+        round (docs/adr/0066).
         """
         fields = _FIELDS[kind]
         domain = {
@@ -181,11 +195,15 @@ class LargeRecord:
         return self.submissions, self.evidence, self.digest, self.errors, self.blind
 
     @property
+    def points_hash(self) -> bytes:
+        """As the history and the running hash of all points have it (32 bytes)."""
+        return keccak(b"".join(word.to_bytes(32, "big") for word in self.points))
+
+    @property
     def hash(self) -> bytes:
         """What the judges sign: record and points (32 bytes)."""
-        points = keccak(b"".join(word.to_bytes(32, "big") for word in self.points))
         kinds = ["(bytes32,bytes32,bytes32,uint256,bool)", "bytes32"]
-        return keccak(encode(kinds, [self.fields, points]))
+        return keccak(encode(kinds, [self.fields, self.points_hash]))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """`fedpact provider`: the daemon, its status, its pay."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,6 +89,8 @@ def _watching(at: "Session", console: "Console | None") -> "Watching | None":
     def watching(
         deployment: PresentDeployment, exchange: "Exchange"
     ) -> AbstractContextManager[None]:
+        if deployment.is_large:
+            return nullcontext()  # Of large rounds there is no picture.
         return provider_shown(console, at.settings, deployment, at.address(), exchange)
 
     return watching

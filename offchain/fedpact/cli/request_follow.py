@@ -92,6 +92,8 @@ def follow_to_end(at: "Session", request_id: int, *, plain: bool, as_json: bool)
 
     interval = at.settings.poll_interval
     requester = at.requester
+    # Of large rounds there is no picture.
+    plain = plain or at.client.deployment.is_large
     console = None if as_json else live_console(plain=plain)
     try:
         if console is not None:

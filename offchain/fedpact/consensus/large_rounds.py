@@ -1,8 +1,8 @@
-"""Rounds in which a committee judges a whole pool: the mirror of contracts/LargeRounds.sol and
-contracts/libraries/PoolPoints.sol.
+"""Rounds in which a committee judges a whole pool: what the votes come to, and the mirror of
+contracts/LargeRounds.sol and contracts/libraries/PoolPoints.sol.
 
 Points are whole numbers, one for each member of the pool, in its order; sixteen members share a
-word of 256 bits. Daemons do not serve such rounds yet (docs/protocol.md, "Large rounds").
+word of 256 bits.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 from fedpact.consensus.earned import packed
 from fedpact.errors import InvalidInput
 from fedpact.types.requests import Earned
+from fedpact.types.scores import MAX_SCORE, median_score
 
 MAX_POOL = 1_024
 MAX_ROUNDS = 50
@@ -27,6 +28,80 @@ PER_JUDGES_POINT = 10
 SUMMED = 1 << 19
 """The flag of an entry with the points of all rounds (`Earned.extra`)."""
 _LANES = 16
+
+
+@dataclass(frozen=True)
+class LargeBoard:
+    """What a committee's votes come to; members are pool indices."""
+
+    medians: Mapping[int, int]
+    """Of each model, 1/10,000; none in a blind round."""
+    included: tuple[int, ...]
+    """Whose models are aggregated, ascending; in a blind round all that submitted."""
+    points: tuple[int, ...]
+    """Of all members, in the order of the pool."""
+    blind: bool
+
+    @property
+    def valid(self) -> tuple[int, ...]:
+        """Whose models count as such, ascending; none in a blind round."""
+        return tuple(index for index, one in sorted(self.medians.items()) if one <= MAX_SCORE)
+
+
+def judge(
+    votes: Mapping[int, Mapping[int, int] | None],
+    models: Collection[int],
+    judges: Sequence[int],
+    members: int,
+    max_error: int,
+    vote_band: int,
+) -> LargeBoard:
+    """What a round's votes come to. Every share is rounded down.
+
+    As in usual rounds, a model's points follow from how far its median is below the ceiling, and a
+    vote's from how many of its scores are near the medians. Trainers share nine tenths of what a
+    round may give, none more than MOST; judges a ninth of what that comes to, at most. The round is
+    blind if more than half of the votes are, or fewer than two see: all models are equal then.
+
+    Args:
+        votes: each judge's scores of all models by pool index, by seat; None: blind to it.
+        models: pool indices of those that submitted.
+        judges: the pool index of each seat.
+        members: of the pool.
+    """
+    seeing = {seat: found for seat, found in votes.items() if found is not None}
+    is_blind = 2 * (len(votes) - len(seeing)) > len(votes) or len(seeing) < 2
+    points = [0] * members
+    order, medians = sorted(models), dict[int, int]()
+    if is_blind:
+        included, qualities = order, dict.fromkeys(order, 1)
+        near = dict.fromkeys(votes, 1)
+    else:
+        medians = {
+            index: median_score([found[index] for found in seeing.values()]) for index in order
+        }
+        valid = [index for index in order if medians[index] <= MAX_SCORE]
+        good = [index for index in valid if medians[index] <= max_error]
+        included = good or valid
+        qualities = {index: max(0, max_error - medians[index]) if good else 0 for index in valid}
+        near = {
+            seat: sum(abs(found[index] - medians[index]) <= vote_band for index in order)
+            for seat, found in seeing.items()
+        }
+        near = {seat: own if 2 * own >= len(order) else 0 for seat, own in near.items()}
+    if not any(qualities.values()):
+        qualities = dict.fromkeys(qualities, 1)
+    for index, own in _shares(qualities, (MEAN - MEAN // PER_JUDGES_POINT) * members).items():
+        points[index] = min(MOST, own)
+    given = sum(points) // (PER_JUDGES_POINT - 1)
+    for seat, own in _shares(near, min(given, MEAN // PER_JUDGES_POINT * members)).items():
+        points[judges[seat]] = min(MOST, own)
+    return LargeBoard(medians, tuple(included), tuple(points), is_blind)
+
+
+def _shares(parts: Mapping[int, int], whole: int) -> dict[int, int]:
+    total = sum(parts.values())
+    return {name: whole * own // total for name, own in parts.items()} if total else {}
 
 
 def words(points: Sequence[int], judges: Collection[int]) -> list[int]:

@@ -12,13 +12,25 @@ from fedpact.dashboard.index.reading import DescribedRequest, specification_cid
 from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.story import ClosedPool, RequestStory
 from fedpact.dashboard.views.request import Sources
-from fedpact.errors import ContentError, Retryable, SpecificationError
+from fedpact.errors import ContentError, DeploymentError, Retryable, SpecificationError
 from fedpact.requester.look import RequestLook, look
+from fedpact.types.deployment import PresentDeployment
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
+def require_usual_rounds(deployment: PresentDeployment) -> None:
+    """Raise DeploymentError for one with large rounds, of which there are no views."""
+    if deployment.is_large:
+        raise DeploymentError(
+            "this deployment has large rounds, which dashboard and reports do not show:"
+            " `fedpact request follow` and `fedpact audit` read them"
+        )
+
+
 def sources_of(client: ChainClient, store: ContentStore, request_id: int) -> Sources:
-    """As of the latest block, with all transactions. Raises UnknownRequest, NodeUnreachable."""
+    """As of the latest block, with all transactions. Raises UnknownRequest, NodeUnreachable, and
+    DeploymentError where rounds are large."""
+    require_usual_rounds(client.deployment)
     found = Looking(client, store).at(look(client, request_id))
     hashes = sorted({one.at.tx_hash for one in found.story.events})
     sent = {one.hash: one for one in SentReader(client).read(hashes)}

@@ -14,6 +14,7 @@ from fedpact.content.opening import open_store
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile, index_file
 from fedpact.dashboard.links import Links
+from fedpact.dashboard.looking import require_usual_rounds
 from fedpact.dashboard.web.app import create_app
 from fedpact.dashboard.web.connections import bounded, most_connections
 from fedpact.dashboard.web.hub import Hub
@@ -46,14 +47,15 @@ def serve(
     """Serve until stopped; `listen`: host:port. `ask_private`: whether providers with private
     addresses, too, are asked why they stay out of requests; None: nobody is asked.
 
-    Raises DeploymentError for a deployment of the first protocol, NodeUnreachable, SettingsError,
-    StorageUnavailable.
+    Raises DeploymentError for a deployment of the first protocol, or with large rounds,
+    NodeUnreachable, SettingsError, StorageUnavailable.
     """
     if not isinstance(deployment, PresentDeployment):
         raise DeploymentError(
             f"{settings.deployment} describes contracts of the first protocol: the dashboard reads"
             " those of the second; `fedpact request list` and `fedpact audit` read the first"
         )
+    require_usual_rounds(deployment)
     with suppress(OSError):
         os.nice(NICENESS)
     with ExitStack() as stack:

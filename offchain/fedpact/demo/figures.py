@@ -82,7 +82,7 @@ def collect(
         ending.audit,
         None if whole is None or spec.privacy.delta is None else cost(whole, spec.privacy.delta),
         privacy_statement(spec),
-        missed_rounds(spec.rounds, rounds, reached=client.rounds.outcome(request_id).reached),
+        missed_rounds(spec.rounds, rounds, reached=client.any_rounds.outcome(request_id).reached),
     )
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput, RetrievalError
@@ -22,6 +23,14 @@ from fedpact.exchange.messages import (
     RoundMessages,
     decode,
     encode,
+)
+from fedpact.exchange.submissions import (
+    LONGEST_MODELS,
+    Models,
+    Roll,
+    Submission,
+    Trainers,
+    shown,
 )
 from fedpact.retrieval.http import OwnAddress, may_ask
 from fedpact.retrieval.strangers import Strangers
@@ -43,6 +52,29 @@ Place = tuple[int, int]
 """Request and round."""
 
 
+_ALL = (1 << 65_535) - 1
+"""The mask of whoever wants no models."""
+
+
+@dataclass
+class _Named:
+    """Models of a large round under way."""
+
+    roll: Roll
+    judging: bool
+    peers: tuple[str, ...] = ()
+    known: dict[str, int] = field(default_factory=dict)
+    """By peer: the mask of the models that it says it holds."""
+    asked: dict[str, float] = field(default_factory=dict)
+    """By peer: when (`time.monotonic`)."""
+
+    def due(self, peer: str, now: float, seconds: float) -> bool:
+        """Whether there is something for a peer; what it has may be wanted too."""
+        passed = now - self.asked.get(peer, 0.0)
+        lacks = self.roll.mask & ~self.known.get(peer, 0)
+        return passed >= seconds and (bool(lacks) or (self.judging and passed >= REPAIR_SECONDS))
+
+
 class Exchange(Closing):
     """Boards of the rounds under way, and the daemons that hold others' messages. Thread-safe."""
 
@@ -56,6 +88,7 @@ class Exchange(Closing):
         self._fresh: dict[Place, list[Message]] = {}
         self._peers: dict[Place, tuple[str, ...]] = {}
         self._asked: dict[tuple[Place, str], float] = {}
+        self._rolls: dict[Place, _Named] = {}
         self._declines: dict[int, bytes] = {}
         """By request; the latest."""
         self._busy: set[str] = set()
@@ -89,8 +122,7 @@ class Exchange(Closing):
     ) -> None:
         """Begin, or go on, to exchange a round; `known`: reads messages kept from before."""
         place = (ballot.request, ballot.round)
-        addresses = (one.rstrip("/") for one in peers)
-        allowed = tuple(one for one in addresses if one != self.own and self._may_ask(one))
+        allowed = self._allowed(peers)
         with self._lock:
             board = self._boards.get(place)
             if board is not None and board.ballot == ballot:
@@ -137,6 +169,43 @@ class Exchange(Closing):
             for place in [one for one in self._boards if one[0] == request and one[1] < before]:
                 del self._boards[place], self._peers[place], self._fresh[place]
                 self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
+            for place in [one for one in self._rolls if one[0] == request and one[1] < before]:
+                del self._rolls[place]
+
+    def name_models(
+        self,
+        trainers: Trainers,
+        peers: Iterable[str],
+        own: Iterable[Submission],
+        *,
+        judging: bool,
+    ) -> None:
+        """Begin, or go on, to give a large round's models to its committee, or to gather them.
+
+        `peers`: addresses of the committee's other daemons; `own`: models that are known here, with
+        right signatures; `judging`: whether the others' models are wanted.
+        """
+        place = (trainers.request, trainers.round)
+        allowed = self._allowed(peers)
+        with self._lock:
+            named = self._rolls.get(place)
+            if named is None or named.roll.trainers != trainers:
+                named = self._rolls[place] = _Named(Roll(trainers), judging)
+            named.roll.held.update({one.index: one for one in own})
+            named.peers = allowed
+        self._news.set()
+
+    def models(self, place: Place) -> dict[int, Submission]:
+        """The models that are named in a round, by pool index; none in one that is not known."""
+        with self._lock:
+            named = self._rolls.get(place)
+            return {} if named is None else dict(named.roll.held)
+
+    def receipts(self, place: Place, index: int) -> int:
+        """How many of the committee's other daemons say that they hold a member's model."""
+        with self._lock:
+            named = self._rolls.get(place)
+            return 0 if named is None else sum(one >> index & 1 for one in named.known.values())
 
     def decline(self, request: int, content: bytes) -> None:
         """Answer with this whoever asks why this daemon stays out of a request."""
@@ -170,6 +239,21 @@ class Exchange(Closing):
             self._news.set()
         return answer
 
+    def answer_models(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
+        """Take models of a large round's trainers; those that the other side lacks. Raises as
+        `answer`; a daemon that does not judge in the round takes none."""
+        with self._lock:
+            named = self._rolls.get((request, round_))
+        if fingerprint != self._fingerprint or named is None or not named.judging:
+            raise RetrievalError(f"round {round_} of request {request} is not judged here")
+        try:
+            given = Models.decode(content)
+        except InvalidInput as error:
+            raise RetrievalError(str(error)) from error
+        self._take_models(named, given)
+        with self._lock:
+            return shown(named.roll, given.mask)
+
     # ------------------------------------------------------------------ the thread
 
     def _run(self) -> None:
@@ -198,6 +282,12 @@ class Exchange(Closing):
                     self._busy.add(peer)
                     held = encode(self._boards[place].all())
                     self._workers.submit(self._ask, place, peer, held)
+            for place, named in self._rolls.items():
+                for peer in [one for one in named.peers if one not in self._busy]:
+                    if named.due(peer, now, self._seconds):
+                        named.asked[peer] = now
+                        self._busy.add(peer)
+                        self._workers.submit(self._ask_models, place, named, peer)
 
     def _ask(self, place: Place, peer: str, content: bytes) -> None:
         path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
@@ -214,6 +304,42 @@ class Exchange(Closing):
             with self._lock:
                 self._busy.discard(peer)
             self._news.set()  # there may be more to say to it
+
+    def _ask_models(self, place: Place, named: "_Named", peer: str) -> None:
+        """Give a judge the models that it lacks; a judge gets those that it lacks itself."""
+        path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}/models"
+        try:
+            with self._lock:
+                models = tuple(named.roll.lacking(named.known.get(peer, 0)))
+                mask = named.roll.mask if named.judging else _ALL
+            given = Models(known=f"{mask:x}", models=models)
+            answer = self._http.post(
+                peer + path, given.encode(), "application/json", LONGEST_MODELS
+            )
+            found = Models.decode(answer)
+            with self._lock:
+                named.known[peer] = found.mask
+            self._take_models(named, found)
+        except (RetrievalError, InvalidInput) as error:
+            log.debug("no models to or from %s: %s", peer, error)
+        except Exception:  # nobody waits for the result
+            log.exception("an exchange of models with %s failed", peer)
+        finally:
+            with self._lock:
+                self._busy.discard(peer)
+
+    def _take_models(self, named: "_Named", given: Models) -> None:
+        """Signatures are checked without the lock; what is not new costs nothing."""
+        with self._lock:
+            trial = Roll(named.roll.trainers, named.roll.held.values())
+        new = trial.take(given.models)
+        with self._lock:
+            for one in new:
+                named.roll.held.setdefault(one.index, one)
+
+    def _allowed(self, peers: Iterable[str]) -> tuple[str, ...]:
+        addresses = (one.rstrip("/") for one in peers)
+        return tuple(one for one in addresses if one != self.own and self._may_ask(one))
 
     def _board(self, place: Place) -> RoundMessages | None:
         with self._lock:

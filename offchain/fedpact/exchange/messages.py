@@ -48,7 +48,8 @@ class Forged(InvalidInput):
 
 
 class Kind(StrEnum):
-    """What is said, in the order in which a round goes on; the first five in secure sums alone."""
+    """What is said, in the order in which a round goes on; the first five in secure sums alone,
+    PICK and TALLY in large rounds alone."""
 
     ANNOUNCE = "announce"
     ROSTER = "roster"
@@ -57,8 +58,10 @@ class Kind(StrEnum):
     OPEN = "open"
     MODEL = "model"
     SLICE = "slice"
+    PICK = "pick"
     VOTE = "vote"
     REVEAL = "reveal"
+    TALLY = "tally"
     ATTEST = "attest"
     ROUND = "round"
 
@@ -73,7 +76,7 @@ def _hex(most: int) -> object:
 
 
 class Message(Document):
-    """One seat's word on one thing; values as hex.
+    """One seat's word on one thing; values as hex. For large rounds see `LargeBallot`.
 
     `value`: digest, sealed key, commitment, packed vote or hash of the record; of a secure sum see
     `provider.summing`. `extra`: signer of a slice (20 bytes), salt of a reveal (32), error of an
@@ -175,6 +178,14 @@ class Ballot:
             return self.domain.typed("Slice", *at, keccak(value))
         return self.domain.typed(message.kind.name.capitalize(), *at, value)
 
+    def key(self, kind: Kind) -> str:
+        """Under which an account notes that it has said this, so that it says nothing else."""
+        return kind
+
+    def well_formed(self, message: Message) -> bool:
+        """Whether the lengths of its values are those of its kind."""
+        return _well_formed(message)
+
     def speaker(self, message: Message) -> str | None:
         """The account that must have signed a message; None: nobody may say it."""
         if message.kind is Kind.SLICE:
@@ -187,7 +198,8 @@ class Ballot:
         of which the node does not say it. `own`: said or kept here, so that they come at once."""
         for message in messages:
             # A reveal needs no signature.
-            if not message.wallet or message.kind is Kind.REVEAL or not _well_formed(message):
+            unsigned = not message.wallet or message.kind is Kind.REVEAL
+            if unsigned or not self.well_formed(message):
                 continue
             said = self.speaker(message)
             if said is None or self.wallets is None:
@@ -207,18 +219,62 @@ class Ballot:
         if len(message.signed) != SIGNATURE_BYTES:
             return False
         try:
-            signer = Account.recover_message(self._signable(message), signature=message.signed)
+            signer = Account.recover_message(self.signable(message), signature=message.signed)
         except (BadSignature, ValueError) as error:
             raise Forged(f"the {message.kind} of seat {message.seat}: {error}") from error
         if signer != said:
             raise Forged(f"the {message.kind} of seat {message.seat} is signed by {signer}")
         return True
 
-    def _signable(self, message: Message) -> SignableMessage:
+    def signable(self, message: Message) -> SignableMessage:
+        """What a message's signature signs; not for a reveal."""
         return encode_typed_data(*self.typed(message))
 
     def _digest(self, message: Message) -> bytes:
-        return signed_digest(self._signable(message))
+        return signed_digest(self.signable(message))
+
+
+@dataclass(frozen=True)
+class LargeBallot(Ballot):
+    """Of the committee of a large round, whose messages are for one start alone: after a void one
+    round 1 begins anew, with other models.
+
+    | kind | value | extra |
+    | --- | --- | --- |
+    | slice | sealed key of the slice | who opens it (20) |
+    | pick | digest of the list of models | |
+    | vote | commitment to the digest of a sheet of scores | digest of the list (32) |
+    | reveal | digest of that sheet | salt (32) |
+    | tally | digest of the evidence | |
+    | attest | digest of the global model; zeros: none | error (2) |
+    | round | hash of the record | mask of the seats whose errors it has (2) |
+
+    The seats take turns to say pick, tally and round first; see `provider.duties.judging`.
+    """
+
+    def typed(self, message: Message) -> TypedData:
+        at, value = (self.request, self.round, self.history), message.content
+        if message.kind is Kind.ROUND:
+            return self.domain.typed("LargeRound", *at, value)
+        content = keccak(len(value).to_bytes(2) + value + message.more)
+        return self.domain.typed("Step", *at, message.kind.value, content)
+
+    def key(self, kind: Kind) -> str:
+        return f"{kind} {self.start}"
+
+    @property
+    def start(self) -> str:
+        """What tells this round from the same of another start."""
+        return self.history.hex()[:16]
+
+    def well_formed(self, message: Message) -> bool:
+        if message.kind in (Kind.SLICE, Kind.ATTEST):
+            return _well_formed(message)
+        wanted = _LARGE_EXTRA.get(message.kind)
+        return len(message.content) == 32 and len(message.more) == wanted
+
+
+_LARGE_EXTRA = {Kind.PICK: 0, Kind.VOTE: 32, Kind.TALLY: 0, Kind.ROUND: 2}
 
 
 @dataclass
@@ -266,7 +322,7 @@ class RoundMessages:
         """Whether a message is well formed and of one who may say it. Raises Forged."""
         if message.kind is Kind.REVEAL:
             return self._opens(message)
-        if not _well_formed(message):
+        if not self.ballot.well_formed(message):
             return False
         said = self.ballot.speaker(message)
         return said is not None and self.ballot.require_signed(message, said)

@@ -67,7 +67,7 @@ def _require_decided(
     client: ChainClient, request: int, stored: StoredRequest, terms: Terms
 ) -> None:
     """Raise NotReady while it is open who gets the money."""
-    outcome, now = client.rounds.outcome(request), client.frame().timestamp
+    outcome, now = client.any_rounds.outcome(request), client.frame().timestamp
     if not outcome.ended:
         raise NotReady(f"request {request}: nothing to claim before its rounds are over")
     if stored.status is Status.DELIVERED:

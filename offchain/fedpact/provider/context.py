@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedpact.chain.client import ChainClient
-from fedpact.chain.signed_messages import Board, RoundRecord
+from fedpact.chain.signed_messages import Board, LargeRecord, RoundRecord
 from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.evidence import JudgedRound, ModelList, ScoreSheet
+from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.consensus.replay import ReplayCache
 from fedpact.consensus.sums import GroupSum
 from fedpact.content.fetching import Fetching
@@ -163,6 +165,26 @@ class Cache:
     """By request and round: what a round's votes say that are not on chain."""
     posted: dict[tuple[int, int], RoundRecord] = field(default_factory=dict)
     """By request and round: the records of rounds that were posted as a whole."""
+    seeds: dict[tuple[int, bytes, int], bytes] = field(default_factory=dict)
+    """Of large rounds: by request, seed before and drawing block."""
+    left: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """By request: members that left before the pool closed."""
+    start: dict[int, str] = field(default_factory=dict)
+    """By request: of its large rounds, the start that what is kept here is of."""
+    picked: dict[tuple[int, int], ModelList] = field(default_factory=dict)
+    """By request and large round: the list of its models, as this judge votes on it."""
+    sheets: dict[tuple[int, int], ScoreSheet] = field(default_factory=dict)
+    """By request and large round: the own scores."""
+    evidence: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
+    """By request and digest: what was read for its large rounds."""
+    large_posted: dict[tuple[int, bytes], LargeRecord] = field(default_factory=dict)
+    """By request and hash: the records of large rounds."""
+    judged: dict[tuple[int, int], JudgedRound | None] = field(default_factory=dict)
+    """By request and large round: what its points follow from; None where that is nowhere."""
+    boards: dict[tuple[int, int], LargeBoard] = field(default_factory=dict)
+    """By request and large round: what its votes come to."""
+    unread: set[int] = field(default_factory=set)
+    """Requests of large rounds whose evidence is looked for, to compare it with the ledger."""
     first_seen: dict[tuple[object, ...], int] = field(default_factory=dict)
     """By request, round and phase: when a cycle first saw it, in seconds of the chain's time."""
     untrained: set[tuple[int, int]] = field(default_factory=set)

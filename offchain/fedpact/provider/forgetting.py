@@ -25,7 +25,7 @@ def forget_ended(ctx: Context, frame: Frame) -> None:
         ended = state.forgettable(frame.block_number - SETTLED, AT_ONCE)
         over = [request for request in ended if not on_offer(ctx, request)]
         for request in over:
-            submitted = {one.round: digest for one, digest in submissions(ctx, [request])}
+            submitted = {one.round: digest for one, digest in submissions(ctx, [request], frame)}
             state.forget_events(request, submitted)
         if over:
             state.give_back()

@@ -52,7 +52,7 @@ def standing(client: ChainClient, state: Path, address: str) -> list[RequestStan
     """All requests that the daemon has seen, by number; none if it never ran here."""
     found = []
     for request, judged, reason, created in seen_requests(client, state, address):
-        stored, facts = client.market.request(request), client.rounds.round_facts(request)
+        stored, facts = client.market.request(request), client.any_rounds.round_facts(request)
         over = facts.phase in (Phase.NONE, Phase.ENDED)
         terms = terms_in(created)
         stage = (stored.status if over else facts.phase).name.lower()

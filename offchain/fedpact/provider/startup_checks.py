@@ -89,7 +89,7 @@ def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Problem]:
 def _check_wallet(client: ChainClient, keys: AccountKeys) -> Iterable[Problem]:
     """Whether the signer may sign and act for the wallet."""
     name = "wallet"
-    typed = client.rounds.domain.typed("Accept", 0)  # the rounds take no such message
+    typed = client.any_rounds.domain.typed("Accept", 0)  # the rounds take no such message
     digest = signed_digest(encode_typed_data(*typed))
     if client.wallets.look(keys.address, digest, keys.sign_typed(*typed)) is False:
         yield problem(

@@ -97,7 +97,7 @@ def _offer(
         contributors=len(makers),
         organisations=len({one.organisation for one in makers}),
         reputation=sum(reputations) // len(reputations),
-        age=seen.now - client.rounds.outcome(seen.request_id, seen.frame).ended_at,
+        age=seen.now - client.any_rounds.outcome(seen.request_id, seen.frame).ended_at,
         epsilon=spec.privacy.epsilon if spec is not None else None,
         usage_rules=spec.usage_rules if spec is not None else "",
         refusal=refusal,

@@ -356,7 +356,7 @@ def requests(client: ChainClient, requester: str | None = None) -> Iterator[List
     market, frame = client.market, client.frame()
     numbers = market.numbers_of(requester, frame)
     states = zip(
-        market.all_stored(numbers, frame), client.rounds.all_facts(numbers, frame), strict=True
+        market.all_stored(numbers, frame), client.any_rounds.all_facts(numbers, frame), strict=True
     )
     currency = cache(lambda token: shown_currency(client, token))
     for number, (stored, facts) in zip(numbers, states, strict=True):

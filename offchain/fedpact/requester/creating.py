@@ -200,6 +200,12 @@ class RequestCreator:
     ) -> tuple[PreparedRequest, Terms]:
         """What `create` would publish, and the terms; sends nothing."""
         conditions = MarketTerms.read(draft.fields.get(TERMS, {}))
+        kind = self.client.deployment.rounds_kind
+        if conditions.rounds_kind != kind:
+            raise InvalidInput(
+                f"draft: terms: rounds_kind is {conditions.rounds_kind!r}, and this deployment has"
+                f" {kind} rounds: say rounds_kind = {kind!r}, or name another deployment"
+            )
         draft, data = read_evaluation(self.priced(draft), evaluation)
         asked = None if queries is None else read_bytes(queries)
         prepared = prepare(draft, data, self.keys, queries=asked, store=self.store)

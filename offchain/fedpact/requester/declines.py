@@ -140,7 +140,7 @@ class Declines(Closing):
     def _ask(self, account: str, address: str) -> Decline | None:
         try:
             content = self._http.get(address + self._path, LONGEST_DECLINE)
-            found = checked(content, self._client.rounds.domain, self.request)
+            found = checked(content, self._client.any_rounds.domain, self.request)
         except RetrievalError as error:
             log.debug("no decline from %s: %s", address, error)
             return None

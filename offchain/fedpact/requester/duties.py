@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fedpact.chain.bindings.events import (
     Attested,
     Collected,
+    RoundOpened,
+    RoundPosted,
     RoundTallied,
     Settled,
     SliceOpened,
@@ -21,6 +23,7 @@ from fedpact.consensus import settling
 from fedpact.content.delivery import dispute_context, prove
 from fedpact.errors import (
     ContentError,
+    ContentMissing,
     ContentSought,
     ContentUnavailable,
     DecryptionError,
@@ -32,7 +35,7 @@ from fedpact.requester.fetching import content_of, delivery_of, opened_key, rece
 from fedpact.requester.look import RequestLook
 from fedpact.requester.slice_opening import open_slice
 from fedpact.types.currency import ETHER_CURRENCY, Currency
-from fedpact.types.requests import Phase, Status, seats_of
+from fedpact.types.requests import LargeFacts, Phase, Status, seats_of
 from fedpact.types.scores import lane
 
 log = logging.getLogger(__name__)
@@ -49,10 +52,35 @@ def next_duty(acting: Acting, look: RequestLook) -> str:
         return ""
     phase = look.facts.phase
     if look.cannot_start:
-        return acting.send(look, look.client.rounds.expire(look.request_id), "ended it: no start")
-    if phase in (Phase.FAILED, Phase.TALLY, Phase.FINALISE):
+        call = look.client.any_rounds.expire(look.request_id)
+        return acting.send(look, call, "ended it: no start")
+    if isinstance(look.facts, LargeFacts):
+        if phase in (Phase.FAILED, Phase.FINALISE) and look.now > _opened_at(look) + PATIENCE:
+            return _move_large_on(acting, look)
+    elif phase in (Phase.FAILED, Phase.TALLY, Phase.FINALISE):
         return _move_on(acting, look) if look.now > look.facts.deadline + PATIENCE else ""
     return _end(acting, look, acting.secret) if phase is Phase.ENDED else ""
+
+
+def _opened_at(look: RequestLook) -> int:
+    """When all windows of the present large round are over at the latest."""
+    opened, terms = look.events(RoundOpened)[-1], look.terms
+    block = look.client.frame_at(opened.at.block)
+    windows = terms.submit_window + terms.commit_window + terms.reveal_window
+    return windows + terms.attest_window + (look.now if block is None else block.timestamp)
+
+
+def _move_large_on(acting: Acting, look: RequestLook) -> str:
+    """As `_move_on`, of large rounds."""
+    rounds, request = look.client.large, look.request_id
+    if look.facts.phase is Phase.FAILED:
+        return acting.send(look, rounds.close(request), f"closed round {look.facts.round}")
+    records = [rounds.posted_record(one.at.tx_hash, one.record) for one in look.events(RoundPosted)]
+    found = [record for record in records if record is not None]
+    if len(found) < len(records):
+        raise ContentMissing(f"request {request}: the node does not tell all records of its rounds")
+    call = rounds.sum(request, [one.points for one in found if any(one.points)])
+    return acting.send(look, call, "summed up the points")
 
 
 def _move_on(acting: Acting, look: RequestLook) -> str:
@@ -116,7 +144,7 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
     if status is Status.DISPUTED:
         return _settle(acting, look, "disputed")
     if status is Status.OPEN:
-        ended = look.client.rounds.outcome(look.request_id, look.frame)
+        ended = look.client.any_rounds.outcome(look.request_id, look.frame)
         if ended.final_rounds == 0:
             return _settle(acting, look, "no round became final")
         if look.now > ended.ended_at + terms.deliver_window:

@@ -1,5 +1,7 @@
 """Open what was delivered, and fetch, decrypt and check the model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +20,10 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
+from fedpact.consensus import earned
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
+from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.content.delivery import Delivery, Point, open_delivery, sale_anchor
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
@@ -27,14 +31,15 @@ from fedpact.errors import ContentMissing, InvalidInput, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester.card.writing import keep
+from fedpact.requester.large_rounds import reading_of
 from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.provenance import provenance_of
 from fedpact.requester.slices import own_slices
 from fedpact.types.cid import Cid
-from fedpact.types.requests import PoolMember, seats_of
+from fedpact.types.requests import PoolMember, mask_of, seats_of
 from fedpact.types.resale import SaleStatus
-from fedpact.types.scores import INVALID
+from fedpact.types.scores import INVALID, SCORE_BITS
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
@@ -108,6 +113,8 @@ class ResultContent:
     slices: list[Dataset] | None
     """The evaluation slices of the account that reads, in order; None for another's request, or
     where one is lost."""
+    round: RoundLook | None
+    """The last final round, if it is a large one."""
 
 
 def content_of(look: RequestLook, account: AccountKeys) -> Callable[[ContentStore], ResultContent]:
@@ -118,13 +125,18 @@ def content_of(look: RequestLook, account: AccountKeys) -> Callable[[ContentStor
         raise ContentMissing(f"request {look.request_id}: its rounds have not been read yet")
     named, digest = look.terms.specification, finals[-1].digest
     own = account.address == look.stored.requester
+    large = look.client.deployment.is_large
+    reading = reading_of(look, finals[-1].round) if large else None
+    members = look.client.pool.members(look.request_id, look.frame) if large else ()
 
     def read(store: ContentStore) -> ResultContent:
         spec = specification_in(store, named)
         template = family_of(spec).template(spec)
         cid = model_cid(template, digest)
         sealed = store.get(cid, sealed_bytes(template))
-        return ResultContent(spec, cid, sealed, own_slices(store, spec, account) if own else None)
+        slices = own_slices(store, spec, account) if own else None
+        last = None if reading is None else _large_round(members, reading(store))
+        return ResultContent(spec, cid, sealed, slices, last)
 
     return read
 
@@ -147,7 +159,7 @@ def open_model(
         str(content.cid),
         last.round,
         None if last.error == INVALID else last.error,
-        _contributors(look, last.round),
+        _contributors(look, last.round, content.round),
         output,
     )
     return fetched, model
@@ -163,13 +175,15 @@ def receive(
 
 @dataclass(frozen=True)
 class RoundLook:
-    """Who took part in a final round, by seat."""
+    """Who took part in a final round, by seat; in a large one the whole pool, by index."""
 
     members: tuple[PoolMember, ...]
     submitted: int
     """Mask of the seats whose models were named."""
     board: Board
     """What the votes amount to."""
+    points: int | None = None
+    """All points of a large round, 16 bits a member."""
 
     @property
     def included(self) -> int:
@@ -186,8 +200,11 @@ class RoundLook:
         return any(self.account(seat) == account for seat in seats_of(self.submitted))
 
 
-def round_of(look: RequestLook, round_: int) -> RoundLook:
-    """What the chain says of a final round."""
+def round_of(look: RequestLook, round_: int, store: ContentStore | None = None) -> RoundLook:
+    """What the chain says of a final round; `store`: has the evidence of large ones."""
+    if look.client.deployment.is_large and store is not None:
+        members = look.client.pool.members(look.request_id, look.frame)
+        return _large_round(members, reading_of(look, round_)(store))
     seed = [one.seed for one in look.events(RoundOpened) if one.round == round_][-1]
     _, members = look.client.pool.cohort_of(look.request_id, seed, look.frame)
     submitted, board = 0, Board(0, 0, 0, 0, 0)
@@ -203,9 +220,18 @@ def round_of(look: RequestLook, round_: int) -> RoundLook:
     return RoundLook(members, submitted, board)
 
 
-def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
+def _large_round(members: tuple[PoolMember, ...], read: tuple[LargeBoard, set[int]]) -> RoundLook:
+    """Every member of the pool has a place, by its index."""
+    board, named = read
+    medians = sum(one << SCORE_BITS * index for index, one in board.medians.items())
+    points, included = earned.packed(board.points), mask_of(board.included)
+    summed = Board(medians, included, included, points, 0)
+    return RoundLook(members, mask_of(named), summed, points)
+
+
+def _contributors(look: RequestLook, round_: int, known: RoundLook | None) -> tuple[str, ...]:
     """Accounts whose models a final round combines."""
-    found = round_of(look, round_)
+    found = known or round_of(look, round_)
     return tuple(found.account(seat) for seat in seats_of(found.included))
 
 

@@ -19,11 +19,13 @@ from fedpact.chain.bindings.events import (
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED, EventScanner
+from fedpact.consensus.draw import next_seed
 from fedpact.consensus.earned import fold
 from fedpact.errors import ContentMissing
 from fedpact.requester.follow import RequestProgress
 from fedpact.types.requests import (
     Earned,
+    LargeFacts,
     Phase,
     PoolFacts,
     RoundFacts,
@@ -100,7 +102,7 @@ class RequestLook:
 
     @property
     def slice_is_due(self) -> bool:
-        """Whether submissions are over and this round's slice may still be opened."""
+        """Whether submissions are over and this round's slice may still be opened on chain."""
         facts = self.facts
         if facts.phase is not Phase.COMMIT or facts.slice_opened:
             return False
@@ -108,7 +110,10 @@ class RequestLook:
 
     @property
     def awaits_slice(self) -> bool:
-        """Whether a round is under way whose slice is not open on chain."""
+        """Whether a round is under way whose slice is not open on chain; where rounds are large,
+        whether its committee judges."""
+        if isinstance(self.facts, LargeFacts):
+            return self.facts.phase is Phase.ATTEST
         under_way = self.facts.phase in (Phase.SUBMIT, Phase.COMMIT)
         return under_way and not self.facts.slice_opened
 
@@ -120,6 +125,27 @@ class RequestLook:
         began = self.facts.deadline or self.pool.closed_at
         turns = self.pool.members - self.facts.turn
         return not self.pool.enough or self.now > began + turns * self.terms.start_window
+
+    @property
+    def round_is_drawn(self) -> bool:
+        """Whether it is known who takes part in the present round, or judges it."""
+        facts = self.facts
+        later = isinstance(facts, LargeFacts) and facts.draw_block > self.frame.block_number
+        return bool(facts.round) and not later
+
+    @property
+    def seed(self) -> bytes:
+        """Draws who judges the present round; ContentMissing where the node does not tell."""
+        facts = self.facts
+        if not isinstance(facts, LargeFacts) or facts.draw_block == 0:
+            return facts.seed
+        block = self.client.rpc.call("eth_getBlockByNumber", hex(facts.draw_block), False)
+        if block is None or "mixHash" not in block:
+            raise ContentMissing(
+                f"request {self.request_id}: block {facts.draw_block}, which draws the committee,"
+                " is not there yet"
+            )
+        return next_seed(facts.seed, int(block["mixHash"], 16))
 
     def events(self, kind: type[EventT]) -> list[EventT]:
         """The request's events of one kind up to this block, in order."""
@@ -188,6 +214,6 @@ def look(
         frame,
         RequestLog(client, request_id) if log is None else log,
         stored,
-        client.rounds.round_facts(request_id, frame),
+        client.any_rounds.round_facts(request_id, frame),
         client.pool.facts(request_id, frame),
     )

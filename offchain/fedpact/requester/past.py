@@ -48,7 +48,7 @@ def usual_pay(client: ChainClient) -> int | None:
     market, found = client.market, list[int]()
     newest = range(market.request_count(), 0, -1)[:LATEST_REQUESTS]
     for number in market.having(Status.SETTLED, newest):
-        if client.rounds.outcome(number).final_rounds == 0:
+        if client.any_rounds.outcome(number).final_rounds == 0:
             continue
         terms = market.terms(number)
         if terms.token == ETHER:

@@ -5,14 +5,12 @@ import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 
-from eth_utils.crypto import keccak
-
 from fedpact.chain.bindings.events import Joined
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.fetching import Fetching
 from fedpact.errors import ContentSought, Retryable
 from fedpact.exchange.boards import Exchange
-from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, Message
+from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, LargeBallot, Message
 from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
 from fedpact.requester.look import RequestLook
 from fedpact.types.cid import Cid
@@ -36,30 +34,33 @@ class SliceMessages:
 
         Fixed: every member that the round waits for has signed for its model, or submitted it.
         """
+        if not look.round_is_drawn:
+            return False
         facts, place = look.facts, (look.request_id, look.facts.round)
-        _, members = look.client.pool.cohort_of(look.request_id, facts.seed, look.frame)
+        _, members = look.client.pool.cohort_of(look.request_id, look.seed, look.frame)
         accounts = tuple(member.account for member in members)
         peers = self._known_peers(look, accounts)
         if not peers:
             return False
         openers = (look.stored.requester, *look.terms.openers)
-        domain = look.client.rounds.domain
+        domain = look.client.any_rounds.domain
         wallets = look.client.wallets
-        ballot = Ballot(domain, *place, facts.history, accounts, openers, wallets)
+        kind = LargeBallot if look.client.deployment.is_large else Ballot
+        ballot = kind(domain, *place, facts.history, accounts, openers, wallets)
         self._exchange.forget(*place)
         self._exchange.open(ballot, peers, lambda: ())
         board = self._exchange.board(place)
         if not self._fixed(look, board.held(Kind.MODEL)):
             return True
         if not board.held(Kind.SLICE):
-            typed = domain.typed("Slice", *place, keccak(sealed))
             said = Message(
                 kind=Kind.SLICE,
                 seat=SLICE_SEAT,
                 value=sealed.hex(),
                 extra=self._keys.address[2:].lower(),
             )
-            self._exchange.say(place, said.signed_with(self._keys.sign_typed(*typed)))
+            signed = said.signed_with(self._keys.sign_typed(*ballot.typed(said)))
+            self._exchange.say(place, signed)
             log.info("request %d: sent the key of slice %d", *place)
         window = look.terms.commit_window
         return facts.phase is Phase.SUBMIT or (
@@ -69,7 +70,7 @@ class SliceMessages:
     @staticmethod
     def _fixed(look: RequestLook, said: Mapping[int, Message]) -> bool:
         facts = look.facts
-        if facts.phase is Phase.COMMIT:
+        if facts.phase in (Phase.COMMIT, Phase.ATTEST):
             return True
         bound = facts.submitted | mask_of(said)
         return not facts.expected & ~(bound | facts.voided)

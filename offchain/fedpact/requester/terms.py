@@ -12,13 +12,16 @@ from typing import Annotated, Any, Literal, Self
 from eth_utils.address import to_checksum_address
 from pydantic import Field, ValidationError, model_validator
 
+from fedpact.consensus.large_rounds import MAX_POOL as MAX_LARGE_POOL
+from fedpact.consensus.large_rounds import MAX_ROUNDS as MAX_LARGE_ROUNDS
 from fedpact.content.delivery import Point
 from fedpact.errors import SpecificationError
 from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid
+from fedpact.types.deployment import LARGE
 from fedpact.types.document import Document
 from fedpact.types.requests import ETHER, Terms, WeightRule
-from fedpact.types.specification import Account, Specification
+from fedpact.types.specification import Account, JudgedOn, Specification
 from fedpact.types.validation import every_error
 
 GWEI = 10**9
@@ -54,6 +57,9 @@ class MarketTerms(Document):
     """ERC-20 token of the pay; None: ether. Gas is refunded in ether all the same."""
     openers: Annotated[tuple[Account, ...], Field(max_length=8)] = ()
     """Accounts that may open evaluation slices besides the requester."""
+    rounds_kind: Literal["usual", "large"] = "usual"
+    """Large: the whole pool trains in each round, but for a drawn committee of max_providers, which
+    judges. That of the deployment in use."""
 
     @classmethod
     def read(cls, table: Any) -> Self:
@@ -69,6 +75,12 @@ class MarketTerms(Document):
             raise ValueError("sample_cap goes with weight_rule samples, and it alone")
         return self
 
+    @model_validator(mode="after")
+    def _fits_large_rounds(self) -> Self:
+        if self.rounds_kind == LARGE and (self.max_pool or 0) > MAX_LARGE_POOL:
+            raise ValueError(f"large rounds take pools of at most {MAX_LARGE_POOL}")
+        return self
+
     @property
     def pays_in(self) -> str:
         """The token's checksummed address; ETHER for ether."""
@@ -80,7 +92,11 @@ class MarketTerms(Document):
         `delivery_key`: the requester's; `pay`: in the token's smallest unit.
         Raises SpecificationError, InvalidInput.
         """
-        pool = (self.min_pool or spec.min_providers, self.max_pool or spec.max_providers)
+        large = self.rounds_kind == LARGE
+        least = spec.max_providers + 1 if large else spec.min_providers
+        pool = (self.min_pool or least, self.max_pool or spec.max_providers)
+        if large:
+            _require_large(spec, pool[0])
         if pool[0] > pool[1]:
             raise SpecificationError(
                 f"draft: terms: min_pool {pool[0]} is above max_pool {pool[1]}"
@@ -118,6 +134,23 @@ class MarketTerms(Document):
             dispute_window=self.dispute_window,
             openers=self.openers,
         )
+
+
+def _require_large(spec: Specification, min_pool: int) -> None:
+    """Raise SpecificationError for what large rounds cannot do."""
+    if min_pool <= spec.max_providers:
+        raise SpecificationError(
+            f"draft: terms: min_pool {min_pool} leaves nobody to train: a committee of"
+            f" max_providers {spec.max_providers} judges, so ask for {spec.max_providers + 1}"
+        )
+    if spec.rounds > MAX_LARGE_ROUNDS:
+        raise SpecificationError(
+            f"draft: {spec.rounds} rounds: large rounds take at most {MAX_LARGE_ROUNDS}"
+        )
+    if spec.privacy.sum is not None:
+        raise SpecificationError("draft: large rounds have no secure sums: leave out privacy.sum")
+    if spec.judged_on is not JudgedOn.SLICES:
+        raise SpecificationError("draft: the judges of large rounds judge on slices: judged_on")
 
 
 def _rounded(name: str, text: str, step: int) -> int:

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     REQUESTER = "policy: requester"
     """Its reputation."""
     SUMS = "policy: secure sums"
+    LARGE = "policy: large rounds"
+    """Its daemon has no address of its own."""
     RESALE = "policy: resale"
     BUDGET = "privacy budget"
     """Of the data set or of the requester, whatever the records are."""

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
+USUAL, LARGE = "usual", "large"
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -33,9 +35,14 @@ class Deployment:
         found = {
             "ParticipantRegistry": self.registry,
             "SharingMarket": self.market,
-            "TrainingRounds": self.rounds,
+            "LargeRounds" if self.is_large else "TrainingRounds": self.rounds,
         }
         return found if self.resale is None else {**found, "ResaleMarket": self.resale}
+
+    @property
+    def is_large(self) -> bool:
+        """Whether whole pools train in its rounds, and a committee judges."""
+        return False
 
     @property
     def fingerprint(self) -> bytes:
@@ -58,6 +65,12 @@ class PresentDeployment(Deployment):
     factory: str
     min_window: int
     """Shortest window of a request, in seconds."""
+    rounds_kind: str = USUAL
+    """Of its rounds: USUAL, or LARGE (docs/protocol.md, "Large rounds")."""
+
+    @property
+    def is_large(self) -> bool:
+        return self.rounds_kind == LARGE
 
     @property
     def contracts(self) -> dict[str, str]:

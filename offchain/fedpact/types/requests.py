@@ -247,6 +247,20 @@ class RoundFacts:
 
 
 @dataclass(frozen=True)
+class LargeFacts(RoundFacts):
+    """The present round of a whole pool (ILargeRounds.Facts). No mask of seats is on chain."""
+
+    members: int
+    """Of the pool, those that left included."""
+    forced: int
+    """How many models were forced into this round."""
+    draw_block: int
+    """The block whose randomness draws the committee from `seed`; 0: `seed` draws it."""
+    points: bytes
+    """Running hash of the points of all rounds."""
+
+
+@dataclass(frozen=True)
 class RoundsOutcome:
     """What the rounds tell the market (ITrainingRounds.Outcome)."""
 

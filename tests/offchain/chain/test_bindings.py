@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 from fedpact.chain.abi import SECOND, contract_abi
 from fedpact.chain.bindings import events
 from fedpact.chain.bindings.binding import Binding
+from fedpact.chain.bindings.large_rounds import LargeRounds
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.pool import Pool
 from fedpact.chain.bindings.registry import Registry
@@ -43,6 +44,7 @@ FOR_CONTRACTS = {
     "ReputationLedger": {"recordProviders", "recordRequester"},
     "TrainingPool": {"prepare", "presence"},
     "TrainingRounds": {"prepare", "halt"},
+    "LargeRounds": {"prepare", "halt"},
     "SharingMarket": set[str](),
 }
 """Called by the other contracts."""
@@ -53,7 +55,7 @@ OF_OPENZEPPELIN = {
 NewRequest = Callable[..., ChainRequest]
 
 
-@pytest.mark.parametrize("binding", [Registry, Reputation, Pool, Rounds, Market])
+@pytest.mark.parametrize("binding", [Registry, Reputation, Pool, Rounds, LargeRounds, Market])
 def test_each_function_for_people_has_a_method(binding: type[Binding]) -> None:
     names = set(contract_abi(binding.NAME, SECOND).functions) - FOR_CONTRACTS[binding.NAME]
     missing = {

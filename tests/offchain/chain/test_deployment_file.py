@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fedpact.chain.addresses import created_address
 from fedpact.chain.deployment import load, load_present, refuse_if_present, save
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, PresentDeployment
 from tests.support.frozen_node import Recording
 
 
@@ -41,6 +41,25 @@ def test_a_deployment_of_the_first_protocol_can_be_audited_alone(tmp_path: Path)
     assert load(path).protocol == 1
     with pytest.raises(DeploymentError, match="`fedpact audit` reads them, and nothing else does"):
         load_present(path)
+
+
+def test_a_deployment_says_which_kind_of_rounds_it_has(
+    tmp_path: Path, deployment: PresentDeployment
+) -> None:
+    """A file of before there were two kinds is of usual ones."""
+    path = tmp_path / "deployment.json"
+    large = replace(deployment, rounds_kind="large")
+    save(large, path)
+    assert load(path) == large
+    assert "TrainingRounds" not in large.contracts
+    assert large.contracts["LargeRounds"] == deployment.contracts["TrainingRounds"]
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "rounds_kind": "huge"}))
+    with pytest.raises(DeploymentError, match="rounds_kind is 'huge', neither usual nor large"):
+        load(path)
+    del facts["rounds_kind"]
+    path.write_text(json.dumps(facts))
+    assert load(path) == deployment
 
 
 def test_file_of_another_deployment_is_not_overwritten(

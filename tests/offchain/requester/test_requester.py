@@ -30,6 +30,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.model_file import card_paths
 from fedpact.requester.slice_keys import read_slice_keys, write_slice_keys
+from fedpact.requester.terms import MarketTerms
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.offchain.requester.conftest import PAY, WINDOWS, Scene
@@ -259,11 +260,32 @@ def interrupt(path: Path) -> None:
         ({"colour": 1}, "terms: colour"),
         ({"openers": ["me"]}, "terms: openers"),
         (7, "terms: "),
+        ({"rounds_kind": "huge"}, "terms: rounds_kind"),
+        ({"rounds_kind": "large", "max_pool": 1_025}, "large rounds take pools of at most 1024"),
     ],
 )
 def test_terms_that_make_no_sense_are_refused(scene: Scene, terms: object, said: str) -> None:
     with pytest.raises(SpecificationError, match=said):
         scene.requester.prepare(scene.draft().changed(terms=terms), evaluation(), PAY)
+
+
+def test_the_kind_of_rounds_is_the_deployments(scene: Scene) -> None:
+    draft = scene.draft().changed(terms={"rounds_kind": "large", "max_pool": 40})
+    with pytest.raises(InvalidInput, match="is 'large', and this deployment has usual rounds"):
+        scene.requester.prepare(draft, evaluation(), PAY)
+
+
+def test_large_rounds_need_more_members_than_judges(scene: Scene) -> None:
+    spec = scene.requester.prepare(scene.draft(), evaluation(), PAY)[0].specification
+    key = scene.requester.delivery_key
+    asked = MarketTerms(rounds_kind="large", max_pool=40)
+    assert asked.complete(spec, key, PAY).min_pool == spec.max_providers + 1
+    few = MarketTerms(rounds_kind="large", max_pool=40, min_pool=spec.max_providers)
+    with pytest.raises(SpecificationError, match="leaves nobody to train: a committee of"):
+        few.complete(spec, key, PAY)
+    many = spec.model_copy(update={"rounds": 51})
+    with pytest.raises(SpecificationError, match="51 rounds: large rounds take at most 50"):
+        asked.complete(many, key, PAY)
 
 
 def test_terms_of_a_draft_are_those_on_chain(scene: Scene, anvil: Devnet) -> None:

@@ -1,6 +1,7 @@
 """An audit of one request: gather the events, then check item after item."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fedpact.audit.learning import LearningChecks
@@ -8,6 +9,12 @@ from fedpact.audit.present.chain import Facts
 from fedpact.audit.present.delivery import DeliveryChecks
 from fedpact.audit.present.evidence import Evidence, gather
 from fedpact.audit.present.history import PoolHistory, judged_rounds
+from fedpact.audit.present.large import (
+    LargeAuditHistory,
+    LargeChecks,
+    LargeRoundsRead,
+    trained_in,
+)
 from fedpact.audit.present.money import MoneyChecks
 from fedpact.audit.present.pool import PoolChecks
 from fedpact.audit.present.privacy import PrivacyChecks
@@ -25,6 +32,8 @@ from fedpact.types.agreement import require_agreement
 
 if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
+
+Check = Callable[[], str]
 
 
 def audit_present(
@@ -50,22 +59,67 @@ def inspect(
     ledger = LedgerReplay(evidence.ledger)
     pool = PoolChecks(evidence, facts, ledger, store, lambda: history.spec)
     rounds = RoundChecks(evidence, facts, pool)
-    history = PoolHistory(evidence, facts, pool, rounds, store, keys)
+    large = LargeRoundsRead(evidence, facts, pool, store)
+    is_large, took_part = facts.deployment.is_large, None
+    history: PoolHistory
+    if is_large:
+        history, took_part = LargeAuditHistory(large, store, keys), trained_in(large)
+        judged = LargeChecks(large).judged
+    else:
+        history = PoolHistory(evidence, facts, pool, rounds, store, keys)
+        judged = partial(judged_rounds, evidence, rounds)
     learning = LearningChecks(
         history,
         store,
-        lambda: judged_rounds(evidence, rounds),
+        judged,
         evidence.terms.vote_band,
         lambda spec: require_agreement(spec, evidence.terms),
     )
-    said = SaidChecks(evidence, facts, rounds)
     results = ResultChecks(evidence, facts, rounds, drawn=lambda: pool.drawn)
     delivery = DeliveryChecks(evidence, facts, history)
     money = MoneyChecks(evidence, facts, pool, ledger)
-    privacy = PrivacyChecks(evidence, pool, rounds, history)
+    privacy = PrivacyChecks(evidence, pool, rounds, history, took_part)
     resale = ResaleChecks(evidence, facts, pool, history, store, lambda: history.spec)
-    sums = SumChecks(history, lambda: judged_rounds(evidence, rounds))
-    checks: tuple[Callable[[], str], ...] = (
+    of_rounds: tuple[Check, ...]
+    if is_large:
+        found = LargeChecks(large)
+        of_rounds = (
+            found.draws,
+            pool.key_manifest,
+            found.records,
+            found.submissions,
+            found.votes,
+            found.points,
+            found.finals,
+            found.credits,
+            results.gas_refunds,
+            found.history,
+            found.outcome,
+        )
+        sums: tuple[Check, ...] = ()
+    else:
+        said = SaidChecks(evidence, facts, rounds)
+        of_rounds = (
+            pool.draws,
+            pool.key_manifest,
+            said.submissions,
+            said.slices,
+            said.commitments,
+            said.attestations,
+            said.records,
+            results.medians,
+            results.included,
+            results.points,
+            results.faults,
+            results.finals,
+            results.leader_order,
+            results.credits,
+            results.gas_refunds,
+            results.history,
+            results.outcome,
+        )
+        sums = (SumChecks(history, judged).sums,)
+    checks: tuple[Check, ...] = (
         learning.specification_digest,
         learning.initial_model,
         learning.evaluation_slices,
@@ -73,29 +127,13 @@ def inspect(
         pool.invited,
         resale.retrieval_record,
         pool.starts,
-        pool.draws,
-        pool.key_manifest,
-        said.submissions,
-        said.slices,
-        said.commitments,
-        said.attestations,
-        said.records,
-        results.medians,
-        results.included,
-        results.points,
-        results.faults,
-        results.finals,
-        results.leader_order,
-        results.credits,
-        results.gas_refunds,
-        results.history,
-        results.outcome,
+        *of_rounds,
         privacy.privacy,
         learning.artefacts,
         learning.request_key,
         delivery.start_keys,
         learning.models,
-        sums.sums,
+        *sums,
         learning.scores,
         learning.aggregates,
         learning.global_errors,

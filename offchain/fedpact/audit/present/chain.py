@@ -17,7 +17,7 @@ from fedpact.chain.bindings.events import Place
 from fedpact.chain.bindings.token import Token
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
-from fedpact.chain.signed_messages import RoundRecord, signed_digest
+from fedpact.chain.signed_messages import LargeRecord, RoundRecord, signed_digest
 from fedpact.chain.wallets import accepts
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
 from fedpact.types.deployment import PresentDeployment
@@ -67,11 +67,11 @@ class Facts:
 
     @cached_property
     def outcome(self) -> RoundsOutcome:
-        return self._client.rounds.outcome(self.request_id, self.frame)
+        return self._client.any_rounds.outcome(self.request_id, self.frame)
 
     @cached_property
     def state(self) -> RoundFacts:
-        return self._client.rounds.round_facts(self.request_id, self.frame)
+        return self._client.any_rounds.round_facts(self.request_id, self.frame)
 
     @cached_property
     def members(self) -> tuple[PoolMember, ...]:
@@ -158,6 +158,15 @@ class Facts:
         """The record of a posted round; None where the transaction shows none with this hash."""
         return self._client.rounds.posted_record(tx_hash, record_hash)
 
+    def large_record_of(self, tx_hash: str, record_hash: bytes) -> LargeRecord | None:
+        """As `record_of`, of a large round."""
+        return self._client.large.posted_record(tx_hash, record_hash)
+
+    @cached_property
+    def draw_delay(self) -> int:
+        """Blocks after its opening whose randomness draws a large round's committee."""
+        return self._client.large.draw_delay(self.frame)
+
     def sender(self, tx_hash: str) -> str:
         return checksum(self.transaction(tx_hash)["from"])
 
@@ -209,6 +218,15 @@ class Facts:
                 return place
             ordinal += 1
         return None
+
+    def signed_by(
+        self, account: str, message: SignableMessage, signature: bytes, wallet: bool, at: Place
+    ) -> bool:
+        """Whether an account signed what is not on chain; a contract wallet is asked as of the
+        block of an event."""
+        if wallet:
+            return self._wallet_agrees(account, message, signature, at.block)
+        return len(signature) == SIGNATURE_BYTES + 1 and _signer(message, signature) == account
 
     def accepted_by(self, requester: str, signature: bytes, at: Place) -> bool:
         """Whether the requester signed that it accepts the delivery."""

@@ -3,18 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fedpact.chain.abi import LEDGER, MARKET, RESALE
+from fedpact.chain.abi import LARGE, LEDGER, MARKET, RESALE
 from fedpact.chain.bindings.events import (
     Attested,
     Collected,
+    CommitteeDrawn,
     Credited,
     Delivered,
     Disputed,
+    DrawMoved,
     Equivocated,
     Halted,
     Joined,
     KeySealed,
+    LargeRecordPosted,
     Left,
+    ModelForced,
     ModelsSubmitted,
     Paid,
     Place,
@@ -56,6 +60,9 @@ Step = (
     | Attested
     | Equivocated
     | RoundPosted
+    | CommitteeDrawn
+    | DrawMoved
+    | ModelForced
 )
 """What moves a round on."""
 SaleEvent = (
@@ -80,6 +87,8 @@ class RoundEvidence:
     end: RoundFinalised | RoundFailed | None = None
     credited: Credited | None = None
     """What the round earned, once it is closed."""
+    large: bool = False
+    """Whether the whole pool trains, and a committee judges."""
 
     @property
     def number(self) -> int:
@@ -219,6 +228,8 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
             found = Evidence(typed)
         elif found is not None:
             _take(found, typed)
+            if isinstance(typed, RoundOpened):
+                found.rounds[-1].large = event.contract == LARGE
     if found is None:
         raise UnknownRequest(f"the market knows no request {request_id}")
     found.ledger, found.moved, found.resale_moved = ledger, moved, resale_moved
@@ -270,7 +281,7 @@ def _take(e: Evidence, event: RequestEvent) -> None:
             _round_of(e, event, event.round).end = event
         case Returning():
             _round_of(e, event, event.round).returning.append(event)
-        case RecordPosted():
+        case RecordPosted() | LargeRecordPosted():
             pass  # What it says is read with the record.
         case Halted():
             e.halted = event
@@ -312,9 +323,11 @@ def _credited(e: Evidence, event: Credited) -> None:
     """An entry: of the round that was closed in the event before, of a void start, or of gas."""
     e.credited.append(event)
     entry = e.earned[-1]
-    if entry.void_start:
-        return
     last = e.rounds[-1] if e.rounds else None
+    # A large round that nobody posted has none, and the sums of all are of none.
+    unposted = last is not None and last.large and last.posted is None
+    if entry.void_start or entry.summed or unposted:
+        return
     if last is not None and last.end is not None and last.credited is None:
         last.credited = event
 

@@ -40,10 +40,11 @@ class PoolHistory(AuditHistory):
         evidence: Evidence,
         facts: Facts,
         pool: PoolChecks,
-        rounds: RoundChecks,
+        rounds: RoundChecks | None,
         store: ContentStore,
         keys: "AccountKeys | None",
     ) -> None:
+        """`rounds`: of usual ones; None where a subclass reads others."""
         fingerprint = facts.deployment.fingerprint
         super().__init__(
             AuditedRequest(fingerprint, evidence.request_id, evidence.terms.specification),
@@ -182,6 +183,7 @@ class PoolHistory(AuditHistory):
 
     def _slice_key(self, number: int) -> bytes | None:
         one = self._e.rounds[number - 1]
+        assert self._rounds is not None
         record = self._rounds.record(one)
         if one.slice is not None:
             sealed = one.slice.sealed_key
@@ -196,6 +198,7 @@ class PoolHistory(AuditHistory):
         return self._facts.key_version(account)
 
     def _played(self, number: int) -> Played:
+        assert self._rounds is not None
         return self._rounds.readable(self._e.rounds[number - 1])
 
     def _digests(self, number: int) -> dict[int, bytes]:

@@ -1,5 +1,6 @@
 """Check of what the request cost each provider in privacy: by the rounds in which it took part."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fedpact.audit.present.evidence import Evidence
@@ -20,8 +21,16 @@ class PrivacyChecks:
     """One method per item; each returns what it saw, or raises Broken or Unavailable."""
 
     def __init__(
-        self, evidence: Evidence, pool: PoolChecks, rounds: RoundChecks, history: PoolHistory
+        self,
+        evidence: Evidence,
+        pool: PoolChecks,
+        rounds: RoundChecks,
+        history: PoolHistory,
+        took_part: Callable[[], dict[int, list[int]]] | None = None,
     ) -> None:
+        """`took_part`: the rounds in which each member released a model, where the chain alone does
+        not say it."""
+        self._took = took_part
         self._e = evidence
         self._pool = pool
         self._rounds = rounds
@@ -30,7 +39,8 @@ class PrivacyChecks:
     def privacy(self) -> str:
         """No provider released more models than the rounds that drew it, one a round, and none
         more than the specification's epsilon covers."""
-        spec, took = self._history.spec, self._took_part()
+        spec = self._history.spec
+        took = self._took_part() if self._took is None else self._took()
         delta, stated = spec.privacy.delta, spec.privacy.epsilon
         if spec.privacy.mode is not PrivacyMode.SOUND or delta is None or stated is None:
             return f"{spec.privacy.statement}; {_rounds_of(took)}"

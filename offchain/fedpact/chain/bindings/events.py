@@ -190,6 +190,40 @@ class RecordPosted(RequestEvent):
 
 
 @dataclass(frozen=True)
+class LargeRecordPosted(RequestEvent):
+    """Of a large round that a contract posted."""
+
+    round: int
+    record: dict[str, Any]
+    points: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CommitteeDrawn(RequestEvent):
+    """Who judges a large round is fixed."""
+
+    round: int
+    seed: bytes
+
+
+@dataclass(frozen=True)
+class DrawMoved(RequestEvent):
+    """A later block than before draws the committee."""
+
+    round: int
+    draw_block: int
+
+
+@dataclass(frozen=True)
+class ModelForced(RequestEvent):
+    """A trainer put its model into a large round by itself."""
+
+    round: int
+    index: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
 class RoundFinalised(RequestEvent):
     round: int
     leader: int

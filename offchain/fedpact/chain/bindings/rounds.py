@@ -1,6 +1,9 @@
-"""TrainingRounds: starts, rounds as one transaction or in batches, and what they earned."""
+"""TrainingRounds: starts, rounds as one transaction or in batches, and what they earned; what
+rounds of both kinds have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import encode
@@ -20,14 +23,17 @@ from fedpact.chain.signed_messages import (
 from fedpact.types.requests import Link, MessageKind, Phase, RoundFacts, RoundsOutcome, Start
 
 
-class Rounds(Binding):
-    """What contracts/interfaces/ITrainingRounds.sol and IRoundSteps.sol document.
+@dataclass(frozen=True)
+class Post:
+    """What was posted of a round, decoded: the arguments of the call, or of the event."""
 
-    Signatures are in seat order, one for each seat of the mask but the sender's (see
-    `pack_signatures`). Lists of anchored values are in the order in which they were anchored.
-    """
+    args: Sequence[Any]
+    of_event: bool = False
 
-    NAME = ROUNDS
+
+class AnyRounds(Binding, ABC):
+    """What rounds of both kinds have: contracts/interfaces/IRoundStart.sol, and views."""
+
     PROTOCOL = SECOND
 
     @property
@@ -46,8 +52,65 @@ class Rounds(Binding):
         return self.function("expire", request)
 
     def close(self, request: int) -> Call:
-        """Close a round in which too few submitted (phase FAILED)."""
+        """Close a round that came to nothing (phase FAILED)."""
         return self.function("close", request)
+
+    # Views
+
+    def round_facts(self, request: int, block: BlockReference = None) -> RoundFacts:
+        """All about the present round; phase NONE if there is no such request."""
+        [found] = self.all_facts([request], block)
+        return found
+
+    def all_facts(self, requests: Sequence[int], block: BlockReference = None) -> list[RoundFacts]:
+        """As `round_facts`, of several requests in one round trip."""
+        calls = [self.function("roundFacts", number) for number in requests]
+        answers = self._connection.read(calls, block)
+        return [self.facts_of(self.decoded("roundFacts", one)) for one in answers]
+
+    @staticmethod
+    @abstractmethod
+    def facts_of(struct: dict[str, Any]) -> RoundFacts:
+        """The decoded result of `roundFacts`."""
+
+    def outcome(self, request: int, block: BlockReference = None) -> RoundsOutcome:
+        return RoundsOutcome(**snake(self._view("outcome", request, block=block)))
+
+    def open_terms(self, request: int, block: BlockReference = None) -> bytes:
+        """Hash of the terms while the request waits for members; Reverted otherwise."""
+        return bytes(self._view("openTerms", request, block=block))
+
+    def _posts(self, tx_hash: str, function: str, event: str) -> Iterator[Post]:
+        """What was posted in a transaction: from its calldata, or from events if a contract
+        posted it.
+
+        Calldata that this contract did not execute is not decoded: a few kilobytes of it can say
+        that they hold gigabytes.
+        """
+        transaction = self._connection.rpc.call("eth_getTransactionByHash", tx_hash)
+        if transaction is None:
+            return
+        if str(transaction["to"]).lower() == self.address.lower():
+            calldata = bytes.fromhex(str(transaction["input"]).removeprefix("0x"))
+            for call in calls_in(self._abi, calldata):
+                if call.function == function:
+                    yield Post(call.args)
+            return
+        receipt = self._connection.rpc.call("eth_getTransactionReceipt", tx_hash)
+        for log in [] if receipt is None else receipt["logs"]:
+            found = self._connection.decode(log)
+            if found is not None and found.name == event:
+                yield Post(tuple(found.args.values()), of_event=True)
+
+
+class Rounds(AnyRounds):
+    """What contracts/interfaces/ITrainingRounds.sol and IRoundSteps.sol document.
+
+    Signatures are in seat order, one for each seat of the mask but the sender's (see
+    `pack_signatures`). Lists of anchored values are in the order in which they were anchored.
+    """
+
+    NAME = ROUNDS
 
     # A round at once
 
@@ -152,32 +215,13 @@ class Rounds(Binding):
 
     # Views
 
-    def round_facts(self, request: int, block: BlockReference = None) -> RoundFacts:
-        """All about the present round; phase NONE if there is no such request."""
-        [found] = self.all_facts([request], block)
-        return found
-
-    def all_facts(self, requests: Sequence[int], block: BlockReference = None) -> list[RoundFacts]:
-        """As `round_facts`, of several requests in one round trip."""
-        calls = [self.function("roundFacts", number) for number in requests]
-        answers = self._connection.read(calls, block)
-        return [self.facts_of(self.decoded("roundFacts", one)) for one in answers]
-
     @staticmethod
     def facts_of(struct: dict[str, Any]) -> RoundFacts:
-        """The decoded result of `roundFacts`."""
         found = snake(struct)
         leader = found.pop("last_leader")
         return RoundFacts(
             phase=Phase(found.pop("phase")), last_leader=leader - 1 if leader else None, **found
         )
-
-    def outcome(self, request: int, block: BlockReference = None) -> RoundsOutcome:
-        return RoundsOutcome(**snake(self._view("outcome", request, block=block)))
-
-    def open_terms(self, request: int, block: BlockReference = None) -> bytes:
-        """Hash of the terms while the request waits for members; Reverted otherwise."""
-        return bytes(self._view("openTerms", request, block=block))
 
     def verify_history(
         self,
@@ -193,33 +237,10 @@ class Rounds(Binding):
 
     def posted_record(self, tx_hash: str, record_hash: bytes) -> RoundRecord | None:
         """The record of a RoundPosted event: from its transaction's calldata, or from an event if a
-        contract posted it. None if the transaction is not known.
-
-        Calldata that this contract did not execute is not decoded: a few kilobytes of it can say
-        that they hold gigabytes.
-        """
-        transaction = self._connection.rpc.call("eth_getTransactionByHash", tx_hash)
-        if transaction is None:
-            return None
-        if str(transaction["to"]).lower() == self.address.lower():
-            found = self._records_in(bytes.fromhex(str(transaction["input"]).removeprefix("0x")))
-        else:
-            found = self._records_of(tx_hash)
+        contract posted it. None if the transaction is not known, or holds none."""
+        posts = self._posts(tx_hash, "postRound", "RecordPosted")
+        found = (record_of(post.args[2 if post.of_event else 1]) for post in posts)
         return next((record for record in found if record.hash == record_hash), None)
-
-    def _records_in(self, calldata: bytes) -> Iterator[RoundRecord]:
-        """Of all calls in one."""
-        for call in calls_in(self._abi, calldata):
-            if call.function == "postRound":
-                yield record_of(call.args[1])
-
-    def _records_of(self, tx_hash: str) -> Iterator[RoundRecord]:
-        """In the events of a transaction."""
-        receipt = self._connection.rpc.call("eth_getTransactionReceipt", tx_hash)
-        for log in [] if receipt is None else receipt["logs"]:
-            event = self._connection.decode(log)
-            if event is not None and event.name == "RecordPosted":
-                yield record_of(event.args["record"])
 
 
 def record_of(struct: Mapping[str, Any]) -> RoundRecord:

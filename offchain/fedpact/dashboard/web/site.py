@@ -226,7 +226,7 @@ class Site:
         if not self._nodes_answer:
             return None
         try:
-            return self.client.rounds.round_facts(number, frame)
+            return self.client.any_rounds.round_facts(number, frame)
         except Retryable:
             return None
 

@@ -123,5 +123,5 @@ def close_round(view: RequestView) -> DutyResult:
     if not my_turn(view, view.facts.submitted):
         return idle("waiting for the members before me to close the round")
     ctx = view.ctx
-    receipt = ctx.client.send(ctx.keys, ctx.client.rounds.close(view.id))
+    receipt = ctx.client.send(ctx.keys, ctx.client.any_rounds.close(view.id))
     return did(f"round {view.round} failed: closed it ({receipt.gas_used} gas)")

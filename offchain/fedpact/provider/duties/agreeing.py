@@ -131,7 +131,7 @@ class _Round:
             return self._batch("waiting for the others' models")
         word, salt = packed(vote), salt_of(view)
         at = (view.id, view.round, view.account)
-        if not talk.say(Kind.VOTE, view.ctx.client.rounds.domain.commitment(*at, word, salt)):
+        if not talk.say(Kind.VOTE, view.ctx.client.any_rounds.domain.commitment(*at, word, salt)):
             return None
         committed = view.facts.phase is Phase.REVEAL
         if self._missing(Kind.VOTE, self._needed) and not committed:

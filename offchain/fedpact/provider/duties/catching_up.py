@@ -13,7 +13,7 @@ from functools import partial
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.replay import Replay
 from fedpact.errors import ContentMismatch, ContentMissing, ContentSought, Retryable
-from fedpact.provider.request.history import DaemonHistory, replay_of
+from fedpact.provider.request.history import history_of, replay_of
 from fedpact.provider.request.reading import look_for, specification_of
 from fedpact.provider.request.view import RequestView
 
@@ -61,7 +61,7 @@ def caught_up(view: RequestView, *, voting: bool) -> bool:
 
 def _look_ahead(view: RequestView, number: int) -> None:
     """Begin to look for what the rounds from `number` on are scored with."""
-    history, left = DaemonHistory(view), AHEAD_BYTES
+    history, left = history_of(view), AHEAD_BYTES
     history.look_for(number)
     for one in range(number + 1, min(number + AHEAD + 1, view.round)):
         left -= history.bytes_to_read(one)
@@ -78,7 +78,7 @@ def _all_at_hand(view: RequestView, numbers: Iterable[int], *, voting: bool) -> 
 
 def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:
     """Whether the models of an earlier round are read, or given up."""
-    models, history = view.ctx.cache.models.setdefault((view.id, number), {}), DaemonHistory(view)
+    models, history = view.ctx.cache.models.setdefault((view.id, number), {}), history_of(view)
     late = view.ctx.cache.late.setdefault((view.id, number), set())
     missing = {
         index: digest

@@ -26,7 +26,7 @@ def say_declined(ctx: Context, request: int, reason: Reason | None) -> None:
     if reason is None or ctx.exchange is None or not ctx.exchange.own or ctx.keys.wallet:
         return
     try:
-        said = declined(ctx.keys, ctx.client.rounds.domain, request, reason).encode()
+        said = declined(ctx.keys, ctx.client.any_rounds.domain, request, reason).encode()
     except Retryable as error:
         log.warning("request %d: its decline is not published: %s", request, error)
         return

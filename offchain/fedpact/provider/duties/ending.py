@@ -26,7 +26,7 @@ def end_request(view: RequestView) -> DutyResult:
     if view.own_index is None:
         finish(view, "ended without me")
         return idle("ended without me")
-    outcome = view.ctx.client.rounds.outcome(view.id, view.frame)
+    outcome = view.ctx.client.any_rounds.outcome(view.id, view.frame)
     if status is Status.SETTLED:
         return _collect(view, view.own_index)
     if status is Status.OPEN and outcome.final_rounds:

@@ -26,16 +26,20 @@ class Talk:
         self._view, self._exchange = view, exchange
         self._place = (view.id, view.round)
         said = view.ctx.state.said
+        ballot = ballot_of(view, view.round, view.facts.history, view.cohort)
+        self._key = ballot.key
+        kinds = [ballot.key(kind) for kind in Kind]
         exchange.open(
-            ballot_of(view, view.round, view.facts.history, view.cohort),
+            ballot,
             peers,
-            lambda: [decode(body.encode())[0] for body in said.heard(*self._place)],
+            lambda: [decode(body.encode())[0] for body in said.heard(*self._place, kinds)],
         )
         exchange.forget(view.id, view.round)
         self.board: RoundMessages = exchange.board(self._place)
         fresh = exchange.fresh(self._place)
         if fresh:
-            said.hear(*self._place, [(one.kind, one.seat, _body(one)) for one in fresh])
+            heard = [(self._key(one.kind), one.seat, _body(one)) for one in fresh]
+            said.hear(*self._place, heard)
 
     def held(self, kind: Kind) -> Mapping[int, Message]:
         """The messages of a kind, by seat."""
@@ -51,7 +55,7 @@ class Talk:
         known = self.board.messages.get(own.at)
         if known is not None:
             return (known.value, known.extra) == (own.value, own.extra)
-        if not view.ctx.state.said.may_say(*self._place, kind, _body(own)):
+        if not view.ctx.state.said.may_say(*self._place, self._key(kind), _body(own)):
             log.error("request %d, round %d: not signing another %s", view.id, view.round, kind)
             return False
         if kind is not Kind.REVEAL:
@@ -62,7 +66,7 @@ class Talk:
             log.error("request %d, round %d: the wallet refuses its owner: %s", *self._place, error)
             return False
         self.board.take(own)
-        view.ctx.state.said.hear(*self._place, [(kind, view.seat, _body(own))])
+        view.ctx.state.said.hear(*self._place, [(self._key(kind), view.seat, _body(own))])
         return True
 
 

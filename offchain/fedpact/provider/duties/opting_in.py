@@ -23,6 +23,7 @@ from fedpact.provider.state.checkpoint import Participation
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.requests import Join
+from fedpact.types.specification import JudgedOn, Specification
 
 LONGEST_PINNING = 1.0
 """Seconds of a cycle: a request may have a thousand slices."""
@@ -39,14 +40,20 @@ def opt_in(view: RequestView) -> DutyResult:
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited", Reason.INVITED)
-        if spec.privacy.sum is not None:
+        pay = terms.pay
+        if ctx.deployment.is_large:
+            _require_large(ctx, spec)
+            # The whole pool shares a round's pay, of which a policy asks what one of a cohort gets.
+            pay = terms.pay * terms.cohort // terms.max_pool
+        elif spec.privacy.sum is not None:
             _require_exchange(ctx)
         for auditor in spec.auditors:
             if not ctx.client.registry.participant(auditor).active:
                 raise PolicyRefusal(f"its auditor {auditor} is not a participant", Reason.REQUEST)
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         drawn = terms.max_pool > terms.cohort  # then judges keep what they judge
-        require_room(ctx.store, spec, terms.cohort if drawn else 1)
+        judged = terms.max_pool if ctx.deployment.is_large else terms.cohort
+        require_room(ctx.store, spec, judged if drawn else 1)
         missing = _pin_slices(view)
         if missing:
             return idle(f"looking for evaluation slice {missing}: joining once it is here")
@@ -55,7 +62,7 @@ def opt_in(view: RequestView) -> DutyResult:
         match = ready_to_join(
             ctx,
             spec,
-            terms.pay,
+            pay,
             requester,
             view.id,
             terms.token,
@@ -90,6 +97,17 @@ def _reputation_asked(view: RequestView) -> int | None:
         return None
     ledger = view.ctx.client.reputation
     return ledger.requester_reputation(view.record.requester, view.frame)
+
+
+def _require_large(ctx: Context, spec: Specification) -> None:
+    """Raise PolicyRefusal for a request of large rounds that this member could take no part in."""
+    if ctx.exchange is None or not ctx.exchange.own:
+        raise PolicyRefusal(
+            "members of large rounds send each other their models' digests: set listen",
+            Reason.LARGE,
+        )
+    if spec.privacy.sum is not None or spec.judged_on is not JudgedOn.SLICES:
+        raise PolicyRefusal("large rounds judge each model, on slices", Reason.REQUEST)
 
 
 def _require_exchange(ctx: Context) -> None:

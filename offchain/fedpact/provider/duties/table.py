@@ -12,12 +12,14 @@ from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.duties.aggregating import attest_aggregate, close_round, finalise_round
 from fedpact.provider.duties.agreeing import agree
 from fedpact.provider.duties.ending import end_request
+from fedpact.provider.duties.judging import close_large_round, judge_models, sum_points
+from fedpact.provider.duties.naming import name_model, publish_named
 from fedpact.provider.duties.opting_in import opt_in
 from fedpact.provider.duties.selling import on_offer, sell_result
 from fedpact.provider.duties.starting import start_request, wait_for_members
 from fedpact.provider.duties.training import publish_model, submit_model
 from fedpact.provider.duties.voting import commit_vote, reveal_vote, tally_votes
-from fedpact.provider.request.view import RequestView
+from fedpact.provider.request.view import LargeView, RequestView
 from fedpact.types.requests import Phase
 
 Duty = Callable[[RequestView], DutyResult]
@@ -47,13 +49,33 @@ _BY_PHASE: dict[Phase, tuple[Duty, ...]] = {
 }
 
 
+_OF_LARGE_ROUNDS: dict[Phase, tuple[Callable[[LargeView], DutyResult], ...]] = {
+    Phase.SUBMIT: (name_model,),
+    Phase.ATTEST: (publish_named, judge_models),
+    Phase.FINALISE: (sum_points,),
+    Phase.FAILED: (close_large_round,),
+}
+
+
 def duties_of(view: RequestView) -> tuple[Duty, ...]:
     """What may be due now, in the order in which it is tried."""
     if view.facts.phase is Phase.WAITING and not view.pool_facts.closed:
         return (wait_for_members,) if view.has_joined else (opt_in,)
     if view.facts.phase is Phase.ENDED and on_offer(view.ctx, view.id):
         return (end_request, sell_result)
+    if isinstance(view, LargeView) and view.facts.phase in _OF_LARGE_ROUNDS:
+        return tuple(_on(view, duty) for duty in _OF_LARGE_ROUNDS[view.facts.phase])
     return _BY_PHASE.get(view.facts.phase, ())
+
+
+def _on(view: LargeView, duty: Callable[[LargeView], DutyResult]) -> Duty:
+    """A duty of large rounds, as all others are called."""
+
+    @wraps(duty)
+    def bound(_: RequestView) -> DutyResult:
+        return duty(view)
+
+    return bound
 
 
 def next_duty(view: RequestView) -> DutyResult:

@@ -78,7 +78,7 @@ def ready_model(view: RequestView) -> bytes | str:
         )
     if waiting is None:
         waiting = waiting_to_submit(view, ctx.ledger.kept_at(release))
-    if waiting is not None:
+    if waiting is not None and view.own_seat is not None:
         with suppress(Retryable, ContentError):  # the vote meets it too, if it stays
             caught_up(view, voting=False)
     if specification_of(view).privacy.sum is not None:
@@ -112,7 +112,12 @@ def publish_model(view: RequestView) -> DutyResult:
     submitted = {**signed, **submitted_digests(view, view.round)}.get(view.seat)
     if submitted is None:
         return idle("the submission's event has not been read yet")
-    sealed = own_model(view)
+    return publish_submitted(view, submitted)
+
+
+def publish_submitted(view: RequestView, submitted: bytes) -> DutyResult:
+    """Put the own model into the store if it is the one with this digest, which was submitted."""
+    at, sealed = (view.id, view.round), own_model(view)
     if Cid.of(sealed).digest != submitted:
         # It may be another machine's, and a second draw of the noise must never be seen.
         view.ctx.cache.published.add(at)
@@ -163,7 +168,8 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
     ctx, spec = view.ctx, specification_of(view)
     ctx.client.agree(view.frame)
     replay, key = replay_of(view), request_key(view)
-    reference, index = round_ref_of(view, view.round), view.cohort.indices[view.seat]
+    reference, index = round_ref_of(view, view.round), view.own_index
+    assert index is not None
     task = TrainingTask(
         spec,
         view.round,

@@ -14,18 +14,18 @@ from fedpact.errors import (
     NotReady,
     Retryable,
 )
+from fedpact.exchange.messages import Kind
 from fedpact.learning.artefact import Model
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.catching_up import caught_up, counts_as_missing
 from fedpact.provider.duties.turns import my_turn
-from fedpact.provider.request.history import DaemonHistory, replay_of
+from fedpact.provider.request.history import history_of, replay_of
 from fedpact.provider.request.reading import (
-    counted_digests,
     evaluation_slice,
     look_for,
     specification_of,
 )
-from fedpact.provider.request.view import RequestView, digest_of
+from fedpact.provider.request.view import LargeView, RequestView, digest_of
 from fedpact.provider.state.checkpoint import CastVote
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, seats_of
@@ -125,25 +125,22 @@ def _save(view: RequestView, vote: CastVote) -> CastVote:
 def round_models(view: RequestView) -> dict[int, Model | None] | None:
     """All models of the round by pool index (None: invalid); None while some may still arrive."""
     models = view.ctx.cache.models.setdefault((view.id, view.round), {})
-    digests = counted_digests(view, view.round)
-    if set(seats_of(view.judged)) - set(digests):
+    history = history_of(view)
+    digests = history.digests(view.round)
+    if view.judged_members - set(digests):
         raise ContentMissing("not all submissions' events have been read yet")
     late = view.ctx.cache.late.setdefault((view.id, view.round), set())
     # A vote for good leaves a model out that had not come. The aggregate may need it all the same.
-    voted = bool(late) and view.ctx.state.vote(view.id, view.round) is not None
-    indices = view.cohort.indices
+    voted = bool(late) and has_voted(view)
     missing = [
-        seat
-        for seat in sorted(digests)
-        if indices[seat] not in models or (voted and indices[seat] in late)
+        index for index in sorted(digests) if index not in models or (voted and index in late)
     ]
-    look_for(view, [digests[seat] for seat in missing])
+    look_for(view, [digests[index] for index in missing])
     waiting, publishing = False, _may_be_publishing(view)
-    # Every seat is asked for each time: what was not found is then looked for anew.
-    for seat in missing:
-        index = indices[seat]
+    # Every model is asked for each time: what was not found is then looked for anew.
+    for index in missing:
         try:
-            models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
+            models[index] = history.fetched(view.round, index, digests[index])
             late.discard(index)
         except Retryable as error:
             if index in late:
@@ -151,10 +148,19 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
             if publishing or not counts_as_missing(view, error):
                 waiting = True
                 continue
-            log.warning("request %d: seat %d counts as invalid: %s", view.id, seat, error)
+            said = "request %d: the model of member %d counts as invalid: %s"
+            log.warning(said, view.id, index, error)
             models[index] = None
             late.add(index)
     return None if waiting else models
+
+
+def has_voted(view: RequestView) -> bool:
+    """Whether the vote on the present round's models is given for good."""
+    if isinstance(view, LargeView):
+        kind = f"{Kind.VOTE} {view.start}"
+        return view.ctx.state.said.said(view.id, view.round, kind) is not None
+    return view.ctx.state.vote(view.id, view.round) is not None
 
 
 def _may_be_publishing(view: RequestView) -> bool:

@@ -51,6 +51,9 @@ class ExchangeBackend(Protocol):
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Raises RetrievalError for a round that is not exchanged here, or a malformed request."""
 
+    def answer_models(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
+        """The same for the models of a large round."""
+
     def declined(self, fingerprint: str, request: int) -> bytes | None:
         """Why this daemon stays out of a request, signed; None: it says nothing."""
 
@@ -117,6 +120,7 @@ class Endpoint:
             self._exchange = exchange
             path = "/exchange/{deployment}/{request:int}/{round:int}"
             routes.append(Route(path, self._exchanged, methods=["POST"]))
+            routes.append(Route(path + "/models", self._exchanged, methods=["POST"]))
             routes.append(Route("/exchange/{deployment}/{request:int}/decline", self._declined))
         self.app = Starlette(
             routes=routes,
@@ -159,8 +163,10 @@ class Endpoint:
         content = await self._body(request, JSON, self._limits.message_bytes)
         at = request.path_params
         deployment, number, round_ = str(at["deployment"]), int(at["request"]), int(at["round"])
+        models = request.url.path.endswith("/models")
+        respond = self._exchange.answer_models if models else self._exchange.answer
         answer = await self._answer(
-            self._messages, lambda: self._exchange.answer(deployment, number, round_, content)
+            self._messages, lambda: respond(deployment, number, round_, content)
         )
         return Response(answer, media_type=JSON)
 

@@ -13,7 +13,7 @@ from fedpact.provider.request.facts import asked_for, submissions
 from fedpact.provider.state.checkpoint import request_of
 from fedpact.types.specification import Specification
 
-SUBMITTING = ("ModelsSubmitted", "RoundPosted")
+SUBMITTING = ("ModelsSubmitted", "RoundPosted", "ModelForced")
 """Events that may tell of a model of this account; they name no member."""
 
 
@@ -56,9 +56,9 @@ class Reconciliation:
 
         if self._requests is None:
             every = others.submissions(self._account)
-            self._guard.compare([*submissions(ctx), *every])
+            self._guard.compare([*submissions(ctx, frame=frame), *every])
         elif self._requests:
-            self._guard.compare(submissions(ctx, self._requests))
-        self._requests = set()
+            self._guard.compare(submissions(ctx, self._requests, frame))
+        self._requests = set(ctx.cache.unread)
         self._guard.settle(ctx, asking)
         ctx.cache.held = self._guard.held()

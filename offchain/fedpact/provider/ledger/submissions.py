@@ -2,7 +2,13 @@
 
 from functools import cache
 
-from fedpact.chain.bindings.events import ModelsSubmitted, RoundOpened, RoundPosted, RoundsEnded
+from fedpact.chain.bindings.events import (
+    ModelForced,
+    ModelsSubmitted,
+    RoundOpened,
+    RoundPosted,
+    RoundsEnded,
+)
 from fedpact.chain.client import ChainClient
 from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger.report import ReleaseId
@@ -32,6 +38,8 @@ def _of_request(client: ChainClient, request: int, account: str) -> list[tuple[i
         return accounts.index(account) if account in accounts else None
 
     found, seeds = [], dict[int, bytes]()
+    if client.deployment.is_large:
+        return _forced(client, request, account)
     for event in client.request_events(request, until=RoundsEnded):
         if isinstance(event, RoundOpened):
             seeds[event.round] = event.seed
@@ -40,6 +48,17 @@ def _of_request(client: ChainClient, request: int, account: str) -> list[tuple[i
             if own in seats:
                 found.append((event.round, _digests(client, event)[seats.index(own)]))
     return found
+
+
+def _forced(client: ChainClient, request: int, account: str) -> list[tuple[int, bytes]]:
+    """Of large rounds the chain has a root alone, and the models that were forced in."""
+    index = client.pool.index_of(request, account)
+    events = client.request_events(request, until=RoundsEnded)
+    return [
+        (one.round, one.digest)
+        for one in events
+        if isinstance(one, ModelForced) and one.index == index
+    ]
 
 
 def _digests(client: ChainClient, event: ModelsSubmitted | RoundPosted) -> tuple[bytes, ...]:

@@ -7,16 +7,28 @@ nobody could judge, and rounds that did not become final, leave no scores behind
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from fedpact.chain.signed_messages import Board
+from fedpact.consensus import large_rounds
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, open_global, sealed_bytes
 from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.evidence import (
+    EVIDENCE_MAX_BYTES,
+    CommitteeEvidence,
+    JudgedRound,
+    evidence_cid,
+    parts_of,
+    read_round,
+)
 from fedpact.consensus.judgement import judge
+from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.consensus.replay import Replay, ReplayCache
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, ContentMissing, ContentSought, ContentUnavailable
 from fedpact.learning.artefact import Model, decode
+from fedpact.provider.context import Cohort
 from fedpact.provider.request.reading import (
     counted_digests,
     evaluation_slice,
@@ -32,20 +44,13 @@ from fedpact.provider.request.reading import (
     template_of,
 )
 from fedpact.provider.request.secure_sums import member_sum, summed_model
-from fedpact.provider.request.view import RequestView, digest_of
+from fedpact.provider.request.view import LargeView, RequestView, digest_of, large_posted
 from fedpact.types.cid import Cid
 from fedpact.types.requests import seats_of
 from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import JudgedOn, Specification
 
 log = logging.getLogger(__name__)
-
-
-def replay_of(view: RequestView) -> Replay:
-    """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
-    history = DaemonHistory(view)
-    kept = view.ctx.cache.replays.setdefault(view.id, ReplayCache())
-    return Replay(history, kept, history.summed, lenient=True)
 
 
 class DaemonHistory:
@@ -260,6 +265,125 @@ class DaemonHistory:
         cohort = self._view.cohort_in(number)
         digests = counted_digests(self._view, number)
         return {cohort.indices[seat]: one for seat, one in digests.items()}
+
+
+class LargeHistory(DaemonHistory):
+    """Of large rounds: what their models and votes were is in their evidence. Where that is
+    nowhere, a round leaves its global model behind, and nothing else."""
+
+    _view: LargeView
+
+    def valid(self, number: int) -> Sequence[int]:
+        found = self._board(number)
+        if found is None:
+            return ()
+        return self._opening(number) if found.blind else found.valid
+
+    def included(self, number: int) -> Sequence[int]:
+        found = self._board(number)
+        if found is None:
+            return ()
+        return self._opening(number) if found.blind else found.included
+
+    def record(self, number: int) -> ContributionRecord | None:
+        if number == 0:
+            return ContributionRecord()
+        found = self._board(number) if number < self._view.round else None
+        if number < self._view.round and (found is None or found.blind):
+            return self.record(number - 1)
+        return self._view.ctx.cache.records.get((self._view.id, number))
+
+    def digests(self, number: int) -> dict[int, bytes]:
+        """In the present round those that this judge votes on."""
+        view = self._view
+        if number == view.round:
+            picked = view.ctx.cache.picked.get((view.id, number))
+            return {} if picked is None else picked.digests
+        found = judged_round(view, number)
+        return {} if found is None else found.listed.digests
+
+    def look_for(self, number: int) -> None:
+        judged_round(self._view, number)
+        super().look_for(number)
+
+    def _board(self, number: int) -> LargeBoard | None:
+        view, at = self._view, (self._view.id, number)
+        if number == view.round:
+            if at not in view.ctx.cache.boards:
+                raise ContentMissing(f"request {view.id}: round {number} is not judged yet")
+            return view.ctx.cache.boards[at]
+        found = judged_round(view, number)
+        if found is not None and at not in view.ctx.cache.boards:
+            view.ctx.cache.boards[at] = board_of(view, found, view.cohort_in(number))
+        return view.ctx.cache.boards.get(at)
+
+
+def history_of(view: RequestView) -> DaemonHistory:
+    """What this daemon knows of a request's rounds, of either kind."""
+    return LargeHistory(view) if isinstance(view, LargeView) else DaemonHistory(view)
+
+
+def replay_of(view: RequestView) -> Replay:
+    """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
+    history = history_of(view)
+    kept = view.ctx.cache.replays.setdefault(view.id, ReplayCache())
+    return Replay(history, kept, history.summed, lenient=True)
+
+
+def board_of(view: LargeView, found: JudgedRound, cohort: Cohort) -> LargeBoard:
+    """What the votes of a large round come to."""
+    terms = view.terms
+    return large_rounds.judge(
+        found.votes,
+        found.listed.digests,
+        cohort.indices,
+        len(view.pool),
+        terms.max_error,
+        terms.vote_band,
+    )
+
+
+def judged_round(view: LargeView, number: int) -> JudgedRound | None:
+    """What an earlier round's points follow from; None where nobody posted it, or its evidence is
+    nowhere or malformed. Raises ContentSought while it is looked for."""
+    known, at = view.ctx.cache.judged, (view.id, number)
+    if at not in known:
+        posted = view.events("RoundPosted", number)
+        if not posted and not view.events("RoundFailed", number):
+            raise ContentMissing(f"request {view.id}: the end of round {number} is not read")
+        try:
+            known[at] = evidence_at(view, posted[-1]) if posted else None
+        except ContentSought as error:
+            if not error.again:
+                raise
+            _without_evidence(view, number, error)
+            known[at] = None
+        except (ContentError, ContentMissing) as error:
+            _without_evidence(view, number, error)
+            known[at] = None
+    return known[at]
+
+
+def _without_evidence(view: LargeView, number: int, error: Exception) -> None:
+    log.warning("request %d, round %d: no evidence: %s", view.id, number, error)
+
+
+def evidence_at(view: LargeView, posted: Mapping[str, Any]) -> JudgedRound:
+    """What a posted round's points follow from, of the event that tells of it. Raises as
+    `fetched`, and ContentError where it is malformed."""
+    record = large_posted(view.ctx, view.id, posted)
+    evidence = CommitteeEvidence.decode(evidence_content(view, record.evidence))
+    for digest in parts_of(evidence):
+        view.ctx.fetching.begin(view.id, evidence_cid(digest), EVIDENCE_MAX_BYTES)
+    return read_round(evidence, lambda digest: evidence_content(view, digest))
+
+
+def evidence_content(view: LargeView, digest: bytes) -> bytes:
+    """CommitteeEvidence by its digest, read once. Raises as `fetched`."""
+    known, at = view.ctx.cache.evidence, (view.id, digest)
+    if at not in known:
+        known[at] = fetched(view, evidence_cid(digest), EVIDENCE_MAX_BYTES, "evidence")
+    return known[at]
 
 
 def global_key(view: RequestView, final_rounds: int) -> bytes:

@@ -29,7 +29,7 @@ from fedpact.errors import (
     NotReady,
     PolicyRefusal,
 )
-from fedpact.exchange.messages import Ballot
+from fedpact.exchange.messages import Ballot, LargeBallot
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
@@ -99,8 +99,9 @@ def template_of(spec: Specification) -> Template:
 
 def ballot_of(view: RequestView, round_: int, history: bytes, cohort: Cohort) -> Ballot:
     """Who may speak in a round, and as of which history."""
-    return Ballot(
-        view.ctx.client.rounds.domain,
+    kind = LargeBallot if view.ctx.deployment.is_large else Ballot
+    return kind(
+        view.ctx.client.any_rounds.domain,
         view.id,
         round_,
         history,
@@ -218,6 +219,8 @@ def posted_record(view: RequestView, round_: int) -> RoundRecord | None:
 
 def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
     """The sealed key of a round's slice, from the chain or a message of the requester."""
+    if view.ctx.deployment.is_large:
+        return large_slice_key(view, round_)
     opened = view.events("SliceOpened", round_)
     if opened:
         return digest_of(opened[-1]["sealedKey"])
@@ -226,6 +229,15 @@ def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
         raise ContentMissing(f"slice {round_} is open, but its event has not been read yet")
     record = posted_record(view, round_)
     return view.ctx.cache.sealed.get((view.id, round_)) if record is None else record.slice_key
+
+
+def large_slice_key(view: RequestView, round_: int) -> bytes | None:
+    """Of a large round: from a message of the requester, or the evidence of one that was posted."""
+    at = (view.id, round_)
+    judged = view.ctx.cache.judged.get(at)
+    if judged is not None:
+        return judged.evidence.sealed_key
+    return view.ctx.cache.sealed.get(at)
 
 
 def look_for(view: RequestView, digests: Iterable[bytes]) -> None:

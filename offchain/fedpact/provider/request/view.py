@@ -7,10 +7,19 @@ from typing import Any
 
 from fedpact.chain.bindings.structs import terms_of
 from fedpact.chain.records import Frame
-from fedpact.chain.signed_messages import RoundRecord
-from fedpact.errors import ContentMissing, NodeUnreachable
+from fedpact.chain.signed_messages import LargeRecord, RoundRecord
+from fedpact.consensus.draw import next_seed
+from fedpact.errors import ContentMissing, NodeUnreachable, NotReady
 from fedpact.provider.context import Cohort, Context, Events
-from fedpact.types.requests import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
+from fedpact.types.requests import (
+    LargeFacts,
+    Phase,
+    PoolFacts,
+    PoolMember,
+    RoundFacts,
+    StoredRequest,
+    Terms,
+)
 
 WINDOWS = {
     Phase.SUBMIT: "submit_window",
@@ -148,6 +157,11 @@ class RequestView:
         return self.facts.submitted & ~self.facts.voided
 
     @property
+    def judged_members(self) -> set[int]:
+        """Pool indices of the members whose models count, as far as the chain knows them."""
+        return set(self.cohort.indices_of(self.judged))
+
+    @property
     def attesters(self) -> int:
         """Seats that may attest."""
         acting = self.facts.submitted if self.facts.blind else self.facts.revealed
@@ -200,6 +214,119 @@ class RequestView:
         return found[-1]
 
 
+@dataclass(frozen=True)
+class LargeView(RequestView):
+    """One request whose rounds are large: the cohort of a round is its committee, which judges; all
+    other members train."""
+
+    facts: LargeFacts
+
+    @property
+    def cohort(self) -> Cohort:
+        """Of the present round; NotReady before its committee is drawn."""
+        return self.cohort_of(self.seed)
+
+    def cohort_in(self, round_: int) -> Cohort:
+        """Of a round that was posted, or the present one."""
+        if round_ == self.round:
+            return self.cohort
+        return self.cohort_of(digest_of(self.event("CommitteeDrawn", round_)["seed"]))
+
+    @property
+    def seed(self) -> bytes:
+        """Draws the committee; NotReady while the block that decides it is not here."""
+        number = self.facts.draw_block
+        if number == 0:
+            return self.facts.seed
+        if number > self.frame.block_number:
+            raise NotReady(f"request {self.id}: block {number} draws the committee")
+        known, at = self.ctx.cache.seeds, (self.id, self.facts.seed, number)
+        if at not in known:
+            block = self.drawing_block
+            known[at] = next_seed(self.facts.seed, int(block["mixHash"], 16))
+        return known[at]
+
+    @property
+    def drawing_block(self) -> dict[str, Any]:
+        """As the node gives it. Raises NodeUnreachable where it does not."""
+        found = self.ctx.client.rpc.call("eth_getBlockByNumber", hex(self.facts.draw_block), False)
+        if found is None or "mixHash" not in found:
+            raise NodeUnreachable(
+                f"the node does not say the randomness of block {self.facts.draw_block}"
+            )
+        return dict(found)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it is known who judges."""
+        number = self.facts.draw_block
+        return bool(self.round) and number <= self.frame.block_number
+
+    @cached_property
+    def own_seat(self) -> int | None:
+        """Of this account as a judge."""
+        return self.cohort.seat_of(self.account) if self.is_drawn else None
+
+    @property
+    def trains(self) -> bool:
+        """Whether this account trains in the present round."""
+        return self.is_drawn and self.own_seat is None and self.own_index is not None
+
+    @property
+    def trainers(self) -> dict[int, str]:
+        """Accounts of all that train in the present round, by pool index."""
+        out = {*self.cohort.indices, *self.left}
+        return {i: one.account for i, one in enumerate(self.pool) if i not in out}
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """Members that left before the pool closed."""
+        known = self.ctx.cache.left
+        if self.id not in known:
+            known[self.id] = self.ctx.client.pool.left(self.id, self.frame)
+        return known[self.id]
+
+    @property
+    def judged_members(self) -> set[int]:
+        """The chain knows none of them."""
+        return set()
+
+    @property
+    def start(self) -> str:
+        """What tells a round of this start from the same of another."""
+        return self.facts.history.hex()[:16]
+
+    @property
+    def rest(self) -> float:
+        """Who is in the pool trains or judges in each round."""
+        if self.facts.phase is Phase.WAITING or self.own_index is None:
+            return super().rest
+        return 0.0
+
+    @property
+    def judging_window(self) -> int:
+        """Seconds from the end of the submissions until which a round may be posted."""
+        terms = self.terms
+        return terms.commit_window + terms.reveal_window + terms.attest_window
+
+    @property
+    def phase_start(self) -> int:
+        if self.facts.phase is Phase.ATTEST:
+            return self.facts.deadline - self.judging_window
+        return super().phase_start
+
+    def share_passed(self) -> float:
+        """While a committee judges: of the commit window, in which it is to have its votes; above 1
+        after it."""
+        if self.facts.phase is not Phase.ATTEST:
+            return super().share_passed()
+        return self.judging_for() / max(1, self.terms.commit_window)
+
+    def judging_for(self) -> int:
+        """Seconds since the submissions were over."""
+        return self.frame.timestamp - self.phase_start
+
+
 def is_in_pool(account: str, events: Callable[[str], list[dict[str, Any]]]) -> bool:
     """Whether an account has joined a request and not left it. `events`: the request's, by name."""
     joined, left = (
@@ -227,6 +354,20 @@ def posted_as_whole(ctx: Context, request: int, event: Mapping[str, Any]) -> Rou
         if found is None:
             raise ContentMissing(
                 f"the record of round {at[1]}, of transaction {event['tx']}, cannot be read now"
+            )
+        known[at] = found
+    return known[at]
+
+
+def large_posted(ctx: Context, request: int, event: Mapping[str, Any]) -> LargeRecord:
+    """As `posted_as_whole`, of a large round."""
+    known, at = ctx.cache.large_posted, (request, digest_of(event["record"]))
+    if at not in known:
+        found = ctx.client.large.posted_record(event["tx"], at[1])
+        if found is None:
+            raise ContentMissing(
+                f"the record of round {event['round']}, of transaction {event['tx']}, cannot be"
+                " read now"
             )
         known[at] = found
     return known[at]

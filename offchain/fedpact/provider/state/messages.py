@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 
 from fedpact.provider.state.file import StateFile
 
+NAMED = "submission"
+"""Of large rounds: a trainer's model, followed by the start that it is for."""
+
 
 class Said:
     """A row of `said` is on disk before the signature is made, and never changed or deleted, not
@@ -24,6 +27,18 @@ class Said:
         [(kept,)] = self._file.rows(query, at)
         return bool(kept == body)
 
+    def said(self, request: int, round_: int, kind: str) -> str | None:
+        """What this account has signed of a kind; None: nothing."""
+        query = "SELECT body FROM said WHERE request = ? AND round = ? AND kind = ?"
+        rows = self._file.rows(query, (request, round_, kind))
+        return str(rows[0][0]) if rows else None
+
+    def has_named(self, request: int, round_: int, digest: bytes) -> bool:
+        """Whether this account has named this model in a large round, in any start."""
+        query = "SELECT 1 FROM said WHERE request = ? AND round = ? AND kind LIKE ? AND body = ?"
+        at = (request, round_, f"{NAMED} %", digest.hex())
+        return bool(self._file.rows(query, at))
+
     def secrets_of_sum(self, request: int, round_: int, draw: Callable[[], bytes]) -> bytes:
         """What this account has drawn for a round's secure sum: drawn at the first call, on disk
         when it returns, and the same at every later one."""
@@ -41,10 +56,11 @@ class Said:
                 insert = "INSERT OR IGNORE INTO heard VALUES (?, ?, ?, ?, ?)"
                 self._file.change(insert, (request, round_, *message))
 
-    def heard(self, request: int, round_: int) -> list[str]:
-        """The bodies kept of a round, in the order in which they came."""
-        query = "SELECT body FROM heard WHERE request = ? AND round = ? ORDER BY rowid"
-        return [str(body) for (body,) in self._file.rows(query, (request, round_))]
+    def heard(self, request: int, round_: int, kinds: Iterable[str]) -> list[str]:
+        """The bodies of these kinds kept of a round, in the order in which they came."""
+        query = "SELECT kind, body FROM heard WHERE request = ? AND round = ? ORDER BY rowid"
+        wanted, rows = set(kinds), self._file.rows(query, (request, round_))
+        return [str(body) for kind, body in rows if kind in wanted]
 
     def of_kind(self, kind: str) -> list[tuple[int, str]]:
         """Requests and bodies of all messages of a kind that are kept."""

@@ -397,7 +397,7 @@ def test_a_record_that_nobody_can_fetch_is_invalid_alone(table_of: Tables) -> No
     view.facts = SimpleNamespace(
         history=table.history, phase=Phase.COMMIT, submitted=0b1111, voided=0
     )
-    view.share_passed = lambda: PATIENCE + 0.1
+    view.share_passed, view.judged_members = lambda: PATIENCE + 0.1, {0, 1, 2, 3}
     cache = table.members[0].cache
     cache.globals[REQUEST, 0] = family_of(table.spec).initial(table.spec, 0)
     cache.slices[REQUEST, 1] = None

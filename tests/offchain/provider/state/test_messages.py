@@ -27,6 +27,20 @@ def test_what_was_heard_is_kept_once_until_the_request_is_over(tmp_path: Path) -
     with ProviderState(tmp_path / "state.sqlite", DEPLOYMENT, "0xaa") as state:
         state.said.hear(7, 1, [("model", 0, "a"), ("model", 0, "a"), ("model", 0, "b")])
         state.said.hear(7, 2, [("vote", 1, "c")])
-        assert state.said.heard(7, 1) == ["a", "b"]
+        kinds = ("model", "vote")
+        assert state.said.heard(7, 1, kinds) == ["a", "b"]
+        assert state.said.heard(7, 1, ["vote"]) == []
         state.said.forget(7)
-        assert state.said.heard(7, 1) == state.said.heard(7, 2) == []
+        assert state.said.heard(7, 1, kinds) == state.said.heard(7, 2, kinds) == []
+
+
+def test_a_model_named_for_any_start_is_known_as_own(tmp_path: Path) -> None:
+    """After a void start the same model is named again, sealed under another key."""
+    with ProviderState(tmp_path / "state.sqlite", DEPLOYMENT, "0xaa") as state:
+        assert state.said.may_say(7, 1, "submission aa", "01" * 32)
+        assert state.said.may_say(7, 1, "submission bb", "02" * 32)
+        assert state.said.said(7, 1, "submission bb") == "02" * 32
+        assert state.said.said(7, 2, "submission bb") is None
+        known = [state.said.has_named(7, 1, bytes([one]) * 32) for one in (1, 2, 3)]
+        assert known == [True, True, False]
+        assert not state.said.has_named(7, 2, b"\1" * 32)

@@ -1,0 +1,140 @@
+"""The models that trainers of a large round name to its committee, each signed by its maker.
+
+A list has one model of a trainer; a second one counts nothing. Nothing is kept that a trainer of
+this very round did not sign, so that strangers can fill nothing up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_keys.exceptions import BadSignature
+from pydantic import Field, ValidationError
+
+from fedpact.chain.signed_messages import Domain, TypedData
+from fedpact.errors import InvalidInput
+from fedpact.exchange.messages import SIGNATURE_BYTES, Forged
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.validation import first_error
+
+AT_ONCE = 256
+"""Models in one answer, at most."""
+LONGEST_MODELS = 1 << 17
+"""Bytes of one."""
+_MOST_MEMBERS = 1 << 16
+
+
+class Submission(Document):
+    """A trainer's model of a round."""
+
+    index: Annotated[int, Field(ge=0, lt=_MOST_MEMBERS)]
+    """Of the trainer, in the pool."""
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the sealed model, as hex."""
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{130}$")]
+    """r, s, v of the account's key, as hex."""
+
+    @property
+    def content(self) -> bytes:
+        return bytes.fromhex(self.digest)
+
+
+class Models(Document):
+    """What one side holds: whose models, and those that the other lacks."""
+
+    known: Annotated[str, Field(pattern=r"^[0-9a-f]{0,16384}$")]
+    """A mask of pool indices, as hex."""
+    models: Annotated[tuple[Submission, ...], Field(max_length=AT_ONCE)] = ()
+
+    @property
+    def mask(self) -> int:
+        return int(self.known or "0", 16)
+
+    def encode(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Models:
+        """Raises InvalidInput naming the first field that fails."""
+        if len(content) > LONGEST_MODELS:
+            raise InvalidInput(f"models: {len(content)} bytes, at most {LONGEST_MODELS}")
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise InvalidInput(f"models: {first_error(error)}") from error
+
+
+@dataclass(frozen=True)
+class Trainers:
+    """The round that models are for, and who may name one."""
+
+    domain: Domain
+    request: int
+    round: int
+    history: bytes
+    """As the round opened."""
+    accounts: Mapping[int, str] = field(repr=False)
+    """Of all members that train, by pool index."""
+
+    def typed(self, digest: bytes) -> TypedData:
+        """What a trainer signs."""
+        return self.domain.typed("Submission", self.request, self.round, self.history, digest)
+
+    def require_signed(self, one: Submission) -> None:
+        """Raises Forged for a model that its trainer did not sign."""
+        trainer = self.accounts.get(one.index)
+        if trainer is None:
+            raise Forged(f"member {one.index} does not train in this round")
+        signature = bytes.fromhex(one.signature)
+        assert len(signature) == SIGNATURE_BYTES
+        try:
+            signable = encode_typed_data(*self.typed(one.content))
+            signer = Account.recover_message(signable, signature=signature)
+        except (BadSignature, ValueError) as error:
+            raise Forged(f"the model of member {one.index}: {error}") from error
+        if signer != trainer:
+            raise Forged(f"the model of member {one.index} is signed by {signer}")
+
+
+class Roll:
+    """The models that are named in a round. Not thread-safe."""
+
+    def __init__(self, trainers: Trainers, known: Iterable[Submission] = ()) -> None:
+        """`known`: checked before."""
+        self.trainers = trainers
+        self.held: dict[int, Submission] = {one.index: one for one in known}
+
+    @property
+    def mask(self) -> int:
+        """Of the pool indices whose model is held."""
+        return sum(1 << index for index in self.held)
+
+    def take(self, models: Iterable[Submission]) -> list[Submission]:
+        """Keep those that count; the new ones. Ends at a forged one: each costs milliseconds to
+        find out."""
+        new = []
+        for one in models:
+            if one.index in self.held:
+                continue
+            try:
+                self.trainers.require_signed(one)
+            except Forged:
+                break
+            self.held[one.index] = one
+            new.append(one)
+        return new
+
+    def lacking(self, mask: int) -> Sequence[Submission]:
+        """Models of members outside a mask, as many as go at once."""
+        found = [one for index, one in sorted(self.held.items()) if not mask >> index & 1]
+        return found[:AT_ONCE]
+
+
+def shown(roll: Roll, lacks: int) -> bytes:
+    """What is held, for a side that holds the models of a mask."""
+    return Models(known=f"{roll.mask:x}", models=tuple(roll.lacking(lacks))).encode()

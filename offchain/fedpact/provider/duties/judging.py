@@ -1,0 +1,512 @@
+"""A judge's part in a large round, once its submissions are over; and what ends such rounds.
+
+Seats take turns, another one first in each round. Whose turn it is says which models the round has
+(pick), which votes count (tally) and whose errors the record has (round); the others go on with the
+first of these words that holds in their eyes, and say nothing else afterwards. So all that agree
+sign the same record, though some are silent. Lists, scores and evidence are in the content store;
+messages have their digests (`exchange.messages.LargeBallot`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from fedpact.chain import headers
+from fedpact.chain.signed_messages import LargeRecord
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES
+from fedpact.consensus.contribution_record import ContributionRecord
+from fedpact.consensus.evidence import (
+    EVIDENCE_MAX_BYTES,
+    CommitteeEvidence,
+    JudgedRound,
+    JudgeVote,
+    ModelList,
+    ScoreSheet,
+    parts_of,
+    read_round,
+)
+from fedpact.consensus.large_rounds import LargeBoard, words
+from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Retryable
+from fedpact.exchange.messages import Kind, Message
+from fedpact.exchange.submissions import Roll
+from fedpact.provider.context import DutyResult, did, idle
+from fedpact.provider.duties.aggregating import MEASURING, aggregate_digest, own_error
+from fedpact.provider.duties.catching_up import caught_up, counts_as_missing
+from fedpact.provider.duties.messages import Talk
+from fedpact.provider.duties.naming import (
+    begin_round,
+    draw_committee,
+    forced_models,
+    gather,
+    needed_of,
+    trainers_of,
+)
+from fedpact.provider.duties.turns import TURN_SECONDS, due_turn, my_turn_in_pool
+from fedpact.provider.duties.voting import round_models, salt_of
+from fedpact.provider.request.history import board_of, evidence_content, replay_of
+from fedpact.provider.request.reading import evaluation_slice, put, request_key, specification_of
+from fedpact.provider.request.view import LargeView, large_posted
+from fedpact.types.cid import Cid
+from fedpact.types.requests import mask_of, seats_of
+from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS
+
+log = logging.getLogger(__name__)
+
+GATHERING = 0.1
+"""Share of the commit window in which judges give each other the models that only some have."""
+TURN_PART = 0.1
+"""Share of the commit window that each seat waits for those before it, two seconds at least."""
+BLIND_AFTER = 0.5
+"""Share of the commit window after which a round without a slice is blind."""
+DRAW_WITHIN = 100
+"""Blocks after which the committee is fixed on chain: every chain tells a contract its last 256."""
+
+
+def judge_models(view: LargeView) -> DutyResult:
+    """Judge a round's models with the rest of its committee, and post what a quorum finds."""
+    begin_round(view)
+    exchange = view.ctx.exchange
+    if exchange is None or view.own_seat is None:
+        return idle("the committee judges")
+    exchange.forget(view.id, view.round)
+    try:
+        request_key(view)
+    except ContentError as error:
+        return idle(f"not judging: {error}")
+    number = view.facts.draw_block
+    if number and view.frame.block_number - number > DRAW_WITHIN:
+        return draw_committee(view)
+    return _Judging(view, gather(view, exchange)).go_on()
+
+
+class _Judging:
+    """The steps of a round, each as soon as it is possible."""
+
+    def __init__(self, view: LargeView, talk: Talk) -> None:
+        self._view, self._talk = view, talk
+        self._at = (view.id, view.round)
+        seats = len(view.cohort.members)
+        self._order = [(view.round + place) % seats for place in range(seats)]
+        self._needed = needed_of(view)
+
+    def go_on(self) -> DutyResult:
+        """Do and say all that is possible now."""
+        for message in self._slices():
+            self._take_slice(message)
+        listed = self._listed()
+        if not isinstance(listed, ModelList):
+            return listed
+        voted = self._vote(listed)
+        if voted is not None:
+            return idle(voted)
+        opened = self._reveal(listed)
+        if opened is not None:
+            return idle(opened)
+        found = self._tally(listed)
+        if isinstance(found, str):
+            return idle(found)
+        board = self._boarded(found)
+        record = self._record(found, board)
+        if isinstance(record, str):
+            return idle(record)
+        return self._post(record, listed)
+
+    # ------------------------------------------------------------------ turns
+
+    def _may_lead(self, step: str, *, ready: bool) -> bool:
+        """Whether it is this seat's turn to say something first; `ready`: whether it has all that
+        it could wait for."""
+        view = self._view
+        turn = max(TURN_SECONDS, TURN_PART * view.terms.commit_window)
+        since = view.ctx.cache.first_seen.setdefault(
+            (*self._at, view.start, step), view.frame.timestamp
+        )
+        place = self._order.index(view.seat)
+        return ready and view.frame.timestamp - since >= place * turn
+
+    def _said_in_turn(self, kind: Kind) -> Iterable[Message]:
+        """What was said of a kind, in the order of turns."""
+        held = self._talk.held(kind)
+        return [held[seat] for seat in self._order if seat in held]
+
+    # ------------------------------------------------------------------ which models
+
+    def _listed(self) -> ModelList | DutyResult:
+        """The list that this judge votes on."""
+        view, known = self._view, self._view.ctx.cache.picked
+        if self._at in known:
+            return known[self._at]
+        forced = forced_models(view)
+        if len(forced) != view.facts.forced:
+            raise ContentMissing("not all forced models' events have been read yet")
+        own = self._talk.held(Kind.VOTE).get(view.seat)
+        named = [own.more] if own else [one.content for one in self._said_in_turn(Kind.PICK)]
+        for digest in named:
+            listed = self._acceptable(digest, forced)
+            if listed is not None:
+                known[self._at] = listed
+                return listed
+        assert view.ctx.exchange is not None
+        held = view.ctx.exchange.models(self._at)
+        if not held and not forced:
+            return idle("no trainer named a model")
+        complete = not set(view.trainers) - {*held, *forced}
+        share = view.share_passed()
+        if not self._may_lead("pick", ready=complete or share > GATHERING):
+            return idle("waiting for the list of the round's models")
+        picked = ModelList.of(held, forced)
+        self._publish(picked.encode())
+        if not self._talk.say(Kind.PICK, picked.digest):
+            return idle("said another list before")
+        known[self._at] = picked
+        return picked
+
+    def _acceptable(self, digest: bytes, forced: dict[int, bytes]) -> ModelList | None:
+        """A list, if it has all that this judge holds and all that was forced in, and trainers
+        signed for the rest; None for another, or while it is looked for."""
+        view = self._view
+        assert view.ctx.exchange is not None
+        try:
+            listed = ModelList.decode(self._content(digest))
+        except (ContentError, ContentUnavailable) as error:
+            log.info("request %d, round %d: the list 0x%s: %s", *self._at, digest.hex(), error)
+            return None
+        found = listed.digests
+        right = all(found.get(index) == one for index, one in forced.items())
+        right &= not set(view.ctx.exchange.models(self._at)) - set(found)
+        unsigned = [one.index for one in listed.models if not one.signature]
+        right &= set(unsigned) <= set(forced)
+        roll = Roll(trainers_of(view))
+        if not right or len(roll.take(listed.signed)) != len(listed.signed):
+            said = "request %d, round %d: not judging by the list 0x%s"
+            log.warning(said, *self._at, digest.hex())
+            return None
+        return listed
+
+    # ------------------------------------------------------------------ votes
+
+    def _vote(self, listed: ModelList) -> str | None:
+        """Say the own vote; why there is none yet, or None."""
+        view = self._view
+        if view.seat in self._talk.held(Kind.VOTE):
+            return None
+        sheet = self._sheet(listed)
+        if isinstance(sheet, str):
+            return sheet
+        content = sheet.encode()
+        self._publish(content)
+        view.ctx.cache.sheets[self._at] = sheet
+        domain = view.ctx.client.large.domain
+        number = int.from_bytes(Cid.of(content).digest)
+        commitment = domain.commitment(*self._at, view.account, number, salt_of(view))
+        return None if self._talk.say(Kind.VOTE, commitment, listed.digest) else "voted before"
+
+    def _sheet(self, listed: ModelList) -> ScoreSheet | str:
+        """The own scores; why there are none yet."""
+        view = self._view
+        cid = Cid.parse(specification_of(view).evaluation[view.round - 1].cid)
+        view.ctx.fetching.begin(view.id, cid, SLICE_MAX_BYTES)
+        with suppress(Retryable, ContentError):  # the vote meets it too, if it stays
+            round_models(view)
+        late = view.share_passed() > BLIND_AFTER
+        try:
+            if evaluation_slice(view, view.round) is None:
+                return self._blind(late=late)
+        except ContentUnavailable as error:
+            if not counts_as_missing(view, error):
+                return f"waiting for the evaluation slice: {error}"
+            return self._blind(late=True)
+        except ContentError:
+            return self._blind(late=late)
+        if round_models(view) is None or not caught_up(view, voting=True):
+            return "waiting for the trainers' models"
+        scores = self._scores()
+        if scores is None:
+            return "scoring the models"
+        return ScoreSheet.of(listed, scores)
+
+    def _blind(self, *, late: bool) -> ScoreSheet | str:
+        if not late:
+            return "waiting for the evaluation slice"
+        log.warning("request %d: round %d is blind to me", *self._at)
+        return ScoreSheet(scores=None)
+
+    def _scores(self) -> dict[int, int] | None:
+        view = self._view
+
+        def scoring() -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
+            return replay_of(view).scoring(view.round).result
+
+        found = view.ctx.public_work.result(("score", *self._at), scoring, view.deadline)
+        if found is None:
+            return None
+        view.ctx.cache.records[self._at] = found[1]
+        return view.ctx.trainer.work.vote(found[0], -1)
+
+    def _take_slice(self, message: Message) -> None:
+        """Use a slice if it opens."""
+        view = self._view
+        if self._at in view.ctx.cache.slices:
+            return
+        view.ctx.cache.sealed[self._at] = message.content
+        try:
+            evaluation_slice(view, view.round)
+        except Retryable:
+            pass  # Its bytes may come; the vote waits for them.
+        except ContentError as error:
+            log.warning("request %d: the slice sent for round %d: %s", *self._at, error)
+            del view.ctx.cache.sealed[self._at]
+
+    def _slices(self) -> list[Message]:
+        """What the requester sent; it may have sent two."""
+        board = self._talk.board
+        found = [board.messages, board.contradictions]
+        return [one for held in found for (kind, _), one in held.items() if kind is Kind.SLICE]
+
+    def _reveal(self, listed: ModelList) -> str | None:
+        """Open the own vote once all that vote on this list have said theirs; why not yet."""
+        view, seats = self._view, set(self._order)
+        voted = self._voters(listed)
+        over = view.share_passed() >= 1
+        if voted != seats and not (over and len(voted) >= self._needed):
+            return f"{len(voted)} of {len(seats)} judges have voted"
+        if view.seat in self._talk.held(Kind.REVEAL):
+            return None
+        sheet = self._own_sheet(listed)
+        if sheet is None:
+            return "computing the own vote again"
+        self._talk.say(Kind.REVEAL, sheet, salt_of(view))
+        return None
+
+    def _own_sheet(self, listed: ModelList) -> bytes | None:
+        """The digest that the own vote was for."""
+        view = self._view
+        commitment = self._talk.held(Kind.VOTE)[view.seat].content
+        domain = view.ctx.client.large.domain
+        kept = view.ctx.cache.sheets.get(self._at)
+        for sheet in (kept or self._sheet(listed), ScoreSheet(scores=None)):
+            if isinstance(sheet, ScoreSheet):
+                digest = sheet.digest
+                at = (*self._at, view.account, int.from_bytes(digest), salt_of(view))
+                if domain.commitment(*at) == commitment:
+                    self._publish(sheet.encode())
+                    return digest
+        return None
+
+    def _voters(self, listed: ModelList) -> set[int]:
+        held = self._talk.held(Kind.VOTE)
+        return {seat for seat, one in held.items() if one.more == listed.digest}
+
+    # ------------------------------------------------------------------ the tally
+
+    def _tally(self, listed: ModelList) -> JudgedRound | str:
+        """The votes that count; why they are not known yet."""
+        view, known = self._view, self._view.ctx.cache.judged
+        found = known.get(self._at)
+        if found is not None:
+            return found
+        for message in self._said_in_turn(Kind.TALLY):
+            judged = self._agreeable(message.content, listed)
+            if judged is not None:
+                self._say_tally(judged)
+                known[self._at] = judged
+                return judged
+        voted = self._voters(listed)
+        opened = set(self._talk.held(Kind.REVEAL)) & voted
+        terms = view.terms
+        over = view.judging_for() >= terms.commit_window + terms.reveal_window
+        ready = opened == voted or (over and len(opened) >= self._needed)
+        if not self._may_lead("tally", ready=ready):
+            return f"{len(opened)} of {len(voted)} votes are open"
+        judged = self._evidence(listed, opened)
+        self._say_tally(judged)
+        known[self._at] = judged
+        return judged
+
+    def _say_tally(self, judged: JudgedRound) -> None:
+        """Keep the evidence, and say it too: what some found right, all may go on with."""
+        for digest in parts_of(judged.evidence):
+            self._publish(self._content(digest))
+        self._publish(judged.evidence.encode())
+        self._talk.say(Kind.TALLY, judged.evidence.digest)
+
+    def _evidence(self, listed: ModelList, opened: set[int]) -> JudgedRound:
+        """Of the votes that fit the list."""
+        view, held = self._view, self._talk.held(Kind.VOTE)
+        votes, revealed = list[JudgeVote](), self._talk.held(Kind.REVEAL)
+        for seat in sorted(opened):
+            vote, sheet = held[seat], revealed[seat]
+            try:
+                ScoreSheet.decode(self._content(sheet.content)).by_index(listed)
+            except (ContentError, ContentMissing) as error:
+                log.warning("request %d, round %d: the vote of seat %d: %s", *self._at, seat, error)
+                continue
+            signed = {"signature": vote.wallet or vote.signature, "wallet": bool(vote.wallet)}
+            votes.append(
+                JudgeVote(
+                    seat=seat,
+                    sheet=sheet.value,
+                    salt=sheet.extra,
+                    commitment=vote.value,
+                    **signed,  # type: ignore[arg-type]
+                )
+            )
+        sealed = view.ctx.cache.sealed.get(self._at, b"")
+        evidence = CommitteeEvidence(
+            request=view.id,
+            round=view.round,
+            history=view.facts.history.hex(),
+            models=listed.digest.hex(),
+            slice=sealed.hex(),
+            votes=tuple(votes),
+        )
+        return read_round(evidence, self._content)
+
+    def _agreeable(self, digest: bytes, listed: ModelList) -> JudgedRound | None:
+        """What evidence says, if it has the own vote, enough others, and nothing that was not said;
+        None for other evidence, or while it is looked for."""
+        view = self._view
+        try:
+            evidence = CommitteeEvidence.decode(self._content(digest))
+            judged = read_round(evidence, self._content)
+        except (ContentError, ContentUnavailable) as error:
+            log.info("request %d, round %d: evidence 0x%s: %s", *self._at, digest.hex(), error)
+            return None
+        votes, opened = self._talk.held(Kind.VOTE), self._talk.held(Kind.REVEAL)
+        seats = {one.seat for one in evidence.votes}
+        slices = {one.value for one in self._slices()} | {""}
+        right = (evidence.request, evidence.round) == self._at
+        right &= evidence.history == view.facts.history.hex()
+        right &= judged.listed == listed and evidence.slice in slices
+        right &= len(seats) >= self._needed and seats <= self._voters(listed)
+        right &= view.seat in seats or view.seat not in opened
+        for one in evidence.votes if right else ():
+            vote, sheet = votes[one.seat], opened.get(one.seat)
+            right &= one.commitment == vote.value
+            right &= one.signature == (vote.wallet or vote.signature)
+            right &= sheet is not None and (one.sheet, one.salt) == (sheet.value, sheet.extra)
+        if not right:
+            log.warning("request %d, round %d: not signing for 0x%s", *self._at, digest.hex())
+        return judged if right else None
+
+    def _boarded(self, found: JudgedRound) -> LargeBoard:
+        view, known = self._view, self._view.ctx.cache.boards
+        if self._at not in known:
+            known[self._at] = board_of(view, found, view.cohort)
+        return known[self._at]
+
+    # ------------------------------------------------------------------ the record
+
+    def _record(self, found: JudgedRound, board: LargeBoard) -> LargeRecord | str:
+        """Attest the global model, and sign the record; why it is not signed yet."""
+        view, talk = self._view, self._talk
+        digest, error = bytes(32), INVALID
+        if any(board.points) and board.included:
+            known = aggregate_digest(view)
+            if known is None:
+                return "waiting for the included models"
+            measured = own_error(view)
+            if measured is None:
+                return MEASURING
+            digest, error = known, measured
+        if not talk.say(Kind.ATTEST, digest, error.to_bytes(2)):
+            return "attested another model"
+        attested = {seat for seat, one in talk.held(Kind.ATTEST).items() if one.content == digest}
+        for message in self._said_in_turn(Kind.ROUND):
+            mask = int.from_bytes(message.more)
+            if not set(seats_of(mask)) <= attested or not mask >> view.seat & 1:
+                continue
+            record = self._recorded(found, board, digest, mask)
+            if record.hash == message.content:
+                signed = talk.say(Kind.ROUND, record.hash, mask.to_bytes(2))
+                return record if signed else "signed another record"
+        terms = view.terms
+        over = view.judging_for() >= (
+            terms.commit_window + terms.reveal_window + terms.attest_window // 2
+        )
+        voters = {one.seat for one in found.evidence.votes}
+        ready = attested >= voters or (over and len(attested) >= self._needed)
+        if not self._may_lead("round", ready=ready):
+            return f"{len(attested)} judges attest the global model"
+        mask = mask_of(attested)
+        record = self._recorded(found, board, digest, mask)
+        signed = talk.say(Kind.ROUND, record.hash, mask.to_bytes(2))
+        return record if signed else "signed another record"
+
+    def _recorded(
+        self, found: JudgedRound, board: LargeBoard, digest: bytes, mask: int
+    ) -> LargeRecord:
+        held = self._talk.held(Kind.ATTEST)
+        errors = {
+            seat: held[seat].error if mask >> seat & 1 else INVALID for seat in range(MAX_SEATS)
+        }
+        return LargeRecord(
+            found.listed.tree.root,
+            found.evidence.digest,
+            digest,
+            sum(error << SCORE_BITS * seat for seat, error in errors.items()),
+            board.blind,
+            tuple(words(board.points, self._view.cohort.indices)),
+        )
+
+    def _post(self, record: LargeRecord, listed: ModelList) -> DutyResult:
+        """Post the record in turn once enough have signed it."""
+        view = self._view
+        signed = {
+            seat: one
+            for seat, one in self._talk.held(Kind.ROUND).items()
+            if one.content == record.hash
+        }
+        if len(signed) < self._needed:
+            return idle(f"{len(signed)} judges have signed the record")
+        turns = sorted(signed)
+        after = 0 if len(signed) == len(self._order) else TURN_SECONDS
+        first = self._order[0]
+        if not due_turn(view, f"post {view.start}", turns, first, after):
+            return idle("another judge posts the round")
+        ctx, own = view.ctx, view.seat if view.ctx.keys.wallet is None else None
+        inclusion = listed.tree.inclusion(forced_models(view)).fields
+        header = headers.encoded(view.drawing_block) if view.facts.draw_block else b""
+        signatures = [one.signed for seat, one in sorted(signed.items()) if seat != own]
+        call = ctx.client.large.post(
+            view.id, record, inclusion, mask_of(signed), signatures, header
+        )
+        receipt = ctx.client.send(ctx.keys, call)
+        said = f"posted for {len(signed)} judges and {len(listed.models)} models"
+        return did(f"round {view.round}: {said} ({receipt.gas_used} gas)")
+
+    # ------------------------------------------------------------------ content
+
+    def _content(self, digest: bytes) -> bytes:
+        return evidence_content(self._view, digest)
+
+    def _publish(self, content: bytes) -> None:
+        """Put evidence into the store, and keep it here. A store that is slow gets it later."""
+        view, digest = self._view, Cid.of(content).digest
+        if len(content) > EVIDENCE_MAX_BYTES:
+            raise ContentError(f"{len(content)} bytes of evidence: at most {EVIDENCE_MAX_BYTES}")
+        view.ctx.cache.evidence[(view.id, digest)] = content
+        with suppress(Retryable):
+            put(view, content, "evidence")
+
+
+def close_large_round(view: LargeView) -> DutyResult:
+    """Close a round that nobody posted in time; members take turns."""
+    if not my_turn_in_pool(view, view.round):
+        return idle("waiting for the members before me to close the round")
+    ctx = view.ctx
+    receipt = ctx.client.send(ctx.keys, ctx.client.large.close(view.id))
+    return did(f"round {view.round} came to nothing: closed it ({receipt.gas_used} gas)")
+
+
+def sum_points(view: LargeView) -> DutyResult:
+    """Have the contract add up the points of all rounds; members take turns."""
+    if not my_turn_in_pool(view, 0):
+        return idle("waiting for the members before me to sum up the points")
+    ctx = view.ctx
+    records = [large_posted(ctx, view.id, one) for one in view.events("RoundPosted")]
+    points = [record.points for record in records if any(record.points)]
+    receipt = ctx.client.send(ctx.keys, ctx.client.large.sum(view.id, points))
+    return did(f"summed up the points of {len(points)} rounds ({receipt.gas_used} gas)")

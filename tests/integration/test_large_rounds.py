@@ -1,0 +1,209 @@
+"""Large rounds with daemons as processes: whole pools train, and a drawn committee judges."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fedpact.chain.bindings.events import (
+    CommitteeDrawn,
+    ModelForced,
+    RoundFailed,
+    RoundFinalised,
+    RoundPosted,
+)
+from fedpact.demo.options import PoisonKind
+from fedpact.exchange.submissions import Models
+from fedpact.learning.families import family_of
+from fedpact.privacy.ledger.check import verify
+from fedpact.provider.ledger.opening import open_ledger
+from fedpact.requester import model_file
+from fedpact.requester.final_rounds import final_rounds
+from fedpact.requester.look import RequestLook, look
+from fedpact.types.requests import Phase, Status
+from tests.support.large_world import large_world
+from tests.support.waiting import PATIENCE
+from tests.support.world import PAY, POLL, World
+
+LONG = dict.fromkeys(("submit", "commit", "reveal", "propose", "deliver"), 900)
+
+
+def created(world: World, committee: int, **windows: int) -> int:
+    """A request for all providers, by the product's requester."""
+    draft = world.data.draft.changed(
+        windows={**world.data.draft.fields["windows"], **LONG, **windows},
+        auditors=[world.auditor.address],
+        min_providers=committee,
+        max_providers=committee,
+        terms={
+            "rounds_kind": "large",
+            "min_pool": len(world.accounts),
+            "max_pool": len(world.accounts),
+            "dispute_window": 1,
+        },
+    )
+    return world.requester.create(draft, world.data.evaluation, PAY)
+
+
+def held_by(world: World, number: int, request: int, round_: int) -> int:
+    """How many models a judge holds; 0 of who does not judge."""
+    fingerprint = world.network.deployment.fingerprint.hex()
+    url = f"http://{world.listens[number]}/exchange/{fingerprint}/{request}/{round_}/models"
+    headers, asked = {"content-type": "application/json"}, Models(known="f").encode()
+    answer = httpx.post(url, content=asked, headers=headers, trust_env=False)
+    return Models.decode(answer.content).mask.bit_count() if answer.is_success else 0
+
+
+def followed(
+    world: World,
+    request: int,
+    named: Callable[[RequestLook], bool],
+    patience: float = PATIENCE,
+    strike: Callable[[RequestLook], None] = lambda _: None,
+) -> None:
+    """Do the requester's duties until the request is settled. Once all models are `named`, the
+    chain's clock goes on to the end of the submissions."""
+    deadline = time.monotonic() + patience
+
+    def looked(seen: RequestLook, _: object) -> None:
+        world.network.check_daemons()
+        assert time.monotonic() < deadline, world.logs()
+        strike(seen)
+        if seen.facts.phase is Phase.SUBMIT and named(seen):
+            world.network.devnet.mine(2, seen.facts.deadline + 1 - seen.now)
+
+    world.requester.follow(request, poll_interval=POLL, on_look=looked)
+    assert world.client.market.request(request).status is Status.SETTLED
+
+
+def drawn_a_round(world: World, request: int) -> Counter[int]:
+    """In how many rounds each provider trained by its ledger, which holds one draw of each."""
+    found: Counter[int] = Counter()
+    for number, keys in enumerate(world.accounts):
+        if world.ledger_file(number).exists():
+            with open_ledger(world.ledger_file(number), keys) as ledger:
+                rounds = [one.id.round for one in verify(ledger) if one.id.request == request]
+                assert len(set(rounds)) == len(rounds)
+                found[number] = len(rounds)
+    return found
+
+
+def test_a_whole_pool_trains_and_its_committee_judges(tmp_path: Path) -> None:
+    providers, committee, rounds = 6, 2, 2
+    with large_world(tmp_path, providers=providers, rounds=rounds) as world:
+        for number in range(providers):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = created(world, committee)
+
+        def named(seen: RequestLook) -> bool:
+            round_ = seen.facts.round
+            held = (held_by(world, one, request, round_) for one in range(providers))
+            return any(one == providers - committee for one in held)
+
+        followed(world, request, named)
+
+        outcome = world.client.any_rounds.outcome(request)
+        assert (outcome.final_rounds, outcome.paid_rounds) == (rounds, rounds)
+        events = world.all_events(request)
+        for kind in (RoundPosted, RoundFinalised, CommitteeDrawn):
+            assert [one.round for one in events if isinstance(one, kind)] == [1, 2]
+        assert len(world.paid_as_mirrored(request)) == providers
+        world.wait_until_all_say("paid ")
+        assert drawn_a_round(world, request).total() == rounds * (providers - committee)
+
+        requester = world.requester
+        spec, model = model_file.read(requester.model_path(request))
+        test = world.data.test
+        assert family_of(spec).error(spec, model, test.x, test.y) < 6_000
+        shown = final_rounds(look(world.client, request), spec, store=world.network.store)
+        assert [len(one.members) for one in shown] == [providers] * rounds
+        for one in shown:
+            assert sum(member.submitted for member in one.members) == providers - committee
+            assert sum(member.points for member in one.members) <= 100 * providers
+
+        audited = world.audited(request, world.auditor)
+        assert audited["votes"] == f"{committee * rounds} votes"
+        assert audited["submissions"] == "8 models, 0 forced in"
+        world.audited(request)  # without a key: nothing fails
+
+
+def serve_adverse(world: World, number: int) -> None:
+    """A provider that trains on false labels, and calls all models invalid."""
+    name, policy = f"provider-{number + 1}", world.write_policy(number)
+    data, listen = world.data.files[number], world.listens[number]
+    world.network.start_daemon(name, data, policy, POLL, PoisonKind.ADVERSE, listen)
+
+
+def serve_cut_off(world: World, number: int) -> None:
+    """A provider whose models reach no judge."""
+    network, name, policy = world.network, f"provider-{number + 1}", world.write_policy(number)
+    config, data = network.folder / f"{name}.toml", str(world.data.files[number])
+    config.write_text(network.settings(name, POLL, world.listens[number]))
+    command = ["tests.support.cut_off_provider", "--config", str(config)]
+    command += ["--data", data, "--policy", str(policy)]
+    (network.folder / f"{name}.log").write_bytes(b"")
+    network.daemons.append(network.start_process(command, network.folder / f"{name}.log"))
+    network.names.append(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2_400)
+def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None:
+    """Two members fall silent once all have joined, one reaches no judge, one is adverse."""
+    providers, committee, rounds, most = 40, 5, 2, 1
+    silent, cut_off, adverse = (0, 1), 2, 3
+    windows = {"join": 3_000, "start": 60, "submit": 240, "commit": 120, "reveal": 60}
+    drawn: dict[int, set[str]] = {}
+    with large_world(tmp_path, providers=providers, rounds=rounds) as world:
+        for number in range(providers):
+            start = {cut_off: serve_cut_off, adverse: serve_adverse}.get(number, World.serve)
+            start(world, number)
+        world.network.wait_until_serving(600)
+        accounts = [keys.address for keys in world.accounts]
+        request = created(world, committee, **windows, propose=60)
+
+        def strike(seen: RequestLook) -> None:
+            if seen.pool.closed and "provider-1" in world.network.names:
+                for one in silent:
+                    world.kill(one)
+
+        def named(seen: RequestLook) -> bool:
+            """All that can be; and who reaches no judge has forced its model in."""
+            if not seen.round_is_drawn:
+                return False
+            round_, pool = seen.facts.round, seen.client.pool
+            drawn[round_] = {one.account for one in pool.cohort_of(request, seen.seed)[1]}
+            out = {accounts[one] for one in (*silent, cut_off)} | drawn[round_]
+            held = max(held_by(world, one, request, round_) for one in range(2, providers))
+            forces = accounts[cut_off] not in drawn[round_]
+            forced = [one for one in seen.events(ModelForced) if one.round == round_]
+            return held == len(set(accounts) - out) and len(forced) == forces
+
+        followed(world, request, named, 1_800, strike)
+        failed = {one.round for one in world.events(request, RoundFailed)}
+        quiet = {accounts[one] for one in silent}
+        assert all(len(drawn[one] & quiet) > most for one in failed), world.logs()
+        outcome = world.client.any_rounds.outcome(request)
+        assert outcome.final_rounds == rounds - len(failed)
+        pool = [one.account for one in world.client.pool.members(request)]
+        at = {one: pool.index(account) for one, account in enumerate(accounts)}
+        forced = world.events(request, ModelForced)
+        assert {one.index for one in forced} <= {at[cut_off]}
+        paid = world.paid_as_mirrored(request)
+        assert len(paid) >= providers - committee - len(silent) - 1
+        assert not quiet & paid.keys()
+        spec = world.requester.specification(request)
+        for one in final_rounds(look(world.client, request), spec, store=world.network.store):
+            members, judges = one.members, drawn[one.number]
+            assert members[at[adverse]].points == 0
+            assert members[at[cut_off]].submitted is (accounts[cut_off] not in judges)
+            trained = {member.account for member in members if member.submitted}
+            assert trained == set(accounts) - judges - quiet
+        taken = drawn_a_round(world, request)
+        assert taken.total() >= (providers - committee - len(silent)) * outcome.final_rounds
+        audited = world.audited(request, world.auditor)
+        assert audited["submissions"].endswith(f"{len(forced)} forced in")
