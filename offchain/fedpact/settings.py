@@ -7,7 +7,6 @@ and stores may carry credentials or a provider's key, so that no `repr` shows th
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,6 +23,7 @@ from pydantic_settings import (
 
 from fedpact.errors import SettingsError
 from fedpact.types.device import DEVICE, PROCESSOR
+from fedpact.types.files import read_toml
 from fedpact.types.urls import without_credentials
 from fedpact.types.validation import said
 
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     """Most JSON-RPC calls a minute to each node; 0: any number."""
     quorum: Annotated[int, Field(ge=1)] = 1
     """Nodes that must name the same block before a start, a submission and a reveal."""
-    max_fee_gwei: Annotated[float, Field(gt=0)] = 500.0
+    max_fee_gwei: Annotated[float, Field(gt=0, le=10**9)] = 500.0
     """Most gwei to pay for a gas, tip included; above it nothing is sent."""
     deployment: Path = Path("deployment.json")
     """File written by `fedpact deploy`."""
@@ -63,12 +63,12 @@ class Settings(BaseSettings):
     a list, or a text with commas. All are written to; the first that has the content is read."""
     store_credentials: Path | None = None
     """File with the tokens or passwords of IPFS nodes (`content.credentials`)."""
-    keep_days: Annotated[float, Field(ge=0)] = 7.0
+    keep_days: Annotated[float, Field(ge=0, le=36_500)] = 7.0
     """Days for which a request's content is kept after the request has ended."""
     store_prune: bool = False
     """Whether a provider's daemon unpins what no account in the state folder owes any more. Not for
     a store that others fill too: equal items are one item there."""
-    store_quota_gib: Annotated[float, Field(ge=0)] = 0.0
+    store_quota_gib: Annotated[float, Field(ge=0, le=10**9)] = 0.0
     """GiB of content that a provider keeps; a request that would not fit is declined. 0: any
     amount."""
     keystore: Path = Field(default_factory=lambda: home() / "keys")
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     monitor: str = ""
     """host:port, or a port on 127.0.0.1, at which the provider's daemon tells its health and
     metrics; empty: nowhere."""
-    max_cycle_age: Annotated[float, Field(gt=0)] = 120.0
+    max_cycle_age: Annotated[float, Field(gt=0, le=31_536_000)] = 120.0
     """Seconds without a successful cycle after which the daemon says that it is ill."""
     explorer: str = ""
     """Address of a block explorer, such as https://etherscan.io, to which the dashboard's figures
@@ -105,19 +105,24 @@ class Settings(BaseSettings):
     """On which networks of torch train at a provider, and answer queries at a requester: cpu, cuda,
     cuda:1, mps, or auto, a GPU if there is one. What others recompute is never computed there."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Of the provider's daemon."""
+    """Of the provider's daemon and the requester's service."""
     state: Path = Field(default_factory=lambda: home() / "state")
     """Folder of the state that a role keeps between runs."""
 
     @field_validator("deployment", "keystore", "password_file", "state", "store_credentials")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
-        return path.expanduser() if path is not None else None
+        return _with_home(path) if path is not None else None
 
     @field_validator("endpoint", "store", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("store")
+    @classmethod
+    def _folders(cls, store: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one if "://" in one else str(_with_home(Path(one))) for one in store)
 
     @field_validator("endpoint")
     @classmethod
@@ -222,23 +227,29 @@ def _file(config: Path | None) -> Path | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"settings file {path}: {error}") from error
+    values = read_toml(path, "settings file", SettingsError)
     folder = path.parent.resolve()
     for name, value in values.items():
         if isinstance(value, str) and name in PATH_FIELDS:
-            values[name] = str(folder / Path(value).expanduser())
+            values[name] = _beside(folder, value)
     stores = values.get("store", ())
     listed = stores.split(",") if isinstance(stores, str) else stores
     if "store" in values and all(isinstance(one, str) for one in listed):
-        values["store"] = tuple(_store_from(folder, one.strip()) for one in listed)
+        each = (one.strip() for one in listed)
+        values["store"] = tuple(one if "://" in one else _beside(folder, one) for one in each)
     return values
 
 
-def _store_from(folder: Path, store: str) -> str:
-    return store if "://" in store else str(folder / Path(store).expanduser())
+def _beside(folder: Path, path: str) -> str:
+    return path if path.startswith("~") else str(folder / path)
+
+
+def _with_home(path: Path) -> Path:
+    """With a user's folder for `~`."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such user") from None
 
 
 def _one_line(error: ValidationError, flags: Mapping[str, Any], path: Path | None) -> str:

@@ -79,7 +79,7 @@ def read(text: str, name: str) -> Deployment:
         facts: Any = json.loads(text)
         second = isinstance(facts, dict) and facts.get("protocol") == PresentDeployment.protocol
         deployment = PresentDeployment(**facts) if second else Deployment(**facts)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DeploymentError(f"{name} is not a deployment file: {error}") from error
     for field in fields(deployment):
         value = getattr(deployment, field.name)

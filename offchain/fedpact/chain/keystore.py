@@ -258,6 +258,8 @@ def read_password(
             return file.read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
             raise KeyStoreError(f"password file {file}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise KeyStoreError(f"password file {file}: not UTF-8") from None
     if PASSWORD_VARIABLE in environment:
         return environment[PASSWORD_VARIABLE]
     if prompt is None:
@@ -308,7 +310,7 @@ def _opened(
         content: dict[str, Any] = json.loads(stored.path.read_text())
         # Some programs write the version as text.
         secret = Account.decrypt({**content, "version": int(content["version"])}, password)
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (ValueError, KeyError, TypeError, NotImplementedError, RecursionError) as error:
         if "MAC mismatch" in str(error):
             raise KeyStoreError(f"wrong password for account {stored.name}") from None
         raise KeyStoreError(f"{stored.path} is damaged: {error}") from error
@@ -331,5 +333,5 @@ def _describe(path: Path) -> StoredAccount | None:
         written = content.get("address")
         address = checksum("0x" + written.removeprefix("0x")) if written else None
         return StoredAccount(path.name.removesuffix(".json"), address, path)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None

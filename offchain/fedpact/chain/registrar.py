@@ -15,6 +15,7 @@ MAX_ORGANISATION = 2**16 - 1
 """Largest number that the registry accepts."""
 
 _FORMAT = "fedpact-voucher-1"
+_NO_VOUCHER = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _TYPES = {
     "Voucher": [
         {"name": "account", "type": "address"},
@@ -77,7 +78,7 @@ def decode_voucher(text: str) -> SignedVoucher:
             chain_id=int(document["chain_id"]),
             registry=str(document["registry"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NO_VOUCHER as error:
         raise InvalidInput(f"not a voucher: {type(error).__name__} {error}") from error
 
 

@@ -55,11 +55,11 @@ def read_credentials(path: Path) -> Mapping[str, Credential]:
         found = _FILE.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(f"store credentials {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        # A parser's message may quote the line, and so the secret.
-        raise SettingsError(f"store credentials {path}: not a TOML file") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = without_credentials(".".join(str(part) for part in first["loc"]))
         raise SettingsError(f"store credentials {path}: {where}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        # A parser's message may quote the line, and so the secret.
+        raise SettingsError(f"store credentials {path}: not a TOML file") from error
     return {address.rstrip("/"): one for address, one in found.items()}

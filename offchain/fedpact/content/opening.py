@@ -35,7 +35,7 @@ def open_store(*uris: str, timeout: float = 30.0, credentials: Path | None = Non
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return EmbeddedStore(Path(unquote(parts.path)))
     if uri and not parts.scheme:
-        return EmbeddedStore(Path(uri).expanduser())
+        return EmbeddedStore(Path(uri))
     raise SettingsError(
         f"content store {without_credentials(uri)!r}: expected a folder, file:///folder or "
         "http(s)://"

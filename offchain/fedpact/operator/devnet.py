@@ -66,7 +66,7 @@ def _read(folder: Path) -> RunningDevnet | None:
         return RunningDevnet(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{folder / RECORD} is damaged: {error}") from error
 
 

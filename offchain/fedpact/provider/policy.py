@@ -1,7 +1,6 @@
 """A provider's policy, and the check of a request against it."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -20,6 +19,7 @@ from fedpact.learning.families import FAMILIES, FLOWER, family_of
 from fedpact.learning.packages import packaged
 from fedpact.provider.data_entry import DataEntry
 from fedpact.types.declining import Reason
+from fedpact.types.files import read_toml
 from fedpact.types.local_training import fixed_time
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.requests import ETHER
@@ -100,7 +100,7 @@ class Policy(BaseModel):
     training_margin: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How many times as long as a round's training seems to take there must be time for it, or the
     request is declined. It is measured on made-up records before joining. 0: not measured."""
-    max_training_memory_mb: Annotated[int, Field(ge=128)] = 4096
+    max_training_memory_mb: Annotated[int, Field(ge=128, le=2**24)] = 4096
     """Of one training's process, in 2^20 bytes; one that asks for more fails."""
     data: tuple[DataEntry, ...] = ()
     """Tables `[[data]]`: the data sets to serve, in place of `--data`."""
@@ -108,14 +108,11 @@ class Policy(BaseModel):
     @classmethod
     def read(cls, path: Path) -> "Policy":
         """Read a TOML file; raises SettingsError naming the field that is wrong."""
+        fields = read_toml(path, "policy file", SettingsError)
         try:
-            policy = cls.model_validate(tomllib.loads(path.read_text()))
+            policy = cls.model_validate(fields)
             every = tuple(one.beside(path.parent) for one in policy.data)
             return policy.model_copy(update={"data": every})
-        except OSError as error:
-            raise SettingsError(f"policy file {path}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"policy file {path}: {error}") from error
         except ValidationError as error:
             raise SettingsError(f"policy file {path}: {every_error(error)}") from error
 

@@ -9,7 +9,6 @@ give `resale.price` as an amount of money such as "0.1 ether". Its table `terms`
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
+from fedpact.types.files import read_json, read_toml
 from fedpact.types.local_training import LocalApp
 from fedpact.types.parts import ordered, shape_of
 from fedpact.types.paths import path_of
@@ -76,13 +76,8 @@ class Draft:
         anything but a path.
         """
         path = path_of("draft", path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except OSError as error:
-            raise SpecificationError(f"draft {path}: {error.strerror}") from error
-        except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SpecificationError(f"draft {path}: {error}") from error
+        read = read_json if path.suffix == ".json" else read_toml
+        fields = read(path, "draft", SpecificationError)
         if not isinstance(fields, dict):
             raise SpecificationError(f"draft {path}: must be a table of fields")
         return cls(_beside(path, _with_schema(path, fields)))

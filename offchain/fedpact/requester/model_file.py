@@ -160,7 +160,7 @@ def _description(path: Path) -> dict[str, Any]:
                 " request fetch` writes beside it"
             ) from error
         raise NotReady(f"model {path} does not exist: run `fedpact request fetch` first") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"model description {facts_path(path)}: {error}") from error
     if not isinstance(facts, dict) or "specification" not in facts:
         raise ModelError(f"model {path}: its specification is missing: fetch it again")

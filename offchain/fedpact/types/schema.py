@@ -7,7 +7,6 @@ designing requests and looking at who joins (docs/privacy.md).
 
 import json
 import math
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from fedpact.errors import DataError, PolicyRefusal
 from fedpact.types.columns import RANGED, ColumnSchema, check_range
 from fedpact.types.document import Document
+from fedpact.types.files import read_toml
 from fedpact.types.layout import PLAIN, FileLayout
 from fedpact.types.names import label_key
 from fedpact.types.paths import path_of
@@ -71,13 +71,9 @@ class DataSchema(Document):
         """Read a TOML file; raises DataError naming the field that is wrong, InvalidInput for
         anything but a path."""
         path = path_of("schema", path)
+        fields = read_toml(path, "schema", DataError)
         try:
-            fields = tomllib.loads(path.read_text(encoding="utf-8"))
             return cls.model_validate_json(json.dumps(fields, default=str))
-        except OSError as error:
-            raise DataError(f"schema {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"schema {path}: {error}") from error
         except ValidationError as error:
             raise DataError(f"schema {path}: {every_error(error)}") from error
 

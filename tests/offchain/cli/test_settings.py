@@ -108,6 +108,14 @@ def test_a_bad_variable_or_flag_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         settings.load()
 
 
+@pytest.mark.parametrize("name", ["keep_days", "max_fee_gwei", "store_quota_gib", "max_cycle_age"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e300"])
+def test_no_setting_is_without_end(tmp_path: Path, name: str, value: str) -> None:
+    """`keep_days = inf` ended a daemon at its start with a trace."""
+    with pytest.raises(SettingsError, match=name):
+        settings.load(write(tmp_path / "fedpact.toml", f"{name} = {value}"))
+
+
 def test_a_named_settings_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"settings file .* does not exist"):
         settings.load(tmp_path / "none.toml")

@@ -29,9 +29,13 @@ def token_of(folder: Path) -> str:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(32))
-        token = path.read_text().strip()
+        token = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"token file {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"token file {path}: not UTF-8; remove it, and a new one is made"
+        ) from None
     if len(token) < 32:
         raise SettingsError(f"token file {path}: too short; remove it, and a new one is made")
     return token

@@ -104,9 +104,9 @@ class Elsewhere:
             kept = [facts for (facts,) in db.execute("SELECT facts FROM deployments")]
         for path in sorted(self._folder.glob(f"*/{FILE}")):
             try:
-                kept.append(path.read_text())
-            except OSError as error:
-                log.warning("%s: %s", path, error.strerror)
+                kept.append(path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                log.warning("%s: %s", path, error)
         found = {}
         for facts in kept:
             try:

@@ -73,7 +73,7 @@ def _read(path: Path, keys: AccountKeys) -> dict[str, Any]:
         text = _signed_text(content)
     except OSError as error:
         raise InvalidInput(f"passport {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(f"{path} is no passport: {type(error).__name__}: {error}") from error
     if kind != (FORMAT, VERSION):
         raise InvalidInput(
