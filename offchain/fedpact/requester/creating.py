@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read
 from fedpact.requester.terms import LONGEST_WINDOW, MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.currency import ETHER_CURRENCY, Currency
+from fedpact.types.files import read_json
 from fedpact.types.requests import ETHER, Terms
 
 if TYPE_CHECKING:
@@ -229,13 +231,15 @@ class RequestCreator:
         here = self.client.frame()
         block, before = here.block_number, pending.exists()
         if before:
-            known = json.loads(pending.read_text())
-            block = int(known["block"])
-            if here.timestamp < int(known.get("time", 0)) + PERMIT_SECONDS // 2:
-                return _Began(block, int(known["time"]), before)
+            block, time = _noted(pending)
+            if here.timestamp < time + PERMIT_SECONDS // 2:
+                return _Began(block, time, before)
         pending.parent.mkdir(parents=True, exist_ok=True)
         new = pending.with_suffix(".new")
-        new.write_text(json.dumps({"block": block, "time": here.timestamp}))
+        with new.open("w", encoding="utf-8") as file:
+            json.dump({"block": block, "time": here.timestamp}, file)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut leaves all of it, or none
         new.replace(pending)
         return _Began(block, here.timestamp, before)
 
@@ -253,3 +257,17 @@ class RequestCreator:
             copies = EmbeddedStore(self._copies)
             fingerprint = self.client.deployment.fingerprint
             yield KeptStore(self.store, register, copies, fingerprint)
+
+
+def _noted(pending: Path) -> tuple[int, int]:
+    """Block and time in the file of a creation. Raises InvalidInput for a damaged one: equal
+    requests may be meant, so that nobody but the account's owner knows whether this one was made.
+    """
+    try:
+        known = read_json(pending, "", InvalidInput)
+        return int(known["block"]), int(known.get("time", 0))
+    except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(
+            f"{pending} is damaged, which says that a creation was interrupted: look with `fedpact"
+            " request list` whether the request was made, then remove the file"
+        ) from error

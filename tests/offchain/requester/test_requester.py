@@ -247,6 +247,23 @@ def test_an_interrupted_creation_is_not_paid_twice(
     assert scene.create().id == count + 2
 
 
+@pytest.mark.parametrize("left", ["", "{", "[]", '{"block": null}'])
+def test_a_damaged_file_of_a_creation_says_what_to_do(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """An empty file, as a power cut may leave it, ended each `request create` with a trace."""
+    count = scene.client.market.request_count()
+    monkeypatch.setattr(Path, "unlink", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        scene.create()
+    monkeypatch.undo()
+    [pending] = (scene.requester._folder / "creating").glob("*.json")
+    pending.write_text(left)
+    with pytest.raises(InvalidInput, match="whether the request was made, then remove the file"):
+        scene.create()
+    assert scene.client.market.request_count() == count + 1
+
+
 def interrupt(path: Path) -> None:
     raise KeyboardInterrupt
 
