@@ -92,6 +92,7 @@ def test_runs_lu_s_whole_system(tmp_path: Path) -> None:
         assert place in places
 
 
+@pytest.mark.slow
 def test_a_drawn_cohort_trains_on_fixed_features_after_a_round_that_centres_them(
     tmp_path: Path,
 ) -> None:

@@ -301,7 +301,9 @@ def notes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     [
         ("generalised-linear", {}, 0.5, 0.8),  # both together decide, which no sum can say
         ("mlp", {"hidden": [8]}, 0.5, 0.9),
-        ("oblivious-trees", {"trees": 256, "depth": 3}, 20.0, 0.9),
+        pytest.param(
+            *("oblivious-trees", {"trees": 256, "depth": 3}, 20.0, 0.9), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_text_beside_numbers_teaches_what_numbers_alone_do_not(

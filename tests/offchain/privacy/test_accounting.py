@@ -155,7 +155,8 @@ def test_renyi_curve_is_that_of_dp_accounting(rate: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("multiplier", "rate", "steps"), [(1.1, 0.01, 1000), (2.0, 0.1, 50), (8.0, 1.0, 20)]
+    ("multiplier", "rate", "steps"),
+    [pytest.param(1.1, 0.01, 1000, marks=pytest.mark.slow), (2.0, 0.1, 50), (8.0, 1.0, 20)],
 )
 # Opacus takes the logarithm of zero where a loss cannot occur.
 @pytest.mark.filterwarnings("ignore:divide by zero encountered in log:RuntimeWarning:opacus")

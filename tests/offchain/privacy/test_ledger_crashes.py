@@ -183,7 +183,7 @@ def lines_of_a_run(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    "crashes", [50, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "crashes", [25, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_a_crash_at_any_line_never_draws_twice_or_undercharges(
     tmp_path: Path, crashes: int

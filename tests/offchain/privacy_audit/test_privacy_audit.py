@@ -27,6 +27,9 @@ FAMILIES = [
     "generalised-linear",
 ]
 SOFTMAX = "softmax-regression"
+DEAR = ("cnn", "char-lstm", "oblivious-trees")
+"""Families of which a draw takes long."""
+CONSTRUCTED = ["text-statistics", pytest.param("random-forest", marks=pytest.mark.slow)]
 
 
 class Silent(NoiseSource):
@@ -44,10 +47,7 @@ class Halved(SeededNoise):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name == "char-lstm" else ())
-        for name in FAMILIES
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in DEAR else ()) for name in FAMILIES],
 )
 def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
     found = audit_draws(name, draws=200, noise=SeededNoise(1))
@@ -118,7 +118,7 @@ def test_canaries_do_not_refute_a_norm_that_follows() -> None:
     assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=AuditedMode.ADAPTIVE).holds
 
 
-@pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
+@pytest.mark.parametrize("name", CONSTRUCTED)
 def test_a_document_shows_in_the_least_secure_sum_as_much_as_stated(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +135,7 @@ def test_a_document_shows_in_the_least_secure_sum_as_much_as_stated(
     assert not audit_draws(name, AuditedMode.SECURE, draws=500, noise=SeededNoise(9)).holds
 
 
-@pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
+@pytest.mark.parametrize("name", CONSTRUCTED)
 def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) -> None:
     found = audit_draws(name, draws=200, noise=SeededNoise(12))
     assert found.holds

@@ -103,7 +103,7 @@ def test_clipping_windows_instead_of_their_unit_is_detected(
     assert measured(windows, FEW).mu > 2 * STATED_MU
 
 
-@pytest.mark.parametrize("factor", [0.0, 0.5])
+@pytest.mark.parametrize("factor", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
 def test_missing_or_halved_noise_is_detected(release: Release, factor: float) -> None:
     assert not measured(release, 250, Weakened(factor)).agrees(STATED_MU)
@@ -124,6 +124,7 @@ def test_noise_shared_between_providers_is_detected() -> None:
     assert measured(two_providers(centring, shared=True), 400, aimed=False).mu > 100
 
 
+@pytest.mark.slow
 def test_a_normaliser_from_the_drawn_batch_is_detected() -> None:
     """The sum is divided by how many records there are, which is said to be a fixed number."""
     assert not measured(training(SOFTMAX, public_records=RECORDS), 4 * FEW).agrees(STATED_MU)
