@@ -252,15 +252,7 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
         if (msg.sender != tx.origin || msg.sender.code.length != 0) {
             emit LargeRecordPosted(request, s.round, record, points_);
         }
-        if (record.digest != 0) {
-            ++s.finalRounds;
-            // Sorted from here on: a quorum is within the target if the last of the lowest so many is.
-            uint256 median = Quorum.medianError(errors);
-            s.reached = p.target != 0 && errors[needed - 1] <= p.target;
-            emit ITrainingRounds.RoundFinalised(request, s.round, NO_LEADER, record.digest, median, mask);
-        } else {
-            emit ITrainingRounds.RoundFailed(request, s.round, false);
-        }
+        _judge(request, s, p, record.digest, errors, needed, mask);
         uint256 unmeasured = POST_GAS + seats.length * SEAT_GAS + points_.length * WORD_GAS;
         uint256 refund = _refund(p, gas_, drawn ? unmeasured : unmeasured + HEADER_GAS);
         address poster = refund == 0 ? address(0) : msg.sender;
@@ -489,6 +481,27 @@ contract LargeRounds is ILargeRounds, IRoundStart, EIP712 {
             _end(request, s);
         }
         task.state = s;
+    }
+
+    /// @dev Whether the round is final, and within the target.
+    function _judge(
+        uint256 request,
+        State memory s,
+        Plan memory p,
+        bytes32 digest,
+        uint256[] memory errors,
+        uint256 needed,
+        uint256 mask
+    ) private {
+        if (digest == 0) {
+            emit ITrainingRounds.RoundFailed(request, s.round, false);
+            return;
+        }
+        ++s.finalRounds;
+        // Sorted from here on: a quorum is within the target if the last of the lowest so many is.
+        uint256 median = Quorum.medianError(errors);
+        s.reached = p.target != 0 && errors[needed - 1] <= p.target;
+        emit ITrainingRounds.RoundFinalised(request, s.round, NO_LEADER, digest, median, mask);
     }
 
     function _end(uint256 request, State memory s) private {

@@ -35,8 +35,6 @@ from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
-UNSERVED = ROOT / "contracts" / "LargeRounds.sol"
-"""Not in the wheel, since no daemon serves it yet."""
 GAS_LIMIT = 12_000_000
 FUNDS = 10**24
 LISTENING = re.compile(r"Listening on (\S+:\d+)")
@@ -63,7 +61,7 @@ class Reverted(Exception):
 
 def compile_sources() -> dict[str, Compiled]:
     """All contracts and the test harnesses by name, compiled where they have changed."""
-    harnesses = [UNSERVED, *sorted((ROOT / "tests/contracts/harness").glob("*.sol"))]
+    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
     return _contracts(current_contracts(DEPLOYED)) | _contracts(compile_contracts(harnesses))
 
 

@@ -3,10 +3,14 @@
 The contracts name each other in their constructors, so a DeploymentFactory creates them: its own
 address follows from its owner and a salt (CREATE2, EIP-1014), the k-th contract's from the factory
 and k. A deployment that was interrupted goes on where it ended.
+
+Large rounds have a deployment of their own, with the participants and reputations of another one
+(docs/adr/0066-a-committee-judges-a-whole-pool.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +19,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import (
     FACTORY,
+    LARGE,
     LEDGER,
     MARKET,
     POOL,
@@ -25,16 +30,22 @@ from fedpact.chain.abi import (
     contract_abi,
 )
 from fedpact.chain.addresses import checksum, created_address
+from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.connection import Connection
+from fedpact.chain.headers import encoded
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from fedpact.chain.scanner import asked_for, indexed
-from fedpact.errors import DeploymentError
+from fedpact.errors import DeploymentError, NodeUnreachable
+from fedpact.types import deployment as kinds
 from fedpact.types.deployment import PresentDeployment
 
 DETERMINISTIC_DEPLOYER = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
 """Arachnid's: takes a salt and creation code, creates by CREATE2. On most chains, and on Anvil."""
 ORDER = (REGISTRY, LEDGER, POOL, ROUNDS, MARKET, RESALE)
+LARGE_ORDER = (POOL, LARGE, MARKET, RESALE)
+LARGE_SALTS = 2**255
+"""Added to the salt of a deployment for large rounds."""
 LOCAL_CHAINS = (31337, 1337)
 """Chain ids of Anvil, Hardhat and Ganache."""
 BLOCKS_PER_WINDOW = 5
@@ -45,7 +56,17 @@ DELAY = 7 * 24 * 3600
 """Seconds from a registrar's announcement to its effect; on public chains."""
 ETHER_UNIT = 10**15
 """Wei of pay that give an outcome weight 1."""
+ETHEREUM = (1, 11155111, 560048, 17000)
+"""Chain ids of Ethereum and its public test networks: Sepolia, Hoodi, Holesky."""
+DRAW_DELAY = 4
+"""Blocks from the opening of a large round to the block that draws its committee; on Ethereum."""
+DRAW_DELAY_SECONDS = 300
+"""On other chains, whose randomness may be Ethereum's of some minutes ago."""
 _SAMPLED_BLOCKS = 1_000
+_DRAWN_BLOCKS = 100
+"""After so many, every chain with randomness has other."""
+_SEEN = bytes.fromhex("435f52" + "6001430340602052" + "60405ff3")
+"""Code that answers NUMBER and BLOCKHASH(NUMBER - 1) to a call that would create it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,17 @@ class Parameters:
     min_window: int
     delay: int
     ether_unit: int = ETHER_UNIT
+
+
+@dataclass(frozen=True)
+class LargeParameters:
+    """What a deployment for large rounds fixes for good, besides what it shares."""
+
+    guardian: str
+    min_window: int
+    """Seconds."""
+    draw_delay: int
+    """Blocks from the opening of a round to the one that draws its committee."""
 
 
 def parameters_for(
@@ -76,6 +108,25 @@ def parameters_for(
     return Parameters(registrar, guardian, min_window, delay, ether_unit)
 
 
+def large_parameters_for(
+    connection: Connection,
+    guardian: str,
+    min_window: int | None = None,
+    draw_delay: int | None = None,
+) -> LargeParameters:
+    """The parameters that suit the chain, unless given: as in `parameters_for`; a draw by the next
+    block on a local chain, by the fourth on Ethereum, and on others after five minutes."""
+    usual = parameters_for(connection, guardian, guardian, min_window, delay=1)
+    if draw_delay is None and connection.chain_id in LOCAL_CHAINS:
+        draw_delay = 1
+    elif draw_delay is None and connection.chain_id in ETHEREUM:
+        draw_delay = DRAW_DELAY
+    elif draw_delay is None:
+        seconds = max(1, _blocks_time(connection))
+        draw_delay = -(-DRAW_DELAY_SECONDS * BLOCKS_PER_WINDOW // seconds)
+    return LargeParameters(guardian, usual.min_window, draw_delay)
+
+
 def deploy_contracts(
     connection: Connection, keys: AccountKeys, parameters: Parameters, salt: int = 0
 ) -> PresentDeployment:
@@ -85,18 +136,19 @@ def deploy_contracts(
     factory of this salt is complete already.
     """
     factory = factory_address(keys.sender, salt)
-    at = {name: created_address(factory, place) for place, name in enumerate(ORDER, start=1)}
-    done = _factory(connection, keys, factory, salt)
-    if done >= len(ORDER):
-        raise DeploymentError(
-            f"{keys.sender} has deployed with salt {salt} already (market {at[MARKET]}): "
-            "name another salt"
-        )
-    abi = contract_abi(FACTORY, SECOND)
-    for name in ORDER[done:]:
-        creation = contract_abi(name, SECOND).creation(*_arguments(name, at, parameters))
-        data = abi.functions["create"].encode([creation])
-        connection.send(keys, Call(factory, data, action=f"create {name}"))
+    at = _planned(factory, ORDER)
+    arguments: dict[str, tuple[Any, ...]] = {
+        REGISTRY: (parameters.registrar, parameters.delay),
+        LEDGER: (parameters.registrar, parameters.delay, at[MARKET], parameters.ether_unit),
+        POOL: (at[REGISTRY], at[LEDGER], at[MARKET], at[ROUNDS]),
+        ROUNDS: (at[POOL], at[MARKET]),
+        MARKET: (
+            *(at[REGISTRY], at[POOL], at[ROUNDS], at[LEDGER]),
+            *(parameters.guardian, parameters.min_window),
+        ),
+        RESALE: (at[REGISTRY], at[MARKET], at[POOL], at[ROUNDS]),
+    }
+    _create(connection, keys, salt, at, arguments)
     return PresentDeployment(
         chain_id=connection.chain_id,
         genesis_hash=connection.genesis_hash,
@@ -109,11 +161,77 @@ def deploy_contracts(
         factory=factory,
         min_window=parameters.min_window,
         block=_first_block(connection, factory),
-        versions={
-            "fedpact": version("fedpact"),
-            "solc": contract_abi(MARKET, SECOND).compiler,
-        },
+        versions=_versions(),
     )
+
+
+def deploy_large(
+    connection: Connection,
+    keys: AccountKeys,
+    parameters: LargeParameters,
+    beside: PresentDeployment,
+    salt: int = 0,
+) -> PresentDeployment:
+    """Create the contracts of large rounds, with the registry and the ledger of another deployment.
+
+    If the account is the ledger's registrar, the new market is announced as one that records
+    reputations, before anything is created; else `announce_recorder` is left to the registrar.
+    Raises DeploymentError as `deploy_contracts` does, and if the chain can draw no committee.
+    """
+    _require_large_fit(connection, beside)
+    ledger, numbered = Reputation(connection, beside.ledger), salt + LARGE_SALTS
+    factory = factory_address(keys.sender, numbered)
+    at = {REGISTRY: beside.registry, LEDGER: beside.ledger, **_planned(factory, LARGE_ORDER)}
+    arguments: dict[str, tuple[Any, ...]] = {
+        POOL: (at[REGISTRY], at[LEDGER], at[MARKET], at[LARGE]),
+        LARGE: (at[POOL], at[MARKET], parameters.draw_delay),
+        MARKET: (
+            *(at[REGISTRY], at[POOL], at[LARGE], at[LEDGER]),
+            *(parameters.guardian, parameters.min_window),
+        ),
+        RESALE: (at[REGISTRY], at[MARKET], at[POOL], at[LARGE]),
+    }
+    if ledger.registrar() == keys.address:
+        announce_recorder(connection, keys, beside, at[MARKET])
+    _create(connection, keys, numbered, at, arguments)
+    return PresentDeployment(
+        chain_id=connection.chain_id,
+        genesis_hash=connection.genesis_hash,
+        registry=at[REGISTRY],
+        market=at[MARKET],
+        rounds=at[LARGE],
+        ledger=at[LEDGER],
+        pool=at[POOL],
+        resale=at[RESALE],
+        factory=factory,
+        min_window=parameters.min_window,
+        rounds_kind=kinds.LARGE,
+        block=beside.block,
+        versions=_versions(),
+    )
+
+
+def announce_recorder(
+    connection: Connection, keys: AccountKeys, deployment: PresentDeployment, market: str
+) -> None:
+    """Let a market record in the deployment's ledger, after the ledger's delay; nothing if that was
+    announced before. Raises Reverted if the account is not the ledger's registrar."""
+    if recorder_from(connection, deployment, market) is None:
+        call = Reputation(connection, deployment.ledger).announce_recorder(market, True)
+        connection.send(keys, call)
+
+
+def recorder_from(connection: Connection, deployment: PresentDeployment, market: str) -> int | None:
+    """From which second on a market may record in the deployment's ledger; None: it was not
+    announced, or taken back."""
+    abi = contract_abi(LEDGER, SECOND)
+    topics = [abi.event_topic("RecorderAnnounced"), indexed(market)]
+    query = {"fromBlock": hex(deployment.block), "address": deployment.ledger, "topics": topics}
+    entries = asked_for(connection.rpc.call("eth_getLogs", query), topics)
+    if not entries:
+        return None
+    allowed, effective = (int(entries[-1]["data"][2:][64 * i : 64 * (i + 1)], 16) for i in (0, 1))
+    return effective if allowed else None
 
 
 def factory_address(owner: str, salt: int) -> str:
@@ -123,20 +241,81 @@ def factory_address(owner: str, salt: int) -> str:
     return checksum(keccak(b"\xff" + deployer + salt.to_bytes(32, "big") + digest)[12:])
 
 
-def _arguments(name: str, at: dict[str, str], parameters: Parameters) -> tuple[Any, ...]:
-    """Of the constructors (contracts)."""
-    chosen: dict[str, tuple[Any, ...]] = {
-        REGISTRY: (parameters.registrar, parameters.delay),
-        LEDGER: (parameters.registrar, parameters.delay, at[MARKET], parameters.ether_unit),
-        POOL: (at[REGISTRY], at[LEDGER], at[MARKET], at[ROUNDS]),
-        ROUNDS: (at[POOL], at[MARKET]),
-        MARKET: (
-            *(at[REGISTRY], at[POOL], at[ROUNDS], at[LEDGER]),
-            *(parameters.guardian, parameters.min_window),
-        ),
-        RESALE: (at[REGISTRY], at[MARKET], at[POOL], at[ROUNDS]),
-    }
-    return chosen[name]
+def _planned(factory: str, order: Sequence[str]) -> dict[str, str]:
+    """Where the contracts are or will be, in the order in which the factory creates them."""
+    return {name: created_address(factory, place) for place, name in enumerate(order, start=1)}
+
+
+def _create(
+    connection: Connection,
+    keys: AccountKeys,
+    salt: int,
+    at: dict[str, str],
+    arguments: dict[str, tuple[Any, ...]],
+) -> None:
+    """Create the contracts that have constructor arguments here, but for those that are there."""
+    factory, order = factory_address(keys.sender, salt), list(arguments)
+    done = _factory(connection, keys, factory, salt)
+    if done >= len(order):
+        raise DeploymentError(
+            f"{keys.sender} has deployed with salt {salt % LARGE_SALTS} already"
+            f" (market {at[MARKET]}): name another salt"
+        )
+    abi = contract_abi(FACTORY, SECOND)
+    for name in order[done:]:
+        creation = contract_abi(name, SECOND).creation(*arguments[name])
+        data = abi.functions["create"].encode([creation])
+        connection.send(keys, Call(factory, data, action=f"create {name}"))
+
+
+def _require_large_fit(connection: Connection, beside: PresentDeployment) -> None:
+    """Raise DeploymentError unless large rounds can be beside this deployment, on this chain."""
+    here, there = ((one.chain_id, one.genesis_hash) for one in (connection, beside))
+    if here != there:
+        raise DeploymentError(
+            f"the deployment beside which this one is to be is on chain {there[0]} (genesis"
+            f" {there[1]}), the node on {here[0]} (genesis {here[1]})"
+        )
+    if beside.is_large:
+        raise DeploymentError(
+            "large rounds share participants and reputations with a deployment of usual rounds:"
+            f" the one with market {beside.market} has large ones"
+        )
+    reason = _no_draw(connection)
+    if reason:
+        raise DeploymentError(
+            f"chain {connection.chain_id} can draw no committee of a large round: {reason}"
+        )
+
+
+def _no_draw(connection: Connection) -> str:
+    """Why contracts on this chain cannot read a block's randomness from its header; empty: they
+    can."""
+    last = _block(connection, "latest")
+    try:
+        encoded(last)
+    except NodeUnreachable as error:
+        return str(error)
+    answer = connection.rpc.call("eth_call", {"data": "0x" + _SEEN.hex()}, last["number"])
+    number, before = answer[2:66], "0x" + answer[66:130]
+    behind = int(number, 16) - int(last["number"], 16)
+    if behind not in (0, 1):  # Some nodes run calls in the block after.
+        return f"its contracts see block {int(number, 16)} where its node has {last['number']}"
+    if _block(connection, hex(int(number, 16) - 1))["hash"] != before:
+        return "its contracts see other block hashes than its node"
+    earlier = _block(connection, hex(max(0, int(last["number"], 16) - _DRAWN_BLOCKS)))
+    if earlier["mixHash"] == last["mixHash"]:
+        return f"its blocks have no randomness (PREVRANDAO {last['mixHash']})"
+    return ""
+
+
+def _block(connection: Connection, number: str) -> dict[str, Any]:
+    found: dict[str, Any] = connection.rpc.call("eth_getBlockByNumber", number, False)
+    return found
+
+
+def _versions() -> dict[str, str]:
+    return {"fedpact": version("fedpact"), "solc": contract_abi(MARKET, SECOND).compiler}
 
 
 def _factory(connection: Connection, keys: AccountKeys, factory: str, salt: int) -> int:

@@ -65,8 +65,9 @@ def _parts(deployment: Deployment) -> Iterator[tuple[str, str]]:
     yield from deployment.contracts.items()
     if isinstance(deployment, PresentDeployment):
         yield FACTORY, deployment.factory
-        # The rounds' constructor creates it.
-        yield STEPS, created_address(deployment.rounds, 1)
+        if not deployment.is_large:
+            # The rounds' constructor creates it.
+            yield STEPS, created_address(deployment.rounds, 1)
 
 
 def _verified(

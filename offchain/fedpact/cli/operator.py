@@ -1,13 +1,19 @@
 """`fedpact deploy` and `fedpact registrar`: deploy contracts, admit participants."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
+from fedpact.errors import InvalidInput
 from fedpact.session import Session
+
+if TYPE_CHECKING:
+    from fedpact.chain.connection import Connection
+    from fedpact.types.deployment import PresentDeployment
 
 registrar = typer.Typer(
     help="Admit, suspend and restore participants (the registrar's commands).", no_args_is_help=True
@@ -52,8 +58,25 @@ def deploy(
     ] = None,
     salt: Annotated[
         int,
-        typer.Option(help="Gives the account's next deployment other addresses.", min=0),
+        typer.Option(
+            help="Gives the account's next deployment other addresses.", min=0, max=2**64 - 1
+        ),
     ] = 0,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="Deploy contracts for large rounds, with the participants and reputations of this"
+            " deployment file.",
+        ),
+    ] = None,
+    draw_delay: Annotated[
+        int | None,
+        typer.Option(
+            help="With --beside: blocks from a round's opening to the one that draws its committee."
+            " Default: 4 on Ethereum, 1 on a local chain, else as many as take five minutes.",
+            min=1,
+        ),
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option(
@@ -70,11 +93,19 @@ def deploy(
     file is not overwritten. The addresses are the same on every chain for the same account and
     salt; an interrupted deployment goes on where it ended.
 
+    With --beside: contracts for large rounds, which need a deployment file of their own.
+
     Example: fedpact --account operator --deployment deployment.json deploy
     """
     from fedpact.chain import deployment as deployments
     from fedpact.chain.connection import Connection
-    from fedpact.chain.deploying import ETHER_UNIT, deploy_contracts, parameters_for
+    from fedpact.chain.deploying import (
+        ETHER_UNIT,
+        deploy_contracts,
+        deploy_large,
+        large_parameters_for,
+        parameters_for,
+    )
 
     at = session.of(context)
     path = at.settings.deployment
@@ -83,15 +114,27 @@ def deploy(
         return
     deployments.refuse_if_present(path)
     client = Connection.connect(at.settings.endpoint, None)
-    parameters = parameters_for(
-        client,
-        registrar=at.address_of(registrar_) if registrar_ else at.keys.address,
-        guardian=at.address_of(guardian) if guardian else at.keys.address,
-        min_window=min_window,
-        delay=delay,
-        ether_unit=reputation_unit or ETHER_UNIT,
-    )
-    made = deploy_contracts(client, at.keys, parameters, salt)
+    guards = at.address_of(guardian) if guardian else at.keys.address
+    if beside is None:
+        if draw_delay is not None:
+            raise InvalidInput("--draw-delay is for large rounds: name a deployment with --beside")
+        parameters = parameters_for(
+            client,
+            registrar=at.address_of(registrar_) if registrar_ else at.keys.address,
+            guardian=guards,
+            min_window=min_window,
+            delay=delay,
+            ether_unit=reputation_unit or ETHER_UNIT,
+        )
+        made = deploy_contracts(client, at.keys, parameters, salt)
+    else:
+        if (registrar_, delay, reputation_unit) != (None, None, None):
+            raise InvalidInput(
+                "--registrar, --delay and --reputation-unit are the other deployment's, which"
+                f" {beside} describes: leave them out"
+            )
+        large = large_parameters_for(client, guards, min_window, draw_delay)
+        made = deploy_large(client, at.keys, large, deployments.load_present(beside), salt)
     deployments.save(made, path)
     addresses = {
         name: getattr(made, name, None)
@@ -101,12 +144,26 @@ def deploy(
         {
             "file": str(path),
             "protocol": made.protocol,
+            "rounds kind": made.rounds_kind,
             "chain": made.chain_id,
             "block": made.block,
             **{name: address for name, address in addresses.items() if address is not None},
+            **({"records": _records(client, made)} if made.is_large else {}),
         },
         as_json=as_json,
     )
+
+
+def _records(client: "Connection", made: "PresentDeployment") -> str:
+    """From when on the market of a deployment may record in the ledger that it shares."""
+    from fedpact.chain.bindings.reputation import Reputation
+    from fedpact.chain.deploying import recorder_from
+
+    effective = recorder_from(client, made, made.market)
+    if effective is None:
+        registrar = Reputation(client, made.ledger).registrar()
+        return f"not before the registrar {registrar} calls `fedpact registrar recorder`"
+    return f"from {datetime.fromtimestamp(effective, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _verify(at: Session, *, as_json: bool) -> None:
@@ -202,6 +259,22 @@ def restore(context: typer.Context, account: Account) -> None:
     at = session.of(context)
     at.client.registry.restore(at.keys, at.address_of(account))
     typer.echo(f"restored {account}")
+
+
+@registrar.command()
+def recorder(context: typer.Context) -> None:
+    """Let the deployment's market record in the ledger, after the ledger's delay.
+
+    For a market that is deployed beside another one; until then its requests cannot be settled.
+
+    Example: fedpact --account operator --deployment large.json registrar recorder
+    """
+    from fedpact.chain.deploying import announce_recorder
+
+    at = session.of(context)
+    made = at.client.deployment
+    announce_recorder(at.client, at.keys, made, made.market)
+    typer.echo(f"{made.market} records {_records(at.client, made)}")
 
 
 @registrar.command("list")

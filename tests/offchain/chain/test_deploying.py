@@ -1,17 +1,30 @@
 """Deploying the contracts, and telling whether code on chain is this package's."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fedpact.chain import deploying
-from fedpact.chain.abi import CONTRACTS, MARKET, STEPS
+from fedpact.chain.abi import CONTRACTS, LARGE, MARKET, ROUNDS, STEPS
+from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import Parameters, deploy_contracts, parameters_for
+from fedpact.chain.deploying import (
+    LargeParameters,
+    Parameters,
+    announce_recorder,
+    deploy_contracts,
+    deploy_large,
+    large_parameters_for,
+    parameters_for,
+    recorder_from,
+)
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.nodes import Nodes
 from fedpact.chain.verification import verify_artifacts
-from fedpact.errors import DeploymentError, FedpactError
+from fedpact.errors import DeploymentError, FedpactError, Reverted
 from fedpact.types.deployment import PresentDeployment
 from tests.support.chain_request import deployed_contracts
 
@@ -38,7 +51,7 @@ def test_an_interrupted_deployment_goes_on(anvil: Devnet, monkeypatch: pytest.Mo
         "create ReputationLedger",
     ]
     assert made.factory == deploying.factory_address(keys.address, 5)
-    assert {one.name for one in verify_artifacts(connection, made)} == set(CONTRACTS[2])
+    assert {one.name for one in verify_artifacts(connection, made)} == set(CONTRACTS[2]) - {LARGE}
 
 
 def test_the_same_salt_is_refused(
@@ -84,3 +97,147 @@ def test_changed_code_does_not_pass(anvil: Devnet) -> None:
     connection.rpc.call("anvil_setCode", made.pool, "0x" + code.hex())
     with pytest.raises(DeploymentError, match=f"TrainingPool at {made.pool} .* is not this"):
         verify_artifacts(connection, made)
+
+
+# -- large rounds ----------------------------------------------------------------------------------
+
+
+def deployed_beside(
+    anvil: Devnet, keys: AccountKeys, beside: PresentDeployment, salt: int = 0
+) -> PresentDeployment:
+    connection = Connection.connect(anvil.url, None)
+    return deploy_large(connection, keys, LargeParameters(keys.address, 1, 3), beside, salt)
+
+
+def test_large_rounds_share_participants_and_reputations(
+    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+) -> None:
+    made = deployed_beside(anvil, operator, deployment)
+    assert (made.registry, made.ledger) == (deployment.registry, deployment.ledger)
+    own = {"market", "pool", "rounds", "resale", "factory"}
+    assert not {getattr(made, one) for one in own} & {getattr(deployment, one) for one in own}
+    assert (made.rounds_kind, made.block) == ("large", deployment.block)
+    connection = Connection.connect(anvil.url, made)
+    found = {one.name: one for one in verify_artifacts(connection, made)}
+    assert set(found) == set(CONTRACTS[2]) - {ROUNDS, STEPS}
+    assert found[LARGE].parameters == (3, 31337)
+    anvil.mine(1, seconds_apart=2)
+    assert Reputation(connection, made.ledger).is_recorder(made.market)
+    with pytest.raises(DeploymentError, match=r"with salt 0 already .*another salt"):
+        deployed_beside(anvil, operator, deployment)
+
+
+def test_a_deployment_for_large_rounds_goes_on(
+    anvil: Devnet,
+    operator: AccountKeys,
+    deployment: PresentDeployment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, sent = Connection.send, list[str]()
+
+    def interrupted(self: Connection, keys: AccountKeys, call: Any) -> object:
+        if len(sent) == 4:
+            raise FedpactError("interrupted")
+        sent.append(call.action)
+        return send(self, keys, call)
+
+    monkeypatch.setattr(Connection, "send", interrupted)
+    with pytest.raises(FedpactError, match="interrupted"):
+        deployed_beside(anvil, operator, deployment, salt=7)
+    monkeypatch.setattr(Connection, "send", send)
+    made = deployed_beside(anvil, operator, deployment, salt=7)
+    assert sent[0].endswith("announceRecorder")
+    assert sent[1:] == [f"create {name}" for name in ("DeploymentFactory", "TrainingPool", LARGE)]
+    assert verify_artifacts(Connection.connect(anvil.url, made), made)
+
+
+def test_who_is_not_the_registrar_leaves_the_announcement(
+    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+) -> None:
+    stranger = anvil.new_account()
+    made = deployed_beside(anvil, stranger, deployment)
+    connection = Connection.connect(anvil.url, made)
+    assert recorder_from(connection, made, made.market) is None
+    with pytest.raises(Reverted):
+        announce_recorder(connection, stranger, made, made.market)
+    announce_recorder(connection, operator, made, made.market)
+    effective = recorder_from(connection, made, made.market)
+    assert effective is not None
+    announce_recorder(connection, operator, made, made.market)
+    assert recorder_from(connection, made, made.market) == effective
+    connection.send(
+        operator, Reputation(connection, made.ledger).announce_recorder(made.market, False)
+    )
+    assert recorder_from(connection, made, made.market) is None
+
+
+def test_large_rounds_are_beside_usual_ones_of_the_same_chain(
+    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+) -> None:
+    for other, said in (
+        (replace(deployment, rounds_kind="large"), "has large ones"),
+        (replace(deployment, chain_id=8453), "is on chain 8453"),
+        (replace(deployment, genesis_hash="0x" + "07" * 32), "genesis 0x0707"),
+    ):
+        with pytest.raises(DeploymentError, match=said):
+            deployed_beside(anvil, operator, other, salt=8)
+
+
+def changed(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A node's calls, with other answers to one method."""
+    call = Nodes.call
+
+    def answer(self: Nodes, asked: str, *arguments: Any) -> Any:
+        found = call(self, asked, *arguments)
+        return change(found) if asked == method else found
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "said"),
+    [
+        ("eth_getBlockByNumber", lambda b: b | {"slot": "0x7", "nonce": None}, "do not have its"),
+        ("eth_call", lambda a: f"0x{9_999:064x}" + a[66:], "see block 9999"),
+        ("eth_call", lambda a: a[:66] + "07" * 32, "see other block hashes"),
+    ],
+)
+def test_a_chain_that_draws_no_committee_gets_no_large_rounds(
+    anvil: Devnet,
+    operator: AccountKeys,
+    deployment: PresentDeployment,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    change: Callable[[Any], Any],
+    said: str,
+) -> None:
+    """As on a chain with other headers, or where contracts see another chain's blocks."""
+    monkeypatch.setattr(Nodes, "call", changed(method, change))
+    with pytest.raises(DeploymentError, match=f"can draw no committee .*{said}"):
+        deployed_beside(anvil, operator, deployment, salt=9)
+
+
+def test_a_chain_without_randomness_gets_no_large_rounds(
+    anvil: Devnet,
+    operator: AccountKeys,
+    deployment: PresentDeployment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = {"mixHash": "0x" + "00" * 31 + "01"}
+    monkeypatch.setattr(Nodes, "call", changed("eth_getBlockByNumber", lambda b: b | one))
+    monkeypatch.setattr(deploying, "encoded", lambda _: b"")
+    with pytest.raises(DeploymentError, match=r"no randomness .PREVRANDAO 0x0+1."):
+        deployed_beside(anvil, operator, deployment, salt=9)
+
+
+def test_the_draw_is_later_where_randomness_is_known_earlier(
+    anvil: Devnet, operator: AccountKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, me = Connection.connect(anvil.url, None), operator.address
+    assert large_parameters_for(connection, me) == LargeParameters(me, 1, 1)
+    assert large_parameters_for(connection, me, draw_delay=9).draw_delay == 9
+    connection.chain_id = 1
+    assert large_parameters_for(connection, me).draw_delay == 4
+    connection.chain_id = 10
+    monkeypatch.setattr(deploying, "_blocks_time", lambda _: 10)  # five blocks of two seconds
+    assert large_parameters_for(connection, me).draw_delay == 150

@@ -37,6 +37,26 @@ def deployed(cli: Cli, people: dict[str, str]) -> dict[str, str]:
     return people
 
 
+def test_large_rounds_are_deployed_beside_others(cli: Cli, deployed: dict[str, str]) -> None:
+    usual = json.loads(Path("deployment.json").read_text())
+    deploy = ("--account", "operator", "--deployment", "large.json", "deploy")
+    for option, value in (("--delay", 9), ("--registrar", "alice"), ("--reputation-unit", 9)):
+        refused = cli(*deploy, "--beside", "deployment.json", option, value)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert "leave them out" in refused.err
+    assert "--beside" in cli(*deploy, "--draw-delay", 9).err
+
+    made = json.loads(cli(*deploy, "--beside", "deployment.json", "--json").out)
+    assert (made["rounds kind"], made["registry"]) == ("large", usual["registry"])
+    assert made["records"].startswith("from 20")
+    large = json.loads(Path("large.json").read_text())
+    assert (large["rounds_kind"], large["rounds"]) == ("large", made["rounds"])
+    verified = cli("--deployment", "large.json", "deploy", "--verify-artifacts", "--json")
+    assert {"LargeRounds", "SharingMarket"} < {one["contract"] for one in json.loads(verified.out)}
+    again = cli("--account", "operator", "--deployment", "large.json", "registrar", "recorder")
+    assert f"{large['market']} records from 20" in again.out
+
+
 def register(cli: Cli, people: dict[str, str], name: str, organisation: int) -> None:
     voucher = f"{name}.json"
     arguments = ("--organisation", organisation, "--output", voucher)
