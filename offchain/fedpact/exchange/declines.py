@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from eth_account import Account
-from eth_account.messages import encode_typed_data
+from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.exceptions import BadSignature
 from pydantic import Field, ValidationError
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.signed_messages import Domain
+from fedpact.chain.signed_messages import Domain, signed_digest
+from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.types.declining import Reason
 from fedpact.types.document import Document, canonical_json
@@ -30,7 +31,8 @@ class Decline(Document):
 
     account: Address
     reason: Reason
-    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{130}$")]
+    signature: Annotated[str, Field(pattern=rf"^([0-9a-f]{{2}}){{65,{MOST_SIGNATURE}}}$")]
+    """Of the account's key, or what its contract wallet takes for one (ERC-1271)."""
 
     def encode(self) -> bytes:
         """Canonical JSON."""
@@ -43,18 +45,38 @@ def declined(keys: AccountKeys, domain: Domain, request: int, reason: Reason) ->
     return Decline(account=keys.address, reason=reason, signature=signature.hex())
 
 
-def checked(content: bytes, domain: Domain, request: int) -> Decline:
-    """A message that its account signed for this request; raises RetrievalError for another."""
+def checked(
+    content: bytes, domain: Domain, request: int, account: str, wallets: WalletSignatures
+) -> Decline:
+    """A message that this account signed for this request; raises RetrievalError for another.
+
+    `account`: hex. `wallets`: asked where the account's key has not signed.
+    """
     if len(content) > LONGEST_DECLINE:
         raise RetrievalError(f"a decline of {len(content)} bytes: at most {LONGEST_DECLINE}")
     try:
         found = Decline.model_validate_json(content)
         signable = encode_typed_data(*domain.typed("Decline", request, found.reason.value))
-        signer = Account.recover_message(signable, signature=bytes.fromhex(found.signature))
     except ValidationError as error:
         raise RetrievalError(f"decline: {first_error(error)}") from error
-    except (BadSignature, ValueError, InvalidInput) as error:
+    except (ValueError, InvalidInput) as error:
         raise RetrievalError(f"decline: {error}") from error
-    if signer != found.account:
-        raise RetrievalError(f"the decline of {found.account} is signed by {signer}")
+    if found.account.lower() != account.lower():
+        raise RetrievalError(f"a decline of {found.account}, where {account} was asked")
+    signature = bytes.fromhex(found.signature)
+    if _signer(signable, signature) == found.account:
+        return found
+    signed = wallets.look(found.account, signed_digest(signable), signature)
+    if signed is None:
+        raise RetrievalError(f"the node does not say whether {found.account} signed its decline")
+    if not signed:
+        raise RetrievalError(f"{found.account} has not signed this decline")
     return found
+
+
+def _signer(signable: SignableMessage, signature: bytes) -> str | None:
+    """Whose key signed; None: the bytes are no key's signature."""
+    try:
+        return str(Account.recover_message(signable, signature=signature))
+    except (BadSignature, ValueError):
+        return None

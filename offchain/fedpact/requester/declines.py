@@ -140,11 +140,11 @@ class Declines(Closing):
     def _ask(self, account: str, address: str) -> Decline | None:
         try:
             content = self._http.get(address + self._path, LONGEST_DECLINE)
-            found = checked(content, self._client.any_rounds.domain, self.request)
+            domain, wallets = self._client.any_rounds.domain, self._client.wallets
+            return checked(content, domain, self.request, account, wallets)
         except RetrievalError as error:
             log.debug("no decline from %s: %s", address, error)
             return None
-        return found if found.account.lower() == account else None
 
     # ------------------------------------------------------------------ the reader's thread
 

@@ -8,21 +8,37 @@ import httpx
 import pytest
 from eth_account import Account
 
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.nodes import Nodes
 from fedpact.chain.signed_messages import Domain
+from fedpact.chain.wallets import WalletSignatures
 from fedpact.errors import RetrievalError
-from fedpact.exchange import boards
-from fedpact.exchange.declines import LONGEST_DECLINE, checked, declined
+from fedpact.exchange import boards, declines
+from fedpact.exchange.declines import LONGEST_DECLINE, Decline, declined
 from fedpact.types.declining import Reason
 from tests.offchain.exchange.test_boards import FINGERPRINT, exchanging
+from tests.support.wallets import owned_wallet
 
 DOMAIN = Domain(31337, "0x" + "12" * 20)
 KEYS = AccountKeys(Account.from_key(b"\1" * 32))
 SAID = declined(KEYS, DOMAIN, 7, Reason.PAY)
 
 
+def checked(
+    content: bytes,
+    domain: Domain = DOMAIN,
+    request: int = 7,
+    account: str = KEYS.address,
+    node: str = "http://127.0.0.1:1",
+) -> Decline:
+    """By a node that does not answer, unless it is given."""
+    return declines.checked(content, domain, request, account, WalletSignatures(Nodes(node)))
+
+
 def test_a_decline_is_of_its_account_and_request() -> None:
-    assert checked(SAID.encode(), DOMAIN, 7) == SAID
+    assert checked(SAID.encode()) == SAID
     assert SAID.account == KEYS.address
     other = AccountKeys(Account.from_key(b"\2" * 32)).address
     for content, domain, request in (
@@ -34,6 +50,22 @@ def test_a_decline_is_of_its_account_and_request() -> None:
     ):
         with pytest.raises(RetrievalError, match="decline"):
             checked(content, domain, request)
+    with pytest.raises(RetrievalError, match=f"where {other} was asked"):
+        checked(SAID.encode(), account=other)
+
+
+def test_a_wallet_declines_by_its_owners_key(anvil: Devnet, client: ChainClient) -> None:
+    wallet = owned_wallet(client, anvil.new_account())
+    said = declined(wallet, DOMAIN, 7, Reason.PAY)
+    assert said.account == wallet.address
+    asked = {"account": wallet.address, "node": anvil.url}
+    assert checked(said.encode(), **asked) == said
+    with pytest.raises(RetrievalError, match="has not signed"):
+        checked(said.encode(), request=8, **asked)
+    with pytest.raises(RetrievalError, match="has not signed"):
+        checked(changed(account=wallet.address), **asked)
+    with pytest.raises(RetrievalError, match="node does not say"):
+        checked(said.encode(), account=wallet.address)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +75,11 @@ def test_a_decline_is_of_its_account_and_request() -> None:
 )
 def test_a_malformed_decline_counts_for_nothing(content: bytes) -> None:
     with pytest.raises(RetrievalError, match="decline"):
-        checked(content, DOMAIN, 7)
+        checked(content)
     with pytest.raises(RetrievalError, match="reason"):
-        checked(changed(reason="the record of M. Meier"), DOMAIN, 7)
+        checked(changed(reason="the record of M. Meier"))
+    with pytest.raises(RetrievalError, match="signature"):
+        checked(changed(signature="00" * 261))
 
 
 def test_an_endpoint_says_why_its_daemon_declined(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +91,7 @@ def test_an_endpoint_says_why_its_daemon_declined(monkeypatch: pytest.MonkeyPatc
         def asked(request: int, deployment: str = FINGERPRINT.hex()) -> httpx.Response:
             return client.get(f"/exchange/{deployment}/{request}/decline")
 
-        assert checked(asked(7).content, DOMAIN, 7) == SAID
+        assert checked(asked(7).content) == SAID
         assert asked(6).status_code == 200
         for unknown in (asked(5), asked(8), asked(7, "00" * 32)):
             assert unknown.status_code == 404

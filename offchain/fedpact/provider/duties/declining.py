@@ -19,11 +19,10 @@ ROUND, KIND = 0, "decline"
 
 def say_declined(ctx: Context, request: int, reason: Reason | None) -> None:
     """Sign it, keep it in the state file, and answer with it from now on. Nobody waits for it: a
-    signer that fails makes this daemon silent about the request. A contract wallet says nothing:
-    its readers check keys alone."""
+    signer that fails makes this daemon silent about the request."""
     from fedpact.exchange.declines import declined
 
-    if reason is None or ctx.exchange is None or not ctx.exchange.own or ctx.keys.wallet:
+    if reason is None or ctx.exchange is None or not ctx.exchange.own:
         return
     try:
         said = declined(ctx.keys, ctx.client.any_rounds.domain, request, reason).encode()
