@@ -118,6 +118,9 @@ class Cache:
     """Requests whose privacy holds on the device that trains, as tried before joining."""
     training_seconds: dict[int, float] = field(default_factory=dict)
     """By request: how long a round's training seems to take, as measured before joining."""
+    least_errors: dict[int, int] = field(default_factory=dict)
+    """By request: the least error, 1/10,000, of models of a round's training on easy made-up
+    examples, as tried before joining; 0: nothing is known."""
     own_parts: dict[int, Dataset] = field(default_factory=dict)
     """By request: own records that judge models, where the specification asks for that."""
     replays: dict[int, ReplayCache] = field(default_factory=dict)

@@ -15,6 +15,7 @@ DAEMON_WIDE = frozenset(
         "max_training_seconds",
         "max_training_memory_mb",
         "training_margin",
+        "check_ceilings",
     )
 )
 """Fields of a policy that hold for the whole daemon."""

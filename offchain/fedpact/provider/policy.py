@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from fedpact.consensus.scoring import NEUTRAL
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, FLOWER, family_of
@@ -23,7 +24,7 @@ from fedpact.types.files import read_toml
 from fedpact.types.local_training import fixed_time
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.requests import ETHER
-from fedpact.types.specification import FamilyChoice, Specification
+from fedpact.types.specification import FamilyChoice, ScoreKind, Specification
 from fedpact.types.validation import every_error
 
 ACTED_IN = ("start", "submit", "commit", "reveal", "propose")
@@ -100,6 +101,10 @@ class Policy(BaseModel):
     training_margin: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How many times as long as a round's training seems to take there must be time for it, or the
     request is declined. It is measured on made-up records before joining. 0: not measured."""
+    check_ceilings: bool = True
+    """Whether to decline a request whose ceiling (`max_error`) leaves out honest models: one under
+    5,000 for contributions; for errors, one that no model of a round's training passes on made-up
+    records that are easy to learn."""
     max_training_memory_mb: Annotated[int, Field(ge=128, le=2**24)] = 4096
     """Of one training's process, in 2^20 bytes; one that asks for more fails."""
     data: tuple[DataEntry, ...] = ()
@@ -199,6 +204,14 @@ class Policy(BaseModel):
                 Reason.WINDOWS,
                 f"its window to {shortest} of {length} s is under {self.min_window} s",
                 length < self.min_window,
+            ),
+            (
+                Reason.CEILING,
+                f"a ceiling of {spec.max_error} is under {NEUTRAL}: it leaves out models that"
+                " neither help nor harm",
+                self.check_ceilings
+                and spec.score is ScoreKind.CONTRIBUTION
+                and spec.max_error < NEUTRAL,
             ),
             (
                 Reason.SAMPLES,

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     """Its mode, or epsilon for one request."""
     SIZE = "policy: size"
     """Of the model, or of the training."""
+    CEILING = "policy: ceiling"
+    """It leaves out honest models, on made-up examples at least."""
     SAMPLES = "policy: samples"
     """Fewer declared units than the policy takes part with."""
     WINDOWS = "policy: windows"

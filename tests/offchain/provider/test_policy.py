@@ -6,6 +6,7 @@ import pytest
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.provider.policy import Policy
+from fedpact.types.declining import Reason
 from fedpact.types.document import canonical_json
 from fedpact.types.specification import Specification
 from tests.support.summing import secure_specification
@@ -45,6 +46,15 @@ def specification(**changes: object) -> Specification:
 def check(policy: Policy, spec: Specification | None = None, **changes: int) -> None:
     given = {"payment": PAYMENT, "parameters": 100, "samples": 500, "epsilon": 4} | changes
     policy.check(spec or specification(), **given)
+
+
+def test_a_ceiling_leaves_in_what_neither_helps_nor_harms() -> None:
+    with pytest.raises(PolicyRefusal, match="a ceiling of 4999 is under 5000") as refused:
+        check(Policy(), specification(max_error=4_999))
+    assert refused.value.reason == Reason.CEILING
+    check(Policy(check_ceilings=False), specification(max_error=1))
+    # Of errors, a trial decides.
+    check(Policy(), specification(score="model", max_error=1))
 
 
 def test_accepts_a_request_within_all_limits() -> None:

@@ -1,4 +1,5 @@
-"""Whether a request's training fits its window, measured before joining and never on records."""
+"""Whether a request's training fits its window, and could pass its ceiling: tried before joining,
+and never on records."""
 
 import logging
 import math
@@ -12,6 +13,7 @@ from fedpact.provider.duties.training import training_window
 from fedpact.provider.records import request_name
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.view import RequestView
+from fedpact.provider.training.ceiling import TRAININGS, is_tried
 from fedpact.provider.training.trial import Work
 from fedpact.types.declining import Reason
 from fedpact.types.privacy import PrivacyMode
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 TRIAL_SECONDS = 120.0
 """After which a trial is killed: even a few steps on a few examples took too long."""
+UNKNOWN = 0
+"""The least error where nothing is known of it: within any ceiling."""
 
 
 def fits_its_window(view: RequestView, spec: Specification, match: FittingData) -> bool:
@@ -82,3 +86,49 @@ def _measured(ctx: Context, request: int, asked: Work) -> float:
             return math.inf
         log.warning("request %d: its training could not be measured: %s", request, failure)
         return 0.0
+
+
+def may_pass_its_ceiling(view: RequestView, spec: Specification, match: FittingData) -> bool:
+    """Whether a model of a round's training could be within the request's ceiling.
+
+    False while it is tried, beside the cycle. Raises PolicyRefusal where none is, even of made-up
+    examples that are easy to learn. All of it follows from the request, the policy, the schema and
+    the machine.
+    """
+    ctx = view.ctx
+    start, schema = DaemonHistory(view).initial_model(), match.data.records.schema
+    asked = Work.of(spec, start, match.samples, schema.examples_per_unit)
+    slow = TRAININGS * ctx.cache.training_seconds.get(view.id, 0.0) > TRIAL_SECONDS
+    if not ctx.policy.check_ceilings or slow or not is_tried(asked):
+        return True
+    known = ctx.cache.least_errors
+    if view.id not in known:
+        found = ctx.trials.result(
+            ("ceiling", view.id),
+            lambda: lambda: _least_error(ctx, view.id, asked),
+            view.pool_facts.plan.join_deadline,
+        )
+        if found is None:
+            return False
+        known[view.id] = found
+    if known[view.id] > spec.max_error:
+        ctx.trainer.forget(request_name(ctx.deployment.fingerprint, view.id))
+        raise PolicyRefusal(
+            "with its noise, a round's training leaves an error of at least"
+            f" {known[view.id]} of 10,000 even on made-up records that are easy to learn: above its"
+            f" ceiling of {spec.max_error}",
+            Reason.CEILING,
+        )
+    return True
+
+
+def _least_error(ctx: Context, request: int, asked: Work) -> int:
+    """1/10,000; UNKNOWN also for a trial that failed or was killed."""
+    name = request_name(ctx.deployment.fingerprint, request)
+    try:
+        with ctx.trainer.training(name, time.monotonic() + TRIAL_SECONDS) as training:
+            found = training.least_error(asked)
+    except TrainingFailed as failure:
+        log.warning("request %d: its ceiling could not be tried: %s", request, failure)
+        return UNKNOWN
+    return UNKNOWN if found is None else found

@@ -15,7 +15,7 @@ from fedpact.provider.duties.deciding import (
     ready_to_join,
 )
 from fedpact.provider.duties.declining import say_declined
-from fedpact.provider.duties.fitting import fits_its_window
+from fedpact.provider.duties.fitting import fits_its_window, may_pass_its_ceiling
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.reading import put, specification_of
 from fedpact.provider.request.view import RequestView
@@ -73,6 +73,8 @@ def opt_in(view: RequestView) -> DutyResult:
             return idle("looking for what its family needs")
         if not fits_its_window(view, spec, match):
             return idle("measuring whether its training fits its window")
+        if not may_pass_its_ceiling(view, spec, match):
+            return idle("trying whether its training can pass its ceiling")
     except REFUSALS as refusal:
         say_declined(ctx, view.id, public_reason(refusal))
         return decline(ctx, view.id, refusal)

@@ -45,6 +45,10 @@ class Training(Protocol):
     def round_seconds(self, asked: "Work") -> float:
         """How long a round's training takes on this machine; no record is read."""
 
+    def least_error(self, asked: "Work") -> int | None:
+        """The least error of models that a round's training makes of easy made-up examples; None:
+        nothing is known. No record is read."""
+
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         """Read a request's records, as `train` will take them, once the device has been tried
         where privacy rests on it. Raises as `try_device` too."""
@@ -96,6 +100,12 @@ class Bench(Training):
 
         with _failures(asked.spec):
             return round_seconds(self._work, asked)
+
+    def least_error(self, asked: "Work") -> int | None:
+        from fedpact.provider.training.ceiling import least_error
+
+        with _failures(asked.spec):
+            return least_error(self._work, asked)
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         from fedpact.data.snapshot import read_snapshot

@@ -114,6 +114,11 @@ class _ProcessTraining(Training):
     def round_seconds(self, asked: "Work") -> float:
         return float(self._ask(Ask("round_seconds", (asked,), {})))
 
+    def least_error(self, asked: "Work") -> int | None:
+        found = self._ask(Ask("least_error", (asked,), {}))
+        assert found is None or isinstance(found, int)
+        return found
+
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
         found = self._ask(Ask("load", (source, spec), {"former": former}))
         assert isinstance(found, Loaded)

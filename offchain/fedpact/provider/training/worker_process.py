@@ -37,7 +37,7 @@ class Setup:
 class Ask:
     """A call of one of `trainer.Training`'s methods."""
 
-    method: Literal["try_device", "round_seconds", "load", "train", "noise_alone"]
+    method: Literal["try_device", "round_seconds", "least_error", "load", "train", "noise_alone"]
     arguments: tuple[Any, ...]
     named: dict[str, Any]
 

@@ -15,7 +15,7 @@ from fedpact.provider.background import Background
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import fitting
 from fedpact.provider.duties.deciding import FittingData, public_reason
-from fedpact.provider.duties.fitting import fits_its_window
+from fedpact.provider.duties.fitting import fits_its_window, may_pass_its_ceiling
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import request_name
 from fedpact.provider.training.work import LocalWork
@@ -143,3 +143,64 @@ def test_the_training_finds_the_process_of_its_trial(view: Any) -> None:
         assert not pool._all, "a request that is declined needs no process"
     finally:
         pool.close()
+
+
+# -- the ceiling -----------------------------------------------------------------------------------
+
+NOISY = specification(
+    score="model",
+    max_error=2_000,
+    labels=[str(label) for label in range(10)],
+    features={"shape": [64]},
+    privacy={**specification().privacy.model_dump(mode="json"), "noise_multiplier": 200.0},
+)
+"""On 100 units its models are hardly better than chance, which is an error of 9,000."""
+FEW: Any = FittingData(MATCH.data, 100)
+
+
+@pytest.fixture
+def noisy(view: Any) -> Any:
+    view.ctx.cache.globals[1, 0] = family_of(NOISY).initial(NOISY, 0)
+    return view
+
+
+def test_a_ceiling_that_noise_alone_exceeds_is_declined(
+    noisy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        PolicyRefusal, match=r"leaves an error of at least \d+ .* above its ceiling of 2000"
+    ) as refused:
+        may_pass_its_ceiling(noisy, NOISY, FEW)
+    assert public_reason(refused.value) is Reason.CEILING
+    # It is tried once, and a ceiling above it passes.
+    monkeypatch.setattr(WorkerPool, "training", None)
+    assert may_pass_its_ceiling(noisy, NOISY.model_copy(update={"max_error": 10_000}), FEW)
+    noisy.ctx.policy = Policy(check_ceilings=False)
+    assert may_pass_its_ceiling(noisy, NOISY, FEW)
+
+
+def test_what_takes_too_long_to_try_is_not_declined_for_its_ceiling(
+    noisy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy.ctx.cache.training_seconds[1] = fitting.TRIAL_SECONDS
+    monkeypatch.setattr(WorkerPool, "training", None)
+    assert may_pass_its_ceiling(noisy, NOISY, FEW)
+
+
+def test_a_trial_of_a_ceiling_that_fails_declines_nothing(
+    tmp_path: Path, noisy: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    noisy.ctx.trainer = WorkerPool(HeldWork(tmp_path), POLICY)
+    assert may_pass_its_ceiling(noisy, NOISY.model_copy(update={"title": RAISES}), FEW)
+    assert "ceiling could not be tried" in caplog.text
+    noisy.ctx.trainer.close()
+
+
+def test_nothing_waits_while_a_ceiling_is_tried(
+    noisy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy.ctx.trials.patience, go = 0.0, Event()
+    monkeypatch.setattr(fitting, "_least_error", lambda *_: int(go.wait(PATIENCE)))
+    assert not may_pass_its_ceiling(noisy, NOISY, FEW)
+    go.set()
+    wait_until(lambda: may_pass_its_ceiling(noisy, NOISY, FEW), "it was not tried")
