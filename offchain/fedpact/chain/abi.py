@@ -6,6 +6,7 @@ encoding (docs/adr/0033-web3-underneath.md).
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from importlib import resources
@@ -118,27 +119,32 @@ class ContractEvent:
 
 
 class ContractAbi:
-    """A contract of the package: its ABI and, for those that are deployed, its bytecode."""
+    """A contract of the package: its ABI and, for those that are deployed, its bytecode, which is
+    read when it is asked for: daemons never ask."""
 
-    def __init__(self, name: str, artifact: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, protocol: int, entries: list[dict[str, Any]]) -> None:
         self.name = name
-        self._entries: list[dict[str, Any]] = artifact["abi"]
-        self._artifact = artifact
+        self._protocol, self._entries = protocol, entries
 
     @property
     def compiler(self) -> str:
         return str(self._artifact["compiler"])
 
-    @cached_property
+    @property
     def deployed_code(self) -> bytes:
         """What stays on chain, with zeros for the immutables."""
-        start, end = self._artifact["deployed"]
-        return bytes.fromhex(self._artifact["bytecode"].removeprefix("0x"))[start:end]
+        artifact = self._artifact
+        start, end = artifact["deployed"]
+        return bytes.fromhex(artifact["bytecode"].removeprefix("0x"))[start:end]
 
     def creation(self, *values: Any) -> bytes:
         """Data of the transaction that creates the contract with these constructor arguments."""
         contract = Web3().eth.contract(abi=self._entries, bytecode=self._artifact["bytecode"])
         return bytes(HexBytes(contract.constructor(*values).data_in_transaction))
+
+    @property
+    def _artifact(self) -> dict[str, Any]:
+        return _artifact(self.name, self._protocol)
 
     @cached_property
     def functions(self) -> dict[str, ContractFunction]:
@@ -196,25 +202,35 @@ class ContractAbi:
 @cache
 def contract_abi(name: str, protocol: int = SECOND) -> ContractAbi:
     """ABI and bytecode of one of CONTRACTS, from the package."""
-    artifact = _artifact(name, protocol)
+    entries = _artifact(name, protocol)["abi"]
     other = _HALVES.get((protocol, name))
     if other is not None:
-        entries = [*artifact["abi"], *_artifact(other, protocol)["abi"]]
-        distinct = {json.dumps(entry, sort_keys=True): entry for entry in entries}
-        artifact["abi"] = [one for one in distinct.values() if one["type"] != "constructor"]
-        artifact["abi"] += [one for one in entries if one["type"] == "constructor"][:1]
-    return ContractAbi(name, artifact)
+        both = [*entries, *_artifact(other, protocol)["abi"]]
+        distinct = {json.dumps(entry, sort_keys=True): entry for entry in both}
+        entries = [one for one in distinct.values() if one["type"] != "constructor"]
+        entries += [one for one in both if one["type"] == "constructor"][:1]
+    return ContractAbi(name, protocol, entries)
 
 
 def _artifact(name: str, protocol: int) -> dict[str, Any]:
     folder = resources.files("fedpact.chain") / "artifacts" / _FOLDERS[protocol]
     try:
-        found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        text = (folder / f"{name}.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text, object_pairs_hook=_spare)
     except FileNotFoundError as error:
         raise DeploymentError(
             f"the package lacks the compiled {name}: in a checkout, run make contracts"
         ) from error
     return found
+
+
+def _spare(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Without Solidity's own names of types, and each short text once: a daemon keeps all ABIs."""
+    return {
+        name: sys.intern(value) if isinstance(value, str) and len(value) < 80 else value
+        for name, value in pairs
+        if name != "internalType"
+    }
 
 
 def reverted(data: bytes | None, action: str = "") -> Reverted:

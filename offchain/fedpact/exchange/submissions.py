@@ -46,8 +46,9 @@ class Submission(Document):
 class Models(Document):
     """What one side holds: whose models, and those that the other lacks."""
 
-    known: Annotated[str, Field(pattern=r"^[0-9a-f]{0,16384}$")]
-    """A mask of pool indices, as hex."""
+    known: Annotated[str, Field(max_length=_MOST_MEMBERS // 4, pattern=r"^[0-9a-f]*$")]
+    """A mask of pool indices, as hex. The pattern counts nothing: each number up to which it would
+    count takes memory, 2.5 MB in all."""
     models: Annotated[tuple[Submission, ...], Field(max_length=AT_ONCE)] = ()
 
     @property
