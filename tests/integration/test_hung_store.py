@@ -100,9 +100,12 @@ class Service:
         self._process: Process = self._network.start_process(command, self.log_file)
         self._network.daemons.append(self._process)
 
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         self._network.daemons.remove(self._process)
-        self._process.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         assert self._process.wait(PATIENCE) == 0, self.log()
 
     def log(self) -> str:
@@ -121,6 +124,7 @@ def opened_meanwhile(world: World, service: Service, weather: DeafTo) -> bool:
     service.start()
     wait_until(lambda: weather.begun, service.log)
     began = min(weather.begun.values())
+    service.send(signal.SIGHUP)
     request.submit(0, 1)
     wait_until(lambda: world.client.rounds.round_facts(number).slice_opened, service.log)
     in_time = time.monotonic() < began + GIVEN_UP
@@ -130,7 +134,7 @@ def opened_meanwhile(world: World, service: Service, weather: DeafTo) -> bool:
 
 def test_content_that_is_looked_after_delays_no_slice(world: World) -> None:
     """The requester's service asked the store for what it owes in its cycle, each minute: where
-    the store hung, no slice of any request was opened for half a minute."""
+    the store hung, no slice of any request was opened for half a minute. SIGHUP ended it."""
     network, weather, service = world.network, DeafTo("files/stat"), Service(world)
     node = network.store_uri
     with store_with(weather, lambda: node) as address:

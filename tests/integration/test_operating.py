@@ -232,6 +232,8 @@ def test_a_daemon_waits_for_node_and_store_that_come_up_later(
         world.serve(0)
         wait_until(lambda: "does not answer" in world.log(0), lambda: world.log(0))
         assert "does not answer" in status(world, "/ready")[1]
+        # It ended a daemon that was still starting, and systemd takes that for its wish.
+        world.process(0).send_signal(signal.SIGHUP)
     finally:
         anvil.send_signal(signal.SIGCONT)
     wait_until(lambda: "cannot be opened" in world.log(0), lambda: world.log(0))
@@ -239,6 +241,7 @@ def test_a_daemon_waits_for_node_and_store_that_come_up_later(
     content.with_name("unmounted").rename(content)
     world.network.wait_until_serving(PATIENCE)
     assert world.log(0).count("waiting for it") <= 3
+    wait_until(lambda: "read the policy again" in world.log(0), lambda: world.log(0))
 
 
 def test_an_idle_daemon_that_listens_loads_nothing_heavy(

@@ -32,6 +32,7 @@ class ContentUpkeep:
 
         def work(store: ContentStore) -> None:
             assert isinstance(store, CopiedStore)
+            store.check()  # a wrong address is told though nothing is owed yet
             store.give_again(owed)
             if prune is not None:
                 store.prune(prune, now)

@@ -117,7 +117,9 @@ class Daemon:
         trainer: Trainer,
         metrics: Metrics | None = None,
         exchange: "Exchange | None" = None,
+        reload: threading.Event | None = None,
     ) -> None:
+        """`reload`: set where the policy is to be read again."""
         self._settings = settings
         self._keys = keys
         with ExitStack() as opened:
@@ -179,7 +181,7 @@ class Daemon:
         self._housekeeping = Housekeeping(
             settings.state.parent, settings.keep_seconds, settings.prune
         )
-        self._reload = threading.Event()
+        self._reload = reload or threading.Event()
 
     # ------------------------------------------------------------------ life
 

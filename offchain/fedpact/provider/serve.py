@@ -1,10 +1,12 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from fedpact.chain import deployment as deployments
@@ -33,6 +35,7 @@ from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.settings import Settings
+from fedpact.signals import on_signals
 from fedpact.types.deployment import PresentDeployment
 from fedpact.waiting import when_there
 
@@ -81,7 +84,10 @@ def serve(
     """
     pulse = Pulse(settings.max_cycle_age)
     metrics = Metrics(pulse)
+    reload = Event()
     with ExitStack() as opened:
+        # From here on: SIGHUP ended a daemon that was still starting.
+        opened.enter_context(on_signals(reload.set, signal.SIGHUP))
         opened.enter_context(_monitor(settings, metrics))
         client = when_there(lambda: connect(settings, keys), pulse.wait_for)
         opened.callback(client.close)
@@ -90,7 +96,7 @@ def serve(
         )
         needed = parts(settings, keys, offer, client, store, work)
         exchange = opened.enter_context(_exchange(settings, client))
-        daemon = when_there(lambda: Daemon(*needed, metrics, exchange), pulse.wait_for)
+        daemon = when_there(lambda: Daemon(*needed, metrics, exchange, reload), pulse.wait_for)
         when_there(daemon.check, pulse.wait_for)
         with _endpoint(settings, client, keys.address, exchange):
             if watching is not None:

@@ -41,6 +41,8 @@ class RequesterContent(Closing):
         self.fetching = Fetching(store, patience)
         self._keeping, self._upkeep = keeping, ContentUpkeep()
         self._good_until = 0.0
+        self._said = ""
+        """Why content was not looked after, if it was not."""
 
     def look_after(self, now: int) -> None:
         """From time to time, put again what the store has lost and is owed at `now` (seconds since
@@ -55,8 +57,12 @@ class RequesterContent(Closing):
                     self._upkeep.begin(kept, now)
             if not self._upkeep.is_done(self.fetching):
                 self._good_until = 0.0
+                return
+            self._said = ""
         except FedpactError as error:
-            log.warning("content was not looked after: %s", error)
+            if str(error) != self._said:
+                log.warning("content is not looked after: %s", error)
+            self._said = str(error)
 
     def read(self, request: int, what: str, work: Callable[[ContentStore], T]) -> T:
         """What `work` reads from the store for a request. Raises what it raised, and ContentSought

@@ -107,8 +107,12 @@ class RequesterDaemon:
         self._read: dict[Path, _KeyFile] = {}
 
     def run(self) -> None:
-        """Until SIGINT or SIGTERM, or `stop`."""
-        with on_signals(self.stop, signal.SIGINT, signal.SIGTERM):
+        """Until SIGINT or SIGTERM, or `stop`. SIGHUP, by which other services read their files
+        again, ends it no more than a provider's daemon: no slice would be opened."""
+        with (
+            on_signals(self.stop, signal.SIGINT, signal.SIGTERM),
+            on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP),
+        ):
             self._run()
 
     def _run(self) -> None:
