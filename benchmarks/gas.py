@@ -100,7 +100,7 @@ def page(result: dict[str, Any]) -> str:
         "",
         "A further large round, with a committee of sixteen that all sign, forced models apart: "
         + " and ".join(f"{gas:,} for {n} members" for n, gas in result["large_round"].items())
-        + ". Daemons do not serve such rounds yet.",
+        + ".",
         "",
         "Steps of a round are those of a member by itself, in a committee of five. In the figures",
         "of the markets, pool and rounds are stand-ins of the tests.",

@@ -6,8 +6,8 @@ import {ITrainingRounds} from "./ITrainingRounds.sol";
 
 /// @title ILargeRounds
 /// @notice Rounds in which a whole pool of up to 1,024 members trains and a drawn committee of at most sixteen judges.
-/// @dev Stands where `TrainingRounds` stands, with a market and a pool of the same code of its own. No daemon serves it
-/// yet. Phases, events and errors that both kinds of rounds share are those of {ITrainingRounds}:
+/// @dev Stands where `TrainingRounds` stands, with a market and a pool of the same code of its own. Phases, events
+/// and errors that both kinds of rounds share are those of {ITrainingRounds}:
 /// Waiting; Submit, in which trainers send their models to the committee; Attest, in which the committee judges and
 /// anyone posts what a quorum signed; Failed, if nobody did in time; Finalise, until the points are summed; Ended.
 interface ILargeRounds {
