@@ -3,19 +3,28 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
 
+from fedpact.audit import audit
+from fedpact.audit.present.chain import Facts
 from fedpact.chain.bindings.events import (
     CommitteeDrawn,
+    Credited,
     ModelForced,
     RoundFailed,
     RoundFinalised,
     RoundPosted,
+    Started,
 )
+from fedpact.chain.signed_messages import LargeRecord
+from fedpact.content.embedded import EmbeddedStore
 from fedpact.demo.options import PoisonKind
+from fedpact.errors import ContentMissing
 from fedpact.exchange.submissions import Models
 from fedpact.learning.families import family_of
 from fedpact.privacy.ledger.check import verify
@@ -23,10 +32,11 @@ from fedpact.provider.ledger.opening import open_ledger
 from fedpact.requester import model_file
 from fedpact.requester.final_rounds import final_rounds
 from fedpact.requester.look import RequestLook, look
+from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.support.large_world import large_world
 from tests.support.waiting import PATIENCE
-from tests.support.world import PAY, POLL, World
+from tests.support.world import PAY, POLL, World, points_of
 
 LONG = dict.fromkeys(("submit", "commit", "reveal", "propose", "deliver"), 900)
 
@@ -57,6 +67,22 @@ def held_by(world: World, number: int, request: int, round_: int) -> int:
     return Models.decode(answer.content).mask.bit_count() if answer.is_success else 0
 
 
+def named_by(world: World, request: int, trainers: int) -> Callable[[RequestLook], bool]:
+    """Whether a judge holds so many models."""
+
+    def named(seen: RequestLook) -> bool:
+        serving = [int(name.rpartition("-")[2]) - 1 for name in world.network.names]
+        round_ = seen.facts.round
+        return any(held_by(world, one, request, round_) == trainers for one in serving)
+
+    return named
+
+
+def pass_the_deadline(world: World, seen: RequestLook) -> None:
+    """Move the chain's clock past the present phase, and no window further."""
+    world.network.devnet.mine(2, (seen.facts.deadline - seen.now) // 2 + 1)
+
+
 def followed(
     world: World,
     request: int,
@@ -73,10 +99,32 @@ def followed(
         assert time.monotonic() < deadline, world.logs()
         strike(seen)
         if seen.facts.phase is Phase.SUBMIT and named(seen):
-            world.network.devnet.mine(2, seen.facts.deadline + 1 - seen.now)
+            pass_the_deadline(world, seen)
 
     world.requester.follow(request, poll_interval=POLL, on_look=looked)
     assert world.client.market.request(request).status is Status.SETTLED
+
+
+class Forgetful(EmbeddedStore):
+    """A store that has lost all evidence."""
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        content = super().get(cid, max_bytes)
+        if b'"votes":' in content and b'"models":"' in content:
+            raise ContentMissing(f"{cid} is nowhere")
+        return content
+
+
+def tampered(world: World, request: int, **changes: object) -> set[str]:
+    """What an audit says fails where a quorum had signed other records than its votes give."""
+    read = Facts.large_record_of
+
+    def other(self: Facts, tx_hash: str, record_hash: bytes) -> LargeRecord | None:
+        record = read(self, tx_hash, record_hash)
+        return record and replace(record, **changes)  # type: ignore[arg-type]
+
+    with patch.object(Facts, "large_record_of", other):
+        return {one.name for one in audit(world.client, world.network.store, request).failed}
 
 
 def drawn_a_round(world: World, request: int) -> Counter[int]:
@@ -98,13 +146,7 @@ def test_a_whole_pool_trains_and_its_committee_judges(tmp_path: Path) -> None:
             world.serve(number)
         world.network.wait_until_serving()
         request = created(world, committee)
-
-        def named(seen: RequestLook) -> bool:
-            round_ = seen.facts.round
-            held = (held_by(world, one, request, round_) for one in range(providers))
-            return any(one == providers - committee for one in held)
-
-        followed(world, request, named)
+        followed(world, request, named_by(world, request, providers - committee))
 
         outcome = world.client.any_rounds.outcome(request)
         assert (outcome.final_rounds, outcome.paid_rounds) == (rounds, rounds)
@@ -129,20 +171,27 @@ def test_a_whole_pool_trains_and_its_committee_judges(tmp_path: Path) -> None:
         assert audited["votes"] == f"{committee * rounds} votes"
         assert audited["submissions"] == "8 models, 0 forced in"
         world.audited(request)  # without a key: nothing fails
+        assert tampered(world, request, points=(1,)) >= {"points", "credits", "history"}
+        assert tampered(world, request, submissions=bytes(32)) >= {"submissions", "history"}
+        assert tampered(world, request, blind=True) >= {"points", "credits"}
+        assert tampered(world, request, digest=b"\1" * 32) >= {"finals", "credits"}
+        without = audit(world.client, Forgetful(world.network.folder / "content"), request)
+        assert not without.failed
+        assert {"submissions", "votes", "points"} <= {one.name for one in without.unavailable}
 
 
 def serve_adverse(world: World, number: int) -> None:
     """A provider that trains on false labels, and calls all models invalid."""
     name, policy = f"provider-{number + 1}", world.write_policy(number)
     data, listen = world.data.files[number], world.listens[number]
-    world.network.start_daemon(name, data, policy, POLL, PoisonKind.ADVERSE, listen)
+    world.network.start_daemon(name, data, policy, world.poll, PoisonKind.ADVERSE, listen)
 
 
 def serve_cut_off(world: World, number: int) -> None:
     """A provider whose models reach no judge."""
     network, name, policy = world.network, f"provider-{number + 1}", world.write_policy(number)
     config, data = network.folder / f"{name}.toml", str(world.data.files[number])
-    config.write_text(network.settings(name, POLL, world.listens[number]))
+    config.write_text(network.settings(name, world.poll, world.listens[number]))
     command = ["tests.support.cut_off_provider", "--config", str(config)]
     command += ["--data", data, "--policy", str(policy)]
     (network.folder / f"{name}.log").write_bytes(b"")
@@ -159,6 +208,7 @@ def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None
     windows = {"join": 3_000, "start": 60, "submit": 240, "commit": 120, "reveal": 60}
     drawn: dict[int, set[str]] = {}
     with large_world(tmp_path, providers=providers, rounds=rounds) as world:
+        world.poll = 1.0  # forty look at the same node
         for number in range(providers):
             start = {cut_off: serve_cut_off, adverse: serve_adverse}.get(number, World.serve)
             start(world, number)
@@ -167,7 +217,7 @@ def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None
         request = created(world, committee, **windows, propose=60)
 
         def strike(seen: RequestLook) -> None:
-            if seen.pool.closed and "provider-1" in world.network.names:
+            if seen.facts.round and "provider-1" in world.network.names:
                 for one in silent:
                     world.kill(one)
 
@@ -207,3 +257,100 @@ def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None
         assert taken.total() >= (providers - committee - len(silent)) * outcome.final_rounds
         audited = world.audited(request, world.auditor)
         assert audited["submissions"].endswith(f"{len(forced)} forced in")
+
+
+@pytest.mark.slow
+def test_a_start_whose_committee_is_silent_is_void_and_the_next_goes_on(tmp_path: Path) -> None:
+    """Both judges of round 1 are killed, and started again once it has come to nothing. The models
+    are sealed again, and not drawn again."""
+    providers, committee, rounds = 5, 2, 1
+    with large_world(tmp_path, providers=providers, rounds=rounds) as world:
+        for number in range(providers):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = created(world, committee)
+        killed: list[int] = []
+
+        def judges(seen: RequestLook) -> list[int]:
+            found = seen.client.pool.cohort_of(request, seen.seed)[1]
+            return [world.number_of(one.account) for one in found]
+
+        def strike(seen: RequestLook) -> None:
+            phase = seen.facts.phase
+            if phase is Phase.ATTEST and len(seen.events(Started)) == 1:
+                if not killed:
+                    killed.extend(judges(seen))
+                    for one in killed:
+                        world.kill(one)
+                pass_the_deadline(world, seen)
+            elif killed and phase is not Phase.ATTEST and len(world.network.names) < providers:
+                for one in killed:
+                    world.serve(one)
+
+        followed(world, request, named_by(world, request, providers - committee), strike=strike)
+        assert len(world.events(request, Started)) == 2
+        [failed] = world.events(request, RoundFailed)
+        assert failed.void_start
+        assert world.client.any_rounds.outcome(request).final_rounds == rounds
+        assert len(world.paid_as_mirrored(request)) == providers
+        assert set(drawn_a_round(world, request).values()) <= {0, 1}
+        assert not any("not of this ledger" in world.log(one) for one in range(providers))
+        world.audited(request, world.auditor)
+
+
+@pytest.mark.slow
+def test_a_judge_that_is_killed_goes_on_with_the_same_words(tmp_path: Path) -> None:
+    providers, committee = 5, 2
+    with large_world(tmp_path, providers=providers, rounds=1) as world:
+        for number in range(providers):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = created(world, committee)
+        killed: list[int] = []
+
+        def strike(seen: RequestLook) -> None:
+            if killed or seen.facts.phase is not Phase.ATTEST:
+                return
+            for one in seen.client.pool.cohort_of(request, seen.seed)[1]:
+                number = world.number_of(one.account)
+                if "judges have voted" in world.log(number):
+                    killed.append(number)
+                    world.kill(number)
+                    world.serve(number)
+                    return
+
+        followed(world, request, named_by(world, request, providers - committee), strike=strike)
+        assert killed
+        assert world.client.any_rounds.outcome(request).final_rounds == 1
+        audited = world.audited(request, world.auditor)
+        assert audited["votes"] == f"{committee} votes"
+
+
+@pytest.mark.slow
+def test_a_requester_that_opens_no_slice_pays_all_alike(tmp_path: Path) -> None:
+    providers, committee = 5, 2
+    with large_world(tmp_path, providers=providers, rounds=1) as world:
+        for number in range(providers):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request, late = created(world, committee), False
+        named = named_by(world, request, providers - committee)
+        deadline = time.monotonic() + PATIENCE
+        while world.client.market.request(request).status is not Status.SETTLED:
+            assert time.monotonic() < deadline, world.logs()
+            seen = look(world.client, request)
+            if seen.facts.phase is Phase.SUBMIT and named(seen):
+                pass_the_deadline(world, seen)
+            elif seen.facts.phase is Phase.ATTEST and not late:
+                late = True  # for the slice
+                world.network.devnet.mine(2, LONG["commit"] // 4 + 10)
+            elif seen.stored.status is Status.DELIVERED:
+                world.network.devnet.mine(2, 2)
+            time.sleep(POLL)
+        [paid] = [one.entry for one in world.events(request, Credited) if one.entry.paid]
+        assert paid.blind
+        [entry] = [one for one in world.entries(request) if one.entry.summed]
+        points = sorted(points_of(entry, providers))
+        assert points == [25, 25, 150, 150, 150]
+        world.paid_as_mirrored(request)
+        world.audited(request, world.auditor)

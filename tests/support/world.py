@@ -86,6 +86,8 @@ class World:
         self.tokens: dict[str, int] = {}
         """In which providers take pay besides ether, with the least pay a round."""
         self.listens: dict[int, str] = {}
+        self.poll = POLL
+        """Seconds between two looks of a daemon."""
         self.policy = ""
         """Further lines of the providers' policies."""
 
@@ -103,7 +105,8 @@ class World:
         name, policy = f"provider-{number + 1}", self.write_policy(number, lifetime)
         listen, wallet = self.listens.get(number, ""), self.accounts[number].wallet
         with patch.dict(os.environ, {} if wallet is None else {"FEDPACT_WALLET": wallet}):
-            self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
+            data, poll = self.data.files[number], self.poll
+            self.network.start_daemon(name, data, policy, poll, None, listen)
 
     def write_policy(self, number: int, lifetime: float = 8.0) -> Path:
         """Of a daemon that is to be started, which gets a port of its own if daemons exchange."""

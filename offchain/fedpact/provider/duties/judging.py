@@ -37,7 +37,7 @@ from fedpact.provider.duties.catching_up import caught_up, counts_as_missing
 from fedpact.provider.duties.messages import Talk
 from fedpact.provider.duties.naming import (
     begin_round,
-    draw_committee,
+    fix_committee,
     forced_models,
     gather,
     needed_of,
@@ -60,8 +60,6 @@ TURN_PART = 0.1
 """Share of the commit window that each seat waits for those before it, two seconds at least."""
 BLIND_AFTER = 0.5
 """Share of the commit window after which a round without a slice is blind."""
-DRAW_WITHIN = 100
-"""Blocks after which the committee is fixed on chain: every chain tells a contract its last 256."""
 
 
 def judge_models(view: LargeView) -> DutyResult:
@@ -75,10 +73,7 @@ def judge_models(view: LargeView) -> DutyResult:
         request_key(view)
     except ContentError as error:
         return idle(f"not judging: {error}")
-    number = view.facts.draw_block
-    if number and view.frame.block_number - number > DRAW_WITHIN:
-        return draw_committee(view)
-    return _Judging(view, gather(view, exchange)).go_on()
+    return fix_committee(view) or _Judging(view, gather(view, exchange)).go_on()
 
 
 class _Judging:

@@ -16,6 +16,7 @@ from fedpact.exchange.submissions import Submission, Trainers
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.messages import Talk, peers_of
 from fedpact.provider.duties.training import publish_submitted, ready_model
+from fedpact.provider.duties.turns import due_turn
 from fedpact.provider.request.reading import request_key
 from fedpact.provider.request.view import LargeView, digest_of
 from fedpact.provider.state.messages import NAMED
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 FORCE_AFTER, FORCE_SECONDS = 0.8, 5
 """Share of the submit window after which a model that too few judges hold is forced in, and the
 least time that is left for that."""
+DRAW_WITHIN = 200
+"""Blocks after which the committee is fixed on chain: every chain tells a contract its last 256."""
 ANSWER_SECONDS = 3
 """How long judges have to answer before that, in seconds of the chain's time."""
 
@@ -43,7 +46,7 @@ def name_model(view: LargeView) -> DutyResult:
     if view.own_seat is not None:
         gather(view, exchange)
         held = len(exchange.models((view.id, view.round)))
-        return idle(f"judges in this round: holds {held} models")
+        return fix_committee(view) or idle(f"judges in this round: holds {held} models")
     try:
         request_key(view)
     except ContentError as error:
@@ -142,6 +145,18 @@ def _force(view: LargeView, index: int, digest: bytes) -> DutyResult:
         return draw_committee(view)
     receipt = ctx.client.send(ctx.keys, ctx.client.large.force(view.id, index, digest))
     return did(f"round {view.round}: forced its model in ({receipt.gas_used} gas)")
+
+
+def fix_committee(view: LargeView) -> DutyResult | None:
+    """Have a judge in turn fix the committee on chain before a contract cannot see the block any
+    more that draws it: another block would draw another committee. None where that is not due."""
+    number = view.facts.draw_block
+    if not number or view.frame.block_number - number <= DRAW_WITHIN:
+        return None
+    seats = list(range(len(view.cohort.members)))
+    if not due_turn(view, f"draw {view.start}", seats, view.round % len(seats)):
+        return None
+    return draw_committee(view)
 
 
 def draw_committee(view: LargeView) -> DutyResult:

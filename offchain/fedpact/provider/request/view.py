@@ -267,6 +267,12 @@ class LargeView(RequestView):
         """Of this account as a judge."""
         return self.cohort.seat_of(self.account) if self.is_drawn else None
 
+    @cached_property
+    def own_index(self) -> int | None:
+        """Of who left and joined again the present one."""
+        found = (i for i, one in enumerate(self.pool) if one.account == self.account)
+        return next((index for index in found if index not in self.left), None)
+
     @property
     def trains(self) -> bool:
         """Whether this account trains in the present round."""
