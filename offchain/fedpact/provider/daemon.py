@@ -43,6 +43,7 @@ from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.ledger import other_deployments
 from fedpact.provider.ledger.opening import introduce, open_ledger
 from fedpact.provider.ledger.reconciling import Reconciliation
+from fedpact.provider.memory import give_back
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
@@ -235,6 +236,7 @@ class Daemon:
 
     def _run(self) -> None:
         pulse = self._context.metrics.pulse
+        give_back()
         pulse.serving()
         self._context.client.follow_heads(self._bell.head)
         log.info("serving as %s", self._context.keys.address)
