@@ -12,7 +12,8 @@ so that other programs on the same account are counted, or our own if it is ahea
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 
@@ -30,6 +31,7 @@ from fedpact.errors import (
     FeeTooHigh,
     NodeUnreachable,
     Reverted,
+    StorageUnavailable,
     TransactionTimeout,
     UnfundedAccount,
 )
@@ -114,6 +116,11 @@ class Sender:
         transaction was mined above it is not sent again. None: every call is meant."""
         self.mined_block = 0
         """The highest block of a receipt that was seen."""
+        self.must_record = True
+        """Whether nothing is sent that the outbox cannot keep. Not where contracts refuse what is
+        sent again, as it would be after a crash."""
+        self._said = ""
+        """Why the outbox could not be used last."""
         self.purpose = 0
         """The request for which calls are made; 0: none."""
         self.allow: Callable[[Call, int], None] = lambda _call, _wei: None
@@ -168,8 +175,25 @@ class Sender:
     def _account(self, keys: AccountKeys) -> _Account:
         with self._lock:
             if keys.sender not in self._accounts:
-                self._accounts[keys.sender] = _Account(self._outbox.load(keys.sender))
+                known = list[Pending]()
+                with self._recording():
+                    known = self._outbox.load(keys.sender)
+                self._accounts[keys.sender] = _Account(known)
             return self._accounts[keys.sender]
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """A use of the outbox; where nothing must be recorded, its trouble is told alone."""
+        try:
+            yield
+        except StorageUnavailable as error:
+            if self.must_record:
+                raise
+            if str(error) != self._said:
+                log.warning("%s: what is sent is not noted", error)
+            self._said = str(error)
+        else:
+            self._said = ""
 
     def _done(self, account: _Account, call: Call) -> Pending | None:
         """The mined transaction of a call, if the caller cannot have seen it on chain yet."""
@@ -186,7 +210,8 @@ class Sender:
         """Forget a transaction whose outcome is known."""
         if account.pending.get(pending.call) is not pending:
             return  # another thread did
-        self._outbox.drop(keys.sender, pending.nonce)
+        with self._recording():
+            self._outbox.drop(keys.sender, pending.nonce)
         del account.pending[pending.call]
         if pending.mined is None:
             return
@@ -205,7 +230,8 @@ class Sender:
             pending = self._prepare(keys, call, account, fresh=attempt > 0)
             self._sign(keys, pending)
             # Keep it first: if the connection breaks now, it may still have arrived.
-            self._outbox.save(keys.sender, pending)
+            with self._recording():
+                self._outbox.save(keys.sender, pending)
             account.pending[call] = pending
             try:
                 self._post(pending)
@@ -219,7 +245,8 @@ class Sender:
                     log.info("%s: %s", call.action, error.message)
                     return pending
                 del account.pending[call]
-                self._outbox.drop(keys.sender, pending.nonce)
+                with self._recording():
+                    self._outbox.drop(keys.sender, pending.nonce)
                 if kind not in (FaultKind.NONCE, FaultKind.FEE):
                     self._explain_refusal(keys, call, pending, error)
                 log.info("%s: %s; rebuilding the transaction", call.action, error.message)
@@ -356,7 +383,8 @@ class Sender:
         pending.max_fee = offered
         pending.signed_at = time.time()
         self._sign(keys, pending)
-        self._outbox.save(keys.sender, pending)
+        with self._recording():
+            self._outbox.save(keys.sender, pending)
         what = "the contract would refuse it now: cancelling" if pending.cancelled else "not mined"
         log.info("%s: %s; raising the fee to %d wei", call.action, what, pending.max_fee)
         self._broadcast(pending)

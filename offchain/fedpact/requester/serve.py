@@ -133,18 +133,30 @@ class RequesterDaemon:
 
     def cycle(self) -> None:
         """Look at every request that is not over, once."""
-        client, interval = self._requester.client, self._interval
+        steps: list[Callable[[], None]] = [
+            self._look_after,
+            self._tend,
+            self._find,
+            lambda: self._each(self._waiting, self._take_up),
+            lambda: self._each(self._known, self._serve),
+            lambda: self._each(self._purchases, self._follow_purchase),
+            lambda: self._each(self._results, self._fetch),
+        ]
+        for step in steps:
+            # A node that hangs holds each of them up for ten seconds.
+            if not self._stop.is_set():
+                step()
+
+    def _look_after(self) -> None:
         if self._upkeep.is_due:
-            with self._upkeep.attempt("content was not looked after", interval):
-                self._content.look_after(client.frame().timestamp)
+            with self._upkeep.attempt("content was not looked after", self._interval):
+                self._content.look_after(self._requester.client.frame().timestamp)
+
+    def _tend(self) -> None:
         if self._tending.is_due:
-            with self._tending.attempt("transactions under way were not looked after", interval):
-                client.sender.tend(self._requester.keys)
-        self._find()
-        self._each(self._waiting, self._take_up)
-        self._each(self._known, self._serve)
-        self._each(self._purchases, self._follow_purchase)
-        self._each(self._results, self._fetch)
+            failed = "transactions under way were not looked after"
+            with self._tending.attempt(failed, self._interval):
+                self._requester.client.sender.tend(self._requester.keys)
 
     def _each(self, listed: dict[int, AttemptsT], act: Callable[[int, AttemptsT], None]) -> None:
         """Act on each request that is due."""
@@ -320,14 +332,17 @@ class RequesterDaemon:
                 self._exchange.forget(request, seen.facts.round + 1)
 
     def _do(self, served: _Served, seen: RequestLook) -> str:
-        """The next duty of a request, without a long wait for its transaction."""
+        """The next duty of a request, without a long wait for its transaction, and on a full disk,
+        which notes none, too: contracts refuse each that is sent twice."""
         sender = self._requester.client.sender
         before = sender.timeout, sender.seen_block
         sender.timeout, sender.seen_block = SEND_PATIENCE, seen.frame.block_number
+        sender.must_record = False
         try:
             return next_duty(served.acting, seen)
         finally:
             sender.timeout, sender.seen_block = before
+            sender.must_record = True
 
 
 def _stamp(path: Path) -> tuple[int, int]:

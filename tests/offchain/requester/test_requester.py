@@ -9,6 +9,7 @@ import pytest
 
 from fedpact.chain.bindings.events import Disputed, Paid, Settled, SliceOpened
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.outbox import Outbox
 from fedpact.consensus.artefacts import open_slice
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import committee_key, unseal
@@ -19,6 +20,7 @@ from fedpact.errors import (
     NotReady,
     Retryable,
     SpecificationError,
+    StorageUnavailable,
     StoreUnreachable,
     TransactionTimeout,
     UnknownRequest,
@@ -522,3 +524,35 @@ def test_a_service_waits_for_no_transaction_while_other_requests_have_duties(
     scene.client.rpc.call("evm_mine")
     service.cycle()
     assert [request for request, _ in acted].count(first) == tried + 1
+
+
+def test_a_full_disk_keeps_no_slice_from_being_opened(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the service sends can be sent twice: the contract refuses the second. Rounds went blind
+    while the disk that notes transactions was full."""
+
+    def full(*_: object) -> None:
+        raise StorageUnavailable("outbox: the disk is full")
+
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    for name in ("load", "save", "drop"):
+        monkeypatch.setattr(Outbox, name, full)
+    monkeypatch.setattr(scene.client.sender, "_accounts", {})
+    scene.daemon.cycle()
+    assert len(request.happened(SliceOpened)) == 1
+    assert caplog.text.count("the disk is full: what is sent is not noted") == 1
+    with pytest.raises(StorageUnavailable):
+        scene.requester.cancel(request.id)
+
+
+def test_a_service_that_is_stopped_begins_nothing_more(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call of a node that hangs held its end up for ten seconds."""
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    monkeypatch.setattr(scene.daemon, "_tend", scene.daemon.stop)
+    scene.daemon.cycle()
+    assert not request.happened(SliceOpened)
