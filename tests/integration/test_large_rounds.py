@@ -180,11 +180,11 @@ def test_a_whole_pool_trains_and_its_committee_judges(tmp_path: Path) -> None:
         assert {"submissions", "votes", "points"} <= {one.name for one in without.unavailable}
 
 
-def serve_adverse(world: World, number: int) -> None:
-    """A provider that trains on false labels, and calls all models invalid."""
+def serve_hostile(world: World, number: int) -> None:
+    """A provider that submits random weights."""
     name, policy = f"provider-{number + 1}", world.write_policy(number)
     data, listen = world.data.files[number], world.listens[number]
-    world.network.start_daemon(name, data, policy, world.poll, PoisonKind.ADVERSE, listen)
+    world.network.start_daemon(name, data, policy, world.poll, PoisonKind.RANDOM, listen)
 
 
 def serve_cut_off(world: World, number: int) -> None:
@@ -202,15 +202,15 @@ def serve_cut_off(world: World, number: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(2_400)
 def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None:
-    """Two members fall silent once all have joined, one reaches no judge, one is adverse."""
+    """Two members fall silent once all have joined, one reaches no judge, one sends random weights."""
     providers, committee, rounds, most = 40, 5, 2, 1
-    silent, cut_off, adverse = (0, 1), 2, 3
+    silent, cut_off, hostile = (0, 1), 2, 3
     windows = {"join": 3_000, "start": 60, "submit": 240, "commit": 120, "reveal": 60}
     drawn: dict[int, set[str]] = {}
     with large_world(tmp_path, providers=providers, rounds=rounds) as world:
         world.poll = 1.0  # forty look at the same node
         for number in range(providers):
-            start = {cut_off: serve_cut_off, adverse: serve_adverse}.get(number, World.serve)
+            start = {cut_off: serve_cut_off, hostile: serve_hostile}.get(number, World.serve)
             start(world, number)
         world.network.wait_until_serving(600)
         accounts = [keys.address for keys in world.accounts]
@@ -249,7 +249,8 @@ def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None
         spec = world.requester.specification(request)
         for one in final_rounds(look(world.client, request), spec, store=world.network.store):
             members, judges = one.members, drawn[one.number]
-            assert members[at[adverse]].points == 0
+            assert not members[at[hostile]].submitted or members[at[hostile]].points == 0
+            assert not members[at[hostile]].included
             assert members[at[cut_off]].submitted is (accounts[cut_off] not in judges)
             trained = {member.account for member in members if member.submitted}
             assert trained == set(accounts) - judges - quiet
