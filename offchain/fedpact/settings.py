@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from eth_utils.address import is_address, to_checksum_address
 from pydantic import Field, ValidationError, field_validator
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
         host, _, port = listen.rpartition(":")
         if listen and not (host and port.isdecimal() and int(port) < 2**16):
             raise ValueError("must be host:port")
+        _require_parsed(f"http://{listen}")
         return listen
 
     @field_validator("wallet")
@@ -167,6 +169,7 @@ class Settings(BaseSettings):
     def _address(cls, advertise: str) -> str:
         if advertise and not advertise.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        _require_parsed(advertise)
         return advertise.rstrip("/")
 
     @property
@@ -186,6 +189,14 @@ class Settings(BaseSettings):
                 "no account: give --account, FEDPACT_ACCOUNT or `account` in the settings file"
             )
         return self.account
+
+
+def _require_parsed(address: str) -> None:
+    """Raises ValueError, without the address: it may have a password."""
+    try:
+        urlsplit(address)
+    except ValueError:
+        raise ValueError("not an address that can be parsed") from None
 
 
 def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:

@@ -19,5 +19,5 @@ def endpoint_in(read: Callable[[Cid, int], bytes], digest: bytes) -> str:
         record = read(Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES)
         said = json.loads(record).get("endpoint", "")
         return said if isinstance(said, str) else ""
-    except (ContentError, ValueError, AttributeError):
+    except (ContentError, ValueError, AttributeError, RecursionError):
         return ""

@@ -114,16 +114,21 @@ def _by(end: float | None, reply: Future[Reply | None]) -> Reply | None:
 def may_ask(private: Allowed, endpoint: str) -> bool:
     """Whether an address from others may be asked. `private`: whether the one who asks has no
     public address itself; only then may it ask private ones. One with a user, a query or a fragment
-    is no server's address: paths are added to it."""
+    is no server's address: paths are added to it. Nor is one that cannot be parsed."""
     if not endpoint.startswith(("http://", "https://")) or set(endpoint) & set("?#@"):
         return False
-    return not is_private(endpoint) or is_allowed(private, TIMEOUT_SECONDS)
+    try:
+        local = is_private(endpoint)
+    except ValueError:
+        return False
+    return not local or is_allowed(private, TIMEOUT_SECONDS)
 
 
 def is_private(endpoint: str) -> bool:
-    """Whether an address names this machine or a private network; host names are not resolved."""
+    """Whether an address names this machine or a private network; host names are not resolved.
+    Raises ValueError for one that cannot be parsed."""
+    host = urlsplit(endpoint).hostname or ""
     try:
-        host = urlsplit(endpoint).hostname or ""
         return not ipaddress.ip_address(host).is_global
     except ValueError:  # a host name
         return host == "localhost" or host.endswith((".local", ".internal"))

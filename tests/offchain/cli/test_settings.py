@@ -86,6 +86,8 @@ def test_a_wrong_setting_does_not_show_a_password(tmp_path: Path) -> None:
         ("acount = 'x'\nlisten = 5", "listen: .*; settings file .*: unknown setting acount"),
         ("confirmations = -1", "confirmations: Input should be greater than or equal to 0"),
         ("endpoint = 'node:8545'", "must be http"),
+        ("advertise = 'http://[x]'", "advertise: .*not an address that can be parsed"),
+        ("listen = '[x]:80'", "listen: .*not an address that can be parsed"),
         ("endpoint = ", "Invalid value"),
         ("password = 'secret'", "unknown setting password"),
     ],
