@@ -25,7 +25,7 @@ from fedpact.chain.signed_messages import LargeRecord
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.demo.options import PoisonKind
 from fedpact.errors import ContentMissing
-from fedpact.exchange.submissions import Models
+from fedpact.exchange.submissions import Models, vouchers_needed
 from fedpact.learning.families import family_of
 from fedpact.privacy.ledger.check import verify
 from fedpact.provider.ledger.opening import open_ledger
@@ -229,10 +229,12 @@ def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None
             round_, pool = seen.facts.round, seen.client.pool
             drawn[round_] = {one.account for one in pool.cohort_of(request, seen.seed)[1]}
             out = {accounts[one] for one in (*silent, cut_off)} | drawn[round_]
-            held = max(held_by(world, one, request, round_) for one in range(2, providers))
+            trainers = len(set(accounts) - out)
+            hold = [held_by(world, one, request, round_) for one in range(2, providers)]
             forces = accounts[cut_off] not in drawn[round_]
             forced = [one for one in seen.events(ModelForced) if one.round == round_]
-            return held == len(set(accounts) - out) and len(forced) == forces
+            enough = hold.count(trainers) >= vouchers_needed(committee)
+            return enough and len(forced) == forces
 
         followed(world, request, named, 1_800, strike)
         failed = {one.round for one in world.events(request, RoundFailed)}

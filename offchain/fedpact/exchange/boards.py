@@ -195,6 +195,16 @@ class Exchange(Closing):
             named.peers = allowed
         self._news.set()
 
+    def close_models(self, trainers: Trainers, known: Iterable[Submission]) -> None:
+        """End the gathering of a round's models: none is taken from now on, of nobody. `known`:
+        kept from before, with right signatures."""
+        place = (trainers.request, trainers.round)
+        with self._lock:
+            named = self._rolls.get(place)
+            if named is None or named.roll.trainers != trainers:
+                named = self._rolls[place] = _Named(Roll(trainers, known), judging=False)
+            named.judging, named.peers = False, ()
+
     def models(self, place: Place) -> dict[int, Submission]:
         """The models that are named in a round, by pool index; none in one that is not known."""
         with self._lock:
@@ -334,7 +344,7 @@ class Exchange(Closing):
             trial = Roll(named.roll.trainers, named.roll.held.values())
         new = trial.take(given.models)
         with self._lock:
-            for one in new:
+            for one in new if named.judging else ():  # submissions may be over by now
                 named.roll.held.setdefault(one.index, one)
 
     def _allowed(self, peers: Iterable[str]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Forged(InvalidInput):
 
 class Kind(StrEnum):
     """What is said, in the order in which a round goes on; the first five in secure sums alone,
-    PICK and TALLY in large rounds alone."""
+    HELD, PICK and TALLY in large rounds alone."""
 
     ANNOUNCE = "announce"
     ROSTER = "roster"
@@ -58,6 +58,7 @@ class Kind(StrEnum):
     OPEN = "open"
     MODEL = "model"
     SLICE = "slice"
+    HELD = "held"
     PICK = "pick"
     VOTE = "vote"
     REVEAL = "reveal"
@@ -242,7 +243,8 @@ class LargeBallot(Ballot):
     | kind | value | extra |
     | --- | --- | --- |
     | slice | sealed key of the slice | who opens it (20) |
-    | pick | digest of the list of models | |
+    | held | digest of the list of models held as submissions were over; zeros: none | |
+    | pick | digest of the list of models | mask of the seats whose lists it follows from (2) |
     | vote | commitment to the digest of a sheet of scores | digest of the list (32) |
     | reveal | digest of that sheet | salt (32) |
     | tally | digest of the evidence | |
@@ -274,7 +276,7 @@ class LargeBallot(Ballot):
         return len(message.content) == 32 and len(message.more) == wanted
 
 
-_LARGE_EXTRA = {Kind.PICK: 0, Kind.VOTE: 32, Kind.TALLY: 0, Kind.ROUND: 2}
+_LARGE_EXTRA = {Kind.HELD: 0, Kind.PICK: 2, Kind.VOTE: 32, Kind.TALLY: 0, Kind.ROUND: 2}
 
 
 @dataclass

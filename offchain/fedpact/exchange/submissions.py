@@ -6,6 +6,7 @@ this very round did not sign, so that strangers can fill nothing up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -134,6 +135,46 @@ class Roll:
         """Models of members outside a mask, as many as go at once."""
         found = [one for index, one in sorted(self.held.items()) if not mask >> index & 1]
         return found[:AT_ONCE]
+
+
+class HeldLists:
+    """What judges said that they held as a round's submissions were over, and which models follow.
+
+    A model is in where more than a third of the seats held it: at least one of these is honest
+    while no more than a third lies. All that go by the same seats find the same models, whenever
+    they look; who said two things counts neither for nor against a model.
+    """
+
+    def __init__(
+        self, seats: int, lists: Iterable[Iterable[Submission]], contradicting: int = 0
+    ) -> None:
+        """`seats`: of the committee; `lists`: of those that count; `contradicting`: how many of
+        these said two things, whose lists are not given."""
+        self._needed = vouchers_needed(seats)
+        self._contradicting = contradicting
+        held = [{(one.index, one.content) for one in models} for models in lists]
+        self._vouchers = Counter(model for models in held for model in models)
+
+    def picked(self) -> dict[int, bytes]:
+        """Digests by pool index. Of a trainer that named two that which more judges held."""
+        found: dict[int, bytes] = {}
+        for (index, digest), held in sorted(self._vouchers.items(), key=lambda one: (one[1], one)):
+            if held >= self._needed:
+                found[index] = digest
+        return found
+
+    def allow(self, models: Iterable[Submission], forced: Iterable[int] = ()) -> bool:
+        """Whether enough judges held each of these models, and a model of everybody of whom enough
+        held one is among them. `forced`: who forced a model in, which counts instead."""
+        found = {one.index: one.content for one in models}
+        least = self._needed - self._contradicting
+        held = all(self._vouchers[at] >= least for at in found.items())
+        return held and set(self.picked()) <= {*found, *forced}
+
+
+def vouchers_needed(seats: int) -> int:
+    """How many judges must have held a model in time: more than a third."""
+    return seats // 3 + 1
 
 
 def shown(roll: Roll, lacks: int) -> bytes:

@@ -103,7 +103,7 @@ def test_a_committees_messages_are_for_one_start_alone():
     commitment = DOMAIN.commitment(7, 2, SIGNERS[0].address, int.from_bytes(OTHER), SALT)
     said = [
         signed(Kind.SLICE, 16, bytes(80), bytes.fromhex(OPENER.address[2:]), ballot=BALLOT),
-        signed(Kind.PICK, 1, DIGEST, ballot=BALLOT),
+        signed(Kind.PICK, 1, DIGEST, b"\0\3", ballot=BALLOT),
         signed(Kind.VOTE, 0, commitment, DIGEST, ballot=BALLOT),
         signed(Kind.REVEAL, 0, vote_bytes(int.from_bytes(OTHER) >> 1), SALT),
         signed(Kind.TALLY, 1, DIGEST, ballot=BALLOT),
@@ -126,13 +126,13 @@ def test_a_committees_messages_are_for_one_start_alone():
 @pytest.mark.parametrize(
     "message",
     [
-        signed(Kind.PICK, 0, DIGEST, b"\0", ballot=BALLOT),
+        signed(Kind.PICK, 0, DIGEST, ballot=BALLOT),
         signed(Kind.VOTE, 0, DIGEST, ballot=BALLOT),
         signed(Kind.TALLY, 0, DIGEST[:31], ballot=BALLOT),
         signed(Kind.ATTEST, 0, DIGEST, (10_001).to_bytes(2), ballot=BALLOT),
         signed(Kind.ROUND, 0, DIGEST, ballot=BALLOT),
         signed(Kind.MODEL, 0, DIGEST, ballot=BALLOT),
-        signed(Kind.PICK, 2, DIGEST, ballot=BALLOT).model_copy(update={"seat": 3}),
+        signed(Kind.PICK, 2, DIGEST, b"\0\3", ballot=BALLOT).model_copy(update={"seat": 3}),
     ],
 )
 def test_a_malformed_word_of_a_judge_does_not_count(message):

@@ -1,10 +1,11 @@
 """A judge's part in a large round, once its submissions are over; and what ends such rounds.
 
-Seats take turns, another one first in each round. Whose turn it is says which models the round has
-(pick), which votes count (tally) and whose errors the record has (round); the others go on with the
-first of these words that holds in their eyes, and say nothing else afterwards. So all that agree
-sign the same record, though some are silent. Lists, scores and evidence are in the content store;
-messages have their digests (`exchange.messages.LargeBallot`).
+Each judge first says which models it holds, and takes none any more. Seats take turns, another one
+first in each round. Whose turn it is says which models the round has (pick), which votes count
+(tally) and whose errors the record has (round); the others go on with the first of these words that
+holds in their eyes, and say nothing else afterwards. So all that agree sign the same record, though
+some are silent. Lists, scores and evidence are in the content store; messages have their digests
+(`exchange.messages.LargeBallot`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from fedpact.consensus.evidence import (
 from fedpact.consensus.large_rounds import LargeBoard, words
 from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Retryable
 from fedpact.exchange.messages import Kind, Message
-from fedpact.exchange.submissions import Roll
+from fedpact.exchange.submissions import HeldLists, Roll, Submission
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.aggregating import MEASURING, aggregate_digest, own_error
 from fedpact.provider.duties.catching_up import caught_up, counts_as_missing
@@ -55,7 +56,7 @@ from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS
 log = logging.getLogger(__name__)
 
 GATHERING = 0.1
-"""Share of the commit window in which judges give each other the models that only some have."""
+"""Share of the commit window in which the first seat waits for all to say what they hold."""
 TURN_PART = 0.1
 """Share of the commit window that each seat waits for those before it, two seconds at least."""
 BLIND_AFTER = 0.5
@@ -73,7 +74,8 @@ def judge_models(view: LargeView) -> DutyResult:
         request_key(view)
     except ContentError as error:
         return idle(f"not judging: {error}")
-    return fix_committee(view) or _Judging(view, gather(view, exchange)).go_on()
+    talk = gather(view, exchange)
+    return fix_committee(view) or _Judging(view, talk).go_on()
 
 
 class _Judging:
@@ -136,47 +138,94 @@ class _Judging:
         forced = forced_models(view)
         if len(forced) != view.facts.forced:
             raise ContentMissing("not all forced models' events have been read yet")
-        own = self._talk.held(Kind.VOTE).get(view.seat)
-        named = [own.more] if own else [one.content for one in self._said_in_turn(Kind.PICK)]
-        for digest in named:
-            listed = self._acceptable(digest, forced)
+        self._say_held()
+        for message in self._said_in_turn(Kind.PICK):
+            listed = self._acceptable(message, forced)
             if listed is not None:
                 known[self._at] = listed
                 return listed
-        assert view.ctx.exchange is not None
-        held = view.ctx.exchange.models(self._at)
-        if not held and not forced:
+        held = self._held_lists()
+        over = view.share_passed() > GATHERING and len(held) >= self._needed
+        if not self._may_lead("pick", ready=over or len(held) == len(self._order)):
+            return idle(f"{len(held)} judges' lists are here; waiting for that of the round")
+        named = self._named(held)
+        if not named and not forced:
             return idle("no trainer named a model")
-        complete = not set(view.trainers) - {*held, *forced}
-        share = view.share_passed()
-        if not self._may_lead("pick", ready=complete or share > GATHERING):
-            return idle("waiting for the list of the round's models")
-        picked = ModelList.of(held, forced)
+        picked = ModelList.of(named, forced)
         self._publish(picked.encode())
-        if not self._talk.say(Kind.PICK, picked.digest):
+        if not self._talk.say(Kind.PICK, picked.digest, mask_of(held).to_bytes(2)):
             return idle("said another list before")
         known[self._at] = picked
         return picked
 
-    def _acceptable(self, digest: bytes, forced: dict[int, bytes]) -> ModelList | None:
-        """A list, if it has all that this judge holds and all that was forced in, and trainers
-        signed for the rest; None for another, or while it is looked for."""
+    def _say_held(self) -> None:
+        """Say for good which models came in time."""
         view = self._view
+        if view.seat in self._talk.held(Kind.HELD):
+            return
         assert view.ctx.exchange is not None
+        models = view.ctx.exchange.models(self._at)
+        own = ModelList.of(models, {}) if models else None
+        if own is not None:
+            self._publish(own.encode())
+        self._talk.say(Kind.HELD, own.digest if own else bytes(32))
+
+    def _contradicting(self, kind: Kind) -> set[int]:
+        """Seats that said two things."""
+        return {seat for of, seat in self._talk.board.contradictions if of is kind}
+
+    def _held_lists(self) -> dict[int, list[Submission]]:
+        """By seat: the models that each judge held, as far as its list is here."""
+        found = {}
+        for seat, message in self._talk.held(Kind.HELD).items():
+            if seat in self._contradicting(Kind.HELD):
+                continue
+            try:
+                found[seat] = self._held_list(message)
+            except (ContentError, ContentUnavailable) as error:
+                log.info("request %d, round %d: what seat %d holds: %s", *self._at, seat, error)
+        return found
+
+    def _held_list(self, message: Message) -> list[Submission]:
+        digest = message.content
+        return ModelList.decode(self._content(digest)).signed if any(digest) else []
+
+    def _named(self, held: dict[int, list[Submission]]) -> dict[int, Submission]:
+        """The models that follow from these lists, signed. Others may need to read the lists."""
+        for seat in held:
+            digest = self._talk.held(Kind.HELD)[seat].content
+            if any(digest):
+                self._publish(self._content(digest))
+        picked = HeldLists(len(self._order), held.values()).picked()
+        roll = Roll(trainers_of(self._view))
+        for one in (model for models in held.values() for model in models):
+            if picked.get(one.index) == one.content:
+                roll.take([one])
+        return roll.held
+
+    def _acceptable(self, message: Message, forced: dict[int, bytes]) -> ModelList | None:
+        """A list, if it follows from what judges held that a quorum of lists shows, trainers signed
+        for it, and it has all that was forced in; None for another, or while one is looked for."""
+        view, digest = self._view, message.content
+        said, lying = self._talk.held(Kind.HELD), self._contradicting(Kind.HELD)
+        seats = set(seats_of(int.from_bytes(message.more)))
+        if len(seats) < self._needed or not seats <= set(said):
+            return None
         try:
             listed = ModelList.decode(self._content(digest))
+            lists = [self._held_list(said[seat]) for seat in sorted(seats - lying)]
         except (ContentError, ContentUnavailable) as error:
             log.info("request %d, round %d: the list 0x%s: %s", *self._at, digest.hex(), error)
             return None
         found = listed.digests
         right = all(found.get(index) == one for index, one in forced.items())
-        right &= not set(view.ctx.exchange.models(self._at)) - set(found)
-        unsigned = [one.index for one in listed.models if not one.signature]
-        right &= set(unsigned) <= set(forced)
+        unsigned = {one.index for one in listed.models if not one.signature}
+        held = HeldLists(len(self._order), lists, len(seats & lying))
+        right &= unsigned == set(forced) and held.allow(listed.signed, unsigned)
         roll = Roll(trainers_of(view))
         if not right or len(roll.take(listed.signed)) != len(listed.signed):
-            said = "request %d, round %d: not judging by the list 0x%s"
-            log.warning(said, *self._at, digest.hex())
+            text = "request %d, round %d: not judging by the list 0x%s"
+            log.warning(text, *self._at, digest.hex())
             return None
         return listed
 

@@ -12,7 +12,7 @@ from fedpact.chain import headers
 from fedpact.consensus.leader import approvals_needed
 from fedpact.errors import ContentError
 from fedpact.exchange.boards import Exchange
-from fedpact.exchange.submissions import Submission, Trainers
+from fedpact.exchange.submissions import Submission, Trainers, vouchers_needed
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.messages import Talk, peers_of
 from fedpact.provider.duties.training import publish_submitted, ready_model
@@ -20,6 +20,7 @@ from fedpact.provider.duties.turns import due_turn
 from fedpact.provider.request.reading import request_key
 from fedpact.provider.request.view import LargeView, digest_of
 from fedpact.provider.state.messages import NAMED
+from fedpact.types.requests import Phase
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +68,13 @@ def begin_round(view: LargeView) -> None:
 
 
 def gather(view: LargeView, exchange: Exchange) -> Talk:
-    """As a judge: take part in the committee's exchange, and take the trainers' models."""
+    """As a judge: take part in the committee's exchange, and take the trainers' models until
+    submissions are over. Who trains then can read the slice and the others' models."""
     peers = peers_of(view) or ()
-    exchange.name_models(trainers_of(view), peers, _kept(view), judging=True)
+    if view.facts.phase is Phase.SUBMIT:
+        exchange.name_models(trainers_of(view), peers, _kept(view), judging=True)
+    else:
+        exchange.close_models(trainers_of(view), _kept(view))
     keep_models(view, exchange)
     return Talk(view, exchange, peers)
 
@@ -122,8 +127,7 @@ def _name(view: LargeView, exchange: Exchange, index: int, digest: bytes) -> Dut
         signed = ctx.keys.sign_typed(*trainers.typed(digest))
         named = Submission(index=index, digest=digest.hex(), signature=signed.hex())
     exchange.name_models(trainers_of(view), peers_of(view) or (), [named], judging=False)
-    # So many that no quorum does without one of them.
-    wanted = len(view.cohort.members) - needed_of(view) + 1
+    wanted = vouchers_needed(len(view.cohort.members))
     receipts = exchange.receipts(place, index)
     said = f"named its model; {receipts} of the committee hold it"
     if receipts >= wanted:
