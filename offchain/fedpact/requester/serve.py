@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -67,6 +68,15 @@ class _Result(Attempts):
         self.until = until
 
 
+class _Purchase(Attempts):
+    """To get a bought model, or its price back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way = ""
+        """The block at which a transaction for it was sent that was not mined yet."""
+
+
 class _Served(Attempts):
     """To do the duties of a request that is not over."""
 
@@ -100,7 +110,7 @@ class RequesterDaemon:
         self._over: set[int] = set()
         self._waiting: dict[int, Attempts] = {}
         self._results: dict[int, _Result] = {}
-        self._purchases: dict[int, Attempts] = {}
+        self._purchases: dict[int, _Purchase] = {}
         self._cycles, self._upkeep, self._tending = Attempts(), Attempts(), Attempts()
         self._news: tuple[EventScanner, EventScanner | None] | None = None
         """Of requests made and results bought."""
@@ -201,7 +211,7 @@ class RequesterDaemon:
 
     def _add_purchase(self, request: int) -> None:
         if not self._requester.has_model(request):
-            self._purchases.setdefault(request, Attempts())
+            self._purchases.setdefault(request, _Purchase())
 
     def _take_up(self, request: int, waiting: Attempts) -> None:
         """Read what the request's duties need; later again if that fails."""
@@ -251,31 +261,47 @@ class RequesterDaemon:
                 log.error("request %d: its model was not fetched: %s", request, error)
             del self._results[request]
 
-    def _follow_purchase(self, request: int, purchase: Attempts) -> None:
+    def _follow_purchase(self, request: int, purchase: _Purchase) -> None:
         """Keep the model once its key is there, dispute a wrong key, take the price of a purchase
         back that nobody seals a key for."""
-        requester = self._requester
-        market, buyer = requester.client.resale, requester.keys.address
+        client = self._requester.client
         failed = f"the purchase of request {request} failed; it is tried again"
         with purchase.attempt(failed, self._interval):
-            if market.purchase(request, buyer).status is SaleStatus.REFUNDED:
+            frame = client.frame()
+            if purchase.under_way == frame.block_hash:
+                return
+            bought = client.resale.purchase(request, self._requester.keys.address, frame)
+            if bought.status is SaleStatus.REFUNDED:
+                if purchase.under_way:
+                    log.info("request %d: the price of its result is back", request)
                 del self._purchases[request]
                 return
             try:
-                arrived, done = requester.take_up(request)
-                if arrived:
-                    path = requester.receive(request, self._content)
-                    done = f"received the bought model ({path})"
-            except NotReady as over:
-                arrived, done = True, str(over)
-                if market.purchase(request, buyer).status is SaleStatus.PENDING:
-                    done = f"no key arrived: took {requester.refund(request).text} back"
-            except DecryptionError as error:
-                arrived, done = True, f"the bought key does not open, too late to dispute: {error}"
-            if done:
-                log.info("request %d: %s", request, done)
+                with self._sending(frame.block_number):
+                    self._advance(request)
+            except TransactionTimeout as error:
+                log.info("waiting: %s", error)
+                purchase.under_way = frame.block_hash
+
+    def _advance(self, request: int) -> None:
+        """What a purchase asks for now."""
+        requester = self._requester
+        market, buyer = requester.client.resale, requester.keys.address
+        try:
+            arrived, done = requester.take_up(request)
             if arrived:
-                del self._purchases[request]
+                path = requester.receive(request, self._content)
+                done = f"received the bought model ({path})"
+        except NotReady as over:
+            arrived, done = True, str(over)
+            if market.purchase(request, buyer).status is SaleStatus.PENDING:
+                done = f"no key arrived: took {requester.refund(request).text} back"
+        except DecryptionError as error:
+            arrived, done = True, f"the bought key does not open, too late to dispute: {error}"
+        if done:
+            log.info("request %d: %s", request, done)
+        if arrived:
+            del self._purchases[request]
 
     def _open_for(self, path: Path) -> None:
         """Take up a request for which this account has slice keys. A file is read again once it has
@@ -334,12 +360,18 @@ class RequesterDaemon:
     def _do(self, served: _Served, seen: RequestLook) -> str:
         """The next duty of a request, without a long wait for its transaction, and on a full disk,
         which notes none, too: contracts refuse each that is sent twice."""
+        with self._sending(seen.frame.block_number):
+            return next_duty(served.acting, seen)
+
+    @contextmanager
+    def _sending(self, block: int) -> Iterator[None]:
+        """Settings of the sender for a duty that rests on the state at `block`."""
         sender = self._requester.client.sender
         before = sender.timeout, sender.seen_block
-        sender.timeout, sender.seen_block = SEND_PATIENCE, seen.frame.block_number
+        sender.timeout, sender.seen_block = SEND_PATIENCE, block
         sender.must_record = False
         try:
-            return next_duty(served.acting, seen)
+            yield
         finally:
             sender.timeout, sender.seen_block = before
             sender.must_record = True

@@ -22,7 +22,7 @@ from fedpact.chain.bindings.market import Market
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.delivery import Deliveries
-from fedpact.errors import InvalidInput, NotReady
+from fedpact.errors import InvalidInput, NotReady, TransactionTimeout
 from fedpact.provider.claiming import claim
 from fedpact.provider.context import Cache, DutyResult
 from fedpact.provider.duties.selling import resold, sell_result
@@ -30,6 +30,7 @@ from fedpact.provider.files import state_file
 from fedpact.provider.overview import standing
 from fedpact.provider.request.facts import look
 from fedpact.provider.state.checkpoint import ProviderState
+from fedpact.requester import serve
 from fedpact.requester.client import Requester, requests
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification
@@ -198,6 +199,36 @@ def test_the_service_takes_the_price_back_once_no_key_can_come(
     assert not [one for one in caplog.messages if "took" in one]
     with pytest.raises(NotReady, match="took the price back"):
         buyer.requester.take_up(sale.id)
+
+
+def test_a_purchase_waits_for_no_transaction_while_slices_have_duties(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that nobody mined held up all slices, and the service's end, for three minutes."""
+    caplog.set_level("INFO")
+    buyer = sale.buyer()
+    service = buyer.service()
+    buyer.requester.buy(sale.id)
+    service.cycle()
+    sale.scene.wait(sale.request.terms.deliver_window + 1)
+    sender, limits = sale.client.sender, list[float]()
+    send, before = type(sender).send, sender.timeout
+
+    def unmined(itself: Any, *given: Any) -> Any:
+        limits.append(itself.timeout)
+        raise TransactionTimeout("refund not mined within 0.3 s")
+
+    monkeypatch.setattr(type(sender), "send", unmined)
+    for _ in range(3):
+        service.cycle()
+    assert limits == [serve.SEND_PATIENCE]  # Once a block.
+    assert sender.timeout == before
+    assert not [one for one in caplog.records if one.levelname != "INFO"]
+    monkeypatch.setattr(type(sender), "send", send)
+    sale.scene.wait(1)
+    buyer.requester.refund(sale.id)
+    service.cycle()
+    assert "the price of its result is back" in caplog.text
 
 
 def test_the_service_gives_up_a_wrong_key_that_is_found_too_late(
