@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import Board, LargeRecord, RoundRecord
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.evidence import JudgedRound, ModelList, ScoreSheet
+from fedpact.consensus.evidence import JudgedRound, ModelList
 from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.consensus.replay import ReplayCache
 from fedpact.consensus.sums import GroupSum
@@ -176,8 +176,6 @@ class Cache:
     """By request: of its large rounds, the start that what is kept here is of."""
     picked: dict[tuple[int, int], ModelList] = field(default_factory=dict)
     """By request and large round: the list of its models, as this judge votes on it."""
-    sheets: dict[tuple[int, int], ScoreSheet] = field(default_factory=dict)
-    """By request and large round: the own scores."""
     evidence: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
     """By request and digest: what was read for its large rounds."""
     large_posted: dict[tuple[int, bytes], LargeRecord] = field(default_factory=dict)

@@ -49,6 +49,7 @@ from fedpact.provider.duties.voting import round_models, salt_of
 from fedpact.provider.request.history import board_of, evidence_content, replay_of
 from fedpact.provider.request.reading import evaluation_slice, put, request_key, specification_of
 from fedpact.provider.request.view import LargeView, large_posted
+from fedpact.provider.state.messages import LISTED, SHEET
 from fedpact.types.cid import Cid
 from fedpact.types.requests import mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS
@@ -112,15 +113,16 @@ class _Judging:
 
     # ------------------------------------------------------------------ turns
 
-    def _may_lead(self, step: str, *, ready: bool) -> bool:
-        """Whether it is this seat's turn to say something first; `ready`: whether it has all that
-        it could wait for."""
+    def _may_lead(self, step: str, before: Kind, *, ready: bool) -> bool:
+        """Whether it is this seat's turn to say something first. Seats that said nothing of the
+        kind `before` have no turn. `ready`: whether it has all that it could wait for."""
         view = self._view
         turn = max(TURN_SECONDS, TURN_PART * view.terms.commit_window)
         since = view.ctx.cache.first_seen.setdefault(
             (*self._at, view.start, step), view.frame.timestamp
         )
-        place = self._order.index(view.seat)
+        there = self._talk.held(before)
+        place = sum(seat in there for seat in self._order[: self._order.index(view.seat)])
         return ready and view.frame.timestamp - since >= place * turn
 
     def _said_in_turn(self, kind: Kind) -> Iterable[Message]:
@@ -135,6 +137,10 @@ class _Judging:
         view, known = self._view, self._view.ctx.cache.picked
         if self._at in known:
             return known[self._at]
+        kept = self._kept(LISTED)
+        if kept is not None:
+            known[self._at] = ModelList.decode(kept)
+            return known[self._at]
         forced = forced_models(view)
         if len(forced) != view.facts.forced:
             raise ContentMissing("not all forced models' events have been read yet")
@@ -142,11 +148,10 @@ class _Judging:
         for message in self._said_in_turn(Kind.PICK):
             listed = self._acceptable(message, forced)
             if listed is not None:
-                known[self._at] = listed
-                return listed
+                return self._go_by(listed)
         held = self._held_lists()
         over = view.share_passed() > GATHERING and len(held) >= self._needed
-        if not self._may_lead("pick", ready=over or len(held) == len(self._order)):
+        if not self._may_lead("pick", Kind.HELD, ready=over or len(held) == len(self._order)):
             return idle(f"{len(held)} judges' lists are here; waiting for that of the round")
         named = self._named(held)
         if not named and not forced:
@@ -155,8 +160,13 @@ class _Judging:
         self._publish(picked.encode())
         if not self._talk.say(Kind.PICK, picked.digest, mask_of(held).to_bytes(2)):
             return idle("said another list before")
-        known[self._at] = picked
-        return picked
+        return self._go_by(picked)
+
+    def _go_by(self, listed: ModelList) -> ModelList:
+        """Judge by a list for good, over a restart too: the vote is for it."""
+        self._keep(LISTED, listed.encode())
+        self._view.ctx.cache.picked[self._at] = listed
+        return listed
 
     def _say_held(self) -> None:
         """Say for good which models came in time."""
@@ -236,14 +246,13 @@ class _Judging:
         view = self._view
         if view.seat in self._talk.held(Kind.VOTE):
             return None
-        sheet = self._sheet(listed)
+        kept = self._kept(SHEET)
+        sheet = self._sheet(listed) if kept is None else ScoreSheet.decode(kept)
         if isinstance(sheet, str):
             return sheet
-        content = sheet.encode()
-        self._publish(content)
-        view.ctx.cache.sheets[self._at] = sheet
+        self._keep(SHEET, sheet.encode())  # Public once it is opened: others could copy it.
         domain = view.ctx.client.large.domain
-        number = int.from_bytes(Cid.of(content).digest)
+        number = int.from_bytes(sheet.digest)
         commitment = domain.commitment(*self._at, view.account, number, salt_of(view))
         return None if self._talk.say(Kind.VOTE, commitment, listed.digest) else "voted before"
 
@@ -329,8 +338,9 @@ class _Judging:
         view = self._view
         commitment = self._talk.held(Kind.VOTE)[view.seat].content
         domain = view.ctx.client.large.domain
-        kept = view.ctx.cache.sheets.get(self._at)
-        for sheet in (kept or self._sheet(listed), ScoreSheet(scores=None)):
+        kept = self._kept(SHEET)
+        own = self._sheet(listed) if kept is None else ScoreSheet.decode(kept)
+        for sheet in (own, ScoreSheet(scores=None)):
             if isinstance(sheet, ScoreSheet):
                 digest = sheet.digest
                 at = (*self._at, view.account, int.from_bytes(digest), salt_of(view))
@@ -362,7 +372,7 @@ class _Judging:
         terms = view.terms
         over = view.judging_for() >= terms.commit_window + terms.reveal_window
         ready = opened == voted or (over and len(opened) >= self._needed)
-        if not self._may_lead("tally", ready=ready):
+        if not self._may_lead("tally", Kind.REVEAL, ready=ready):
             return f"{len(opened)} of {len(voted)} votes are open"
         judged = self._evidence(listed, opened)
         self._say_tally(judged)
@@ -472,7 +482,7 @@ class _Judging:
         )
         voters = {one.seat for one in found.evidence.votes}
         ready = attested >= voters or (over and len(attested) >= self._needed)
-        if not self._may_lead("round", ready=ready):
+        if not self._may_lead("round", Kind.ATTEST, ready=ready):
             return f"{len(attested)} judges attest the global model"
         mask = mask_of(attested)
         record = self._recorded(found, board, digest, mask)
@@ -525,6 +535,18 @@ class _Judging:
 
     def _content(self, digest: bytes) -> bytes:
         return evidence_content(self._view, digest)
+
+    def _keep(self, what: str, content: bytes) -> None:
+        """In the state: what is voted for good is not computed again."""
+        view = self._view
+        if self._kept(what) is None:
+            row = (f"{what} {view.start}", view.seat, content.decode())
+            view.ctx.state.said.hear(*self._at, [row])
+
+    def _kept(self, what: str) -> bytes | None:
+        view = self._view
+        found = view.ctx.state.said.heard(*self._at, [f"{what} {view.start}"])
+        return found[0].encode() if found else None
 
     def _publish(self, content: bytes) -> None:
         """Put evidence into the store, and keep it here. A store that is slow gets it later."""

@@ -233,11 +233,14 @@ def tally_votes(view: RequestView) -> DutyResult:
 
 
 def salt_of(view: RequestView) -> bytes:
-    """32 bytes derived from the account's key, so that no vote is lost with the database."""
+    """32 bytes derived from the account's key, so that no vote is lost with the database. Of large
+    rounds others for each start: those of a void one are public where votes were opened in it."""
     ctx = view.ctx
+    start = (view.facts.history,) if isinstance(view, LargeView) else ()
     return ctx.keys.derive(
         "vote-salt",
         ctx.deployment.fingerprint,
         view.id.to_bytes(32, "big"),
         view.round.to_bytes(32, "big"),
+        *start,
     )

@@ -7,6 +7,8 @@ from fedpact.provider.state.file import StateFile
 
 NAMED = "submission"
 """Of large rounds: a trainer's model, followed by the start that it is for."""
+LISTED, SHEET = "list", "sheet"
+"""Of large rounds, followed by the start: by which list this account judges, and its scores."""
 
 
 class Said:

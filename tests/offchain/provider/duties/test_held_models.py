@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from fedpact.consensus.evidence import ModelList
+from fedpact.consensus.evidence import ModelList, ScoreSheet
 from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission
@@ -18,6 +18,8 @@ from fedpact.provider.context import Cache
 from fedpact.provider.duties import naming
 from fedpact.provider.duties.judging import GATHERING, _Judging
 from fedpact.provider.duties.naming import gather
+from fedpact.provider.duties.voting import salt_of
+from fedpact.provider.request.view import LargeView
 from fedpact.provider.state.file import StateFile
 from fedpact.provider.state.messages import Said
 from fedpact.types.cid import Cid
@@ -93,10 +95,19 @@ class Judge:
             client=SimpleNamespace(large=SimpleNamespace(domain=DOMAIN)),
             fetching=SimpleNamespace(put=put, take=take),
             state=SimpleNamespace(said=said),
+            keys=SimpleNamespace(derive=lambda *parts: keccak(repr(parts).encode())),
+            deployment=SimpleNamespace(fingerprint=b"\1" * 32),
         )
 
+    @property
+    def judging(self) -> _Judging:
+        return _Judging(self.view, self.talk)  # type: ignore[arg-type]
+
     def look(self) -> object:
-        return _Judging(self.view, self.talk)._listed()  # type: ignore[arg-type]
+        return self.judging._listed()
+
+    def restart(self) -> None:
+        self.view.ctx.cache = Cache()
 
     @property
     def listed(self) -> list[int] | None:
@@ -225,6 +236,47 @@ def test_of_a_trainer_that_named_two_models_that_which_more_held_is_in() -> None
     assert lists.allow([], [4])
     assert HeldLists(4, [[a], [a], [b]], 1).allow([b])
     assert not HeldLists(4, [[a], [a]], 1).allow([a, named(5), named(6)][1:])
+
+
+def test_a_seat_that_said_nothing_has_no_turn(committee: Any) -> None:
+    """The first one is silent: the next one need not wait for it twice."""
+    found = committee(some(4), some(4), some(4), some(4))
+    for judge in found.judges:
+        judge.view.share_passed = lambda: GATHERING * 1.1
+    found.talk(2)
+    assert [one.listed for one in found.judges] == [[4], [4], None, [4]]
+
+
+def test_a_judge_that_starts_again_goes_on_with_its_list_and_scores(
+    committee: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though other lists are there by then, and it would give other scores."""
+    found = committee(some(4), some(4), some(4), some(4))
+    found.talk()
+    judge, own = found.judges[0], ScoreSheet(scores=(70,))
+    listed = judge.view.ctx.cache.picked[PLACE]
+    monkeypatch.setattr(_Judging, "_sheet", lambda *_: own)
+    assert judge.judging._vote(listed) is None
+    assert Cid.of(own.encode()) not in found.store, "nobody can copy scores before they are opened"
+    judge.restart()
+    judge.talk.board.messages.pop((Kind.PICK, 2))
+    judge.look()
+    assert judge.listed == [4]
+    monkeypatch.setattr(_Judging, "_sheet", lambda *_: "scoring the models")
+    assert judge.judging._own_sheet(listed) == own.digest
+    assert Cid.of(own.encode()) in found.store
+
+
+def test_salts_are_of_one_start() -> None:
+    """Those of a void one are public where its votes were opened."""
+    ctx: Any = SimpleNamespace(
+        keys=SimpleNamespace(derive=lambda *parts: keccak(repr(parts).encode())),
+        deployment=SimpleNamespace(fingerprint=b"\1" * 32),
+    )
+    starts = [SimpleNamespace(history=bytes([start]) * 32, round=1) for start in (5, 6)]
+    nothing: Any = None
+    views = [LargeView(ctx, nothing, 7, nothing, facts) for facts in starts]  # type: ignore[arg-type]
+    assert salt_of(views[0]) != salt_of(views[1])
 
 
 def test_no_model_is_taken_once_submissions_are_over(
