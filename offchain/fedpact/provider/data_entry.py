@@ -16,6 +16,7 @@ DAEMON_WIDE = frozenset(
         "max_training_memory_mb",
         "training_margin",
         "check_ceilings",
+        "try_ceilings",
     )
 )
 """Fields of a policy that hold for the whole daemon."""

@@ -102,9 +102,11 @@ class Policy(BaseModel):
     """How many times as long as a round's training seems to take there must be time for it, or the
     request is declined. It is measured on made-up records before joining. 0: not measured."""
     check_ceilings: bool = True
-    """Whether to decline a request whose ceiling (`max_error`) leaves out honest models: one under
-    5,000 for contributions; for errors, one that no model of a round's training passes on made-up
-    records that are easy to learn."""
+    """Whether to decline a request whose ceiling (`max_error`) is under 5,000 of contributions: the
+    score of a model that neither helps nor harms."""
+    try_ceilings: bool = False
+    """Whether to try the ceilings of errors on made-up records before joining, and to decline where
+    noise leaves no model within it. An estimate: it can decline what honest members would pass."""
     max_training_memory_mb: Annotated[int, Field(ge=128, le=2**24)] = 4096
     """Of one training's process, in 2^20 bytes; one that asks for more fails."""
     data: tuple[DataEntry, ...] = ()

@@ -99,7 +99,7 @@ def may_pass_its_ceiling(view: RequestView, spec: Specification, match: FittingD
     start, schema = DaemonHistory(view).initial_model(), match.data.records.schema
     asked = Work.of(spec, start, match.samples, schema.examples_per_unit)
     slow = TRAININGS * ctx.cache.training_seconds.get(view.id, 0.0) > TRIAL_SECONDS
-    if not ctx.policy.check_ceilings or slow or not is_tried(asked):
+    if not ctx.policy.try_ceilings or slow or not is_tried(asked):
         return True
     known = ctx.cache.least_errors
     if view.id not in known:

@@ -148,6 +148,7 @@ def test_the_training_finds_the_process_of_its_trial(view: Any) -> None:
 # -- the ceiling -----------------------------------------------------------------------------------
 
 NOISY = specification(
+    local={"steps": 10, "learning_rate": 4.0},
     score="model",
     max_error=2_000,
     labels=[str(label) for label in range(10)],
@@ -161,6 +162,7 @@ FEW: Any = FittingData(MATCH.data, 100)
 @pytest.fixture
 def noisy(view: Any) -> Any:
     view.ctx.cache.globals[1, 0] = family_of(NOISY).initial(NOISY, 0)
+    view.ctx.policy = Policy(try_ceilings=True)
     return view
 
 
@@ -175,7 +177,7 @@ def test_a_ceiling_that_noise_alone_exceeds_is_declined(
     # It is tried once, and a ceiling above it passes.
     monkeypatch.setattr(WorkerPool, "training", None)
     assert may_pass_its_ceiling(noisy, NOISY.model_copy(update={"max_error": 10_000}), FEW)
-    noisy.ctx.policy = Policy(check_ceilings=False)
+    noisy.ctx.policy = Policy()
     assert may_pass_its_ceiling(noisy, NOISY, FEW)
 
 

@@ -39,6 +39,14 @@ def test_noise_that_is_too_large_for_the_records_leaves_no_model_within_the_ceil
     assert quiet <= 2_000
 
 
+def test_noise_weighs_less_as_weights_grow_over_a_requests_rounds() -> None:
+    """The first model that passes has small weights still: noise hides them, but no later ones."""
+    local = {"steps": 5, "learning_rate": 0.5}
+    found = least_error(LocalWork(), asked(300, noise=40.0, rounds=25, local=local))
+    assert found is not None
+    assert found <= 2_000
+
+
 def test_what_does_not_pass_without_noise_tells_nothing() -> None:
     lame = asked(100, local={"steps": 1, "learning_rate": 1e-6})
     assert least_error(LocalWork(), lame) is None
