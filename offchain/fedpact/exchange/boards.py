@@ -48,12 +48,10 @@ MOST_DECLINES = 1_000
 AT_ONCE = 32
 """Concurrent requests, at most one to each peer."""
 _ORDER = list(Kind)
-Place = tuple[int, int]
-"""Request and round."""
-
-
 _ALL = (1 << 65_535) - 1
 """The mask of whoever wants no models."""
+Place = tuple[int, int]
+"""Request and round."""
 
 
 @dataclass
@@ -79,8 +77,7 @@ class Exchange(Closing):
     """Boards of the rounds under way, and the daemons that hold others' messages. Thread-safe."""
 
     def __init__(self, fingerprint: bytes, own: OwnAddress, seconds: float) -> None:
-        """`seconds`: between two looks
-        at what others hold, where they cannot send it here."""
+        """`seconds`: between two looks at what others hold, where they cannot send it here."""
         self._fingerprint, self.address = fingerprint.hex(), own
         self._seconds = max(seconds, REPAIR_SECONDS) if own.url else seconds
         self._lock = threading.Lock()

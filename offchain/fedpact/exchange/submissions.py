@@ -23,9 +23,11 @@ from fedpact.types.document import Document, canonical_json
 from fedpact.types.validation import first_error
 
 AT_ONCE = 256
-"""Models in one answer, at most."""
+"""Models that one side gives another, at most."""
+ANSWERED = 16
+"""In an answer, which any stranger can ask for; a judge gives the others what they lack unasked."""
 LONGEST_MODELS = 1 << 17
-"""Bytes of one."""
+"""Bytes of them all."""
 _MOST_MEMBERS = 1 << 16
 
 
@@ -131,10 +133,10 @@ class Roll:
             new.append(one)
         return new
 
-    def lacking(self, mask: int) -> Sequence[Submission]:
+    def lacking(self, mask: int, most: int = AT_ONCE) -> Sequence[Submission]:
         """Models of members outside a mask, as many as go at once."""
         found = [one for index, one in sorted(self.held.items()) if not mask >> index & 1]
-        return found[:AT_ONCE]
+        return found[:most]
 
 
 class HeldLists:
@@ -179,4 +181,4 @@ def vouchers_needed(seats: int) -> int:
 
 def shown(roll: Roll, lacks: int) -> bytes:
     """What is held, for a side that holds the models of a mask."""
-    return Models(known=f"{roll.mask:x}", models=tuple(roll.lacking(lacks))).encode()
+    return Models(known=f"{roll.mask:x}", models=tuple(roll.lacking(lacks, ANSWERED))).encode()

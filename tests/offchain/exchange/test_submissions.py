@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import Forged, Kind, LargeBallot, RoundMessages, vote_bytes
-from fedpact.exchange.submissions import AT_ONCE, Models, Roll, Submission, Trainers
+from fedpact.exchange.submissions import AT_ONCE, Models, Roll, Submission, Trainers, shown
 from tests.offchain.exchange.test_boards import FINGERPRINT, JSON, exchanging
 from tests.offchain.exchange.test_messages import DIGEST, DOMAIN, OPENER, OTHER, SIGNERS, signed
 from tests.support.waiting import wait_until
@@ -63,6 +63,7 @@ def test_an_answer_has_a_bounded_number_of_models():
     many = {n: named(4).model_copy(update={"index": n}) for n in range(AT_ONCE + 9)}
     roll = Roll(ROUND, many.values())
     assert len(roll.lacking(0)) == AT_ONCE
+    assert len(shown(roll, 0)) < 8_192, "a stranger's question is some hundred bytes"
     with pytest.raises(InvalidInput, match="models: "):
         Models.decode(Models(known="", models=tuple(roll.lacking(0))).encode()[:-1])
     with pytest.raises(InvalidInput, match="bytes, at most"):
