@@ -83,7 +83,7 @@ def test_a_daemon_says_all_that_is_missing_at_once(world: World) -> None:
     stranger = world.network.account("stranger")
     world.network.devnet.fund(stranger.address, 0)
     policy = world.network.folder / "policy.toml"
-    policy.write_text("")
+    policy.write_text("max_rounds = 200\n")
     schema = schema_file(world.network.folder / "no-such.csv")
     schema.write_text(schema_file(world.data.files[0]).read_text())
     world.network.start_daemon("stranger", world.network.folder / "no-such.csv", policy, POLL, None)

@@ -73,7 +73,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "model": read_model,
     "devnet": devnet,
 }
-MAY_BE_EMPTY = {"settings", "policy", "credentials"}
+MAY_BE_EMPTY = {"settings", "credentials"}
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -286,10 +286,14 @@ class Daemon:
                 " other files of them: start the daemon again to serve these"
             )
             return
+        changes = "; ".join(policy.changes_since(self._context.policy)) or "nothing"
         self._context = replace(self._context, policy=policy, data=data)
         self._workers[0].patience = self._patience(policy)
         self._requests.go_on_with(self._context)
-        log.info("read the policy again: it decides on requests that are not joined yet")
+        log.info(
+            "read the policy again: it decides on requests that are not joined yet; changed: %s",
+            changes,
+        )
 
     def _patience(self, policy: Policy) -> float:
         """Where models are submitted at fixed times, no cycle shows when a training ends."""

@@ -114,14 +114,28 @@ class Policy(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
-        """Read a TOML file; raises SettingsError naming the field that is wrong."""
+        """Read a TOML file; raises SettingsError naming the field that is wrong, and for one that
+        sets nothing: it may be what a full disk left, and defaults are anybody's limits."""
         fields = read_toml(path, "policy file", SettingsError)
+        if not fields:
+            raise SettingsError(
+                f"policy file {path}: it sets no limit: write at least one, as max_rounds = 200"
+            )
         try:
             policy = cls.model_validate(fields)
             every = tuple(one.beside(path.parent) for one in policy.data)
             return policy.model_copy(update={"data": every})
         except ValidationError as error:
             raise SettingsError(f"policy file {path}: {every_error(error)}") from error
+
+    def changes_since(self, before: "Policy") -> list[str]:
+        """What differs from another policy, each limit as `name: before -> now`. Of data sets the
+        names alone."""
+        given = {name: (getattr(before, name), getattr(self, name)) for name in Policy.model_fields}
+        listed = given.pop("data")
+        found = [f"{name}: {old!r} -> {new!r}" for name, (old, new) in given.items() if old != new]
+        changed = [new.name for old, new in zip(*listed, strict=False) if old != new]
+        return [*found, *(f"data {name}: its terms" for name in changed)]
 
     def of_data(self, entry: DataEntry) -> "Policy":
         """The policy on which one of the listed data sets is served."""

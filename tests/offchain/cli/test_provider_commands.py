@@ -299,7 +299,7 @@ def test_there_is_nothing_to_claim_without_a_seat(cli: Cli) -> None:
 
 @pytest.mark.parametrize("missing", ["policy", "schema", "data"])
 def test_serve_reports_what_is_missing(cli: Cli, tmp_path: Path, missing: str) -> None:
-    (tmp_path / "policy.toml").write_text("")
+    (tmp_path / "policy.toml").write_text("max_rounds = 200\n")
     (tmp_path / "data.csv").write_text("a,label\n1,x\n")
     cli("data", "doctor", "data.csv", "--category", "x", "--unit", "record")
     files = {"policy": "policy.toml", "schema": "data.csv.schema.toml", "data": "data.csv"}

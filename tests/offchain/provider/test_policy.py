@@ -136,6 +136,28 @@ def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
         Policy.read(tmp_path / "none.toml")
 
 
+@pytest.mark.parametrize("left", ["", "\n", "# Limits of our data.\n"])
+def test_a_file_that_a_full_disk_cut_off_sets_no_defaults(left: str, tmp_path: Path) -> None:
+    """Told to read it again, a daemon served any category, at no pay."""
+    path = tmp_path / "policy.toml"
+    path.write_text(left)
+    with pytest.raises(SettingsError, match="sets no limit"):
+        Policy.read(path)
+
+
+def test_what_changed_is_told_by_the_limits_names() -> None:
+    data = [{"name": "hall", "path": "/hall.csv", "policy": {"max_rounds": 5}}]
+    before = Policy.model_validate({"min_pay_per_round": 5, "data": data})
+    data = [{"name": "hall", "path": "/hall.csv", "policy": {"max_rounds": 6}}]
+    after = Policy.model_validate({"categories": ["engines"], "data": data})
+    assert after.changes_since(before) == [
+        "min_pay_per_round: 5 -> 0",
+        "categories: () -> ('engines',)",
+        "data hall: its terms",
+    ]
+    assert after.changes_since(after) == []
+
+
 def test_a_resold_result_is_declined_if_the_policy_says_so() -> None:
     resold = specification(resale={"price": 1})
     check(Policy(), resold)
