@@ -35,9 +35,8 @@ def serve(
     Example: fedpact --account bob requester serve
     """
     from fedpact.logs import log_to_stderr
-    from fedpact.requester.serve import RequesterDaemon
-    from fedpact.waiting import when_there
+    from fedpact.requester import serve as service
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    when_there(lambda: RequesterDaemon(at.requester, at.settings.poll_interval, slices)).run()
+    service.serve(lambda: service.RequesterDaemon(at.requester, at.settings.poll_interval, slices))

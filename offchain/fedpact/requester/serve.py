@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +41,7 @@ from fedpact.requester.slice_keys import read_slice_keys
 from fedpact.signals import on_signals
 from fedpact.types.requests import Phase, Status, StoredRequest, Terms
 from fedpact.types.resale import SaleStatus
+from fedpact.waiting import when_there
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,16 @@ class _Served(Attempts):
         """The block at which its duty had sent a transaction that was not mined yet."""
 
 
+def serve(begin: Callable[[], RequesterDaemon]) -> None:
+    """Begin as soon as node, store and disk are there, and serve until stopped.
+
+    SIGHUP, by which other services read their files again, ends it at no time: no slice would be
+    opened.
+    """
+    with on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP):
+        when_there(begin).run()
+
+
 class RequesterDaemon:
     """Serves until stopped; an error of one request never ends it, nor delays the others.
 
@@ -117,12 +129,8 @@ class RequesterDaemon:
         self._read: dict[Path, _KeyFile] = {}
 
     def run(self) -> None:
-        """Until SIGINT or SIGTERM, or `stop`. SIGHUP, by which other services read their files
-        again, ends it no more than a provider's daemon: no slice would be opened."""
-        with (
-            on_signals(self.stop, signal.SIGINT, signal.SIGTERM),
-            on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP),
-        ):
+        """Until SIGINT or SIGTERM, or `stop`."""
+        with on_signals(self.stop, signal.SIGINT, signal.SIGTERM):
             self._run()
 
     def _run(self) -> None:
@@ -326,6 +334,10 @@ class RequesterDaemon:
         request, here = given.request, client.deployment.fingerprint.hex()
         if given.deployment != here:
             log.warning("%s: its request is one of another deployment", path)
+        elif (served := self._known.get(request)) is not None and served.acting.secret is None:
+            acting = replace(served.acting, slices=given)
+            self._known[request] = _Served(acting, served.log)
+            log.info("request %d: its slice keys are those of %s now", request, path)
         elif request not in self._known and request not in self._over:
             kept = RequestLog(client, request)
             if self._requester.keys.address in kept.terms.openers:

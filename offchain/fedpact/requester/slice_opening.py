@@ -3,16 +3,23 @@
 from eth_utils.crypto import keccak
 
 from fedpact.content.keys import seal
+from fedpact.errors import InvalidInput
 from fedpact.requester.acting import Acting
 from fedpact.requester.look import RequestLook
 
 
 def open_slice(acting: Acting, look: RequestLook) -> str:
     """Seal the slice's key to the committee: it opens for all members or for none. It goes to the
-    members by message, and on chain where that does not reach them."""
+    members by message, and on chain where that does not reach them. InvalidInput where there is no
+    key of the round."""
     number = look.facts.round
-    key = acting.slices.keys[number - 1]
-    sealed = seal(look.committee_key(), key, acting.account.seal_entropy)
+    keys = acting.slices.keys
+    if number > len(keys):
+        raise InvalidInput(
+            f"request {look.request_id}: there are slice keys for {len(keys)} rounds, not for round"
+            f" {number}: `fedpact request slice-keys` writes all of them"
+        )
+    sealed = seal(look.committee_key(), keys[number - 1], acting.account.seal_entropy)
     told = acting.messages.tell(look, sealed)
     if told or look.client.deployment.is_large or not look.slice_is_due:
         return ""  # slices of large rounds are not on chain

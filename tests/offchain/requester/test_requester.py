@@ -224,6 +224,30 @@ def test_an_opener_opens_slices_while_the_requester_is_away(
     assert caplog.text.count("0-damaged.json cannot be used") == 1
 
 
+def test_a_corrected_file_of_slice_keys_replaces_the_wrong_one(
+    scene: Scene, anvil: Devnet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The wrong keys stayed until the next start, and nothing said so."""
+    caplog.set_level("INFO")
+    opener = anvil.new_account()
+    request = scene.create(terms={"openers": [opener.address]}).begin()
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    path, given = folder / "1.json", scene.requester.slice_keys(request.id)
+    write_slice_keys(replace(given, keys=()), path)
+    theirs = Requester(scene.client, scene.store, opener, tmp_path / "theirs")
+    service = PatientService(theirs, 0.01, folder)
+    request.submit(0, 1, 2)
+    service.cycle()
+    assert not request.happened(SliceOpened)
+    assert "there are slice keys for 0 rounds, not for round 1" in caplog.text
+    path.unlink()
+    write_slice_keys(given, path)
+    service.cycle()
+    assert len(request.happened(SliceOpened)) == 1
+    assert f"request {request.id}: its slice keys are those of {path} now" in caplog.text
+
+
 def test_one_requests_trouble_is_not_anothers(scene: Scene, tmp_path: Path) -> None:
     broken = scene.create(title="Its specification is nowhere").begin()
     elsewhere = Scene(scene.anvil, scene.client, scene.people, tmp_path / "elsewhere")
