@@ -11,7 +11,7 @@ from fedpact.content.envelope import OVERHEAD_BYTES, Aad, open_model, seal_model
 from fedpact.content.keys import delivery_key, round_key
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import decode_slice
-from fedpact.errors import ContentError
+from fedpact.errors import ContentError, DataError
 from fedpact.learning.artefact import Model, Template, decode, encode
 from fedpact.learning.families import represented
 from fedpact.types.cid import Cid
@@ -84,7 +84,10 @@ def open_slice(spec: Specification, number: int, key: bytes, sealed: bytes) -> D
     found, fixed = sha256(plain).hexdigest(), spec.evaluation[number - 1].sha256
     if found != fixed:
         raise ContentError(f"slice {number} has sha-256 {found}, the specification says {fixed}")
-    return represented(spec, decode_slice(plain, spec))
+    try:
+        return represented(spec, decode_slice(plain, spec))
+    except DataError as error:
+        raise ContentError(f"slice {number}: {error}") from error
 
 
 def _aad(round_ref: RoundRef, kind: str, owner: str) -> Aad:

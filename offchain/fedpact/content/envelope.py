@@ -75,6 +75,8 @@ def open_model(key: bytes, ciphertext: bytes, aad: Aad) -> bytes:
     """Decrypt; DecryptionError unless key and `aad` are those it was sealed with."""
     if len(ciphertext) <= OVERHEAD_BYTES:
         raise DecryptionError(f"an envelope of {len(ciphertext)} bytes is too short")
+    if len(key) != KEY_BYTES:  # others chose it
+        raise DecryptionError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
     try:
         return _cipher(key, aad).decrypt(ciphertext, [aad.encode()])
     except InvalidTag:

@@ -115,3 +115,5 @@ def test_unusable_arguments_are_refused() -> None:
         seal_model(bytes(16), PLAIN, AAD)
     with pytest.raises(InvalidInput, match="empty"):
         seal_model(KEY, b"", AAD)
+    with pytest.raises(DecryptionError, match="32 bytes"):
+        open_model(bytes(16), seal_model(KEY, PLAIN, AAD), AAD)

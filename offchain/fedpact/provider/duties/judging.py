@@ -47,7 +47,13 @@ from fedpact.provider.duties.naming import (
 from fedpact.provider.duties.turns import TURN_SECONDS, due_turn, my_turn_in_pool
 from fedpact.provider.duties.voting import round_models, salt_of
 from fedpact.provider.request.history import board_of, evidence_content, replay_of
-from fedpact.provider.request.reading import evaluation_slice, put, request_key, specification_of
+from fedpact.provider.request.reading import (
+    evaluation_slice,
+    put,
+    request_key,
+    slice_opened_by,
+    specification_of,
+)
 from fedpact.provider.request.view import LargeView, large_posted
 from fedpact.provider.state.messages import LISTED, SHEET
 from fedpact.types.cid import Cid
@@ -430,10 +436,9 @@ class _Judging:
             return None
         votes, opened = self._talk.held(Kind.VOTE), self._talk.held(Kind.REVEAL)
         seats = {one.seat for one in evidence.votes}
-        slices = {one.value for one in self._slices()} | {""}
         right = (evidence.request, evidence.round) == self._at
         right &= evidence.history == view.facts.history.hex()
-        right &= judged.listed == listed and evidence.slice in slices
+        right &= judged.listed == listed and self._fits_slice(evidence)
         right &= len(seats) >= self._needed and seats <= self._voters(listed)
         right &= view.seat in seats or view.seat not in opened
         for one in evidence.votes if right else ():
@@ -444,6 +449,19 @@ class _Judging:
         if not right:
             log.warning("request %d, round %d: not signing for 0x%s", *self._at, digest.hex())
         return judged if right else None
+
+    def _fits_slice(self, evidence: CommitteeEvidence) -> bool:
+        """Whether evidence names no slice, one that was said here, or one that opens: a requester
+        may seal a key many times, and say other seals to other judges."""
+        if evidence.slice in {"", *(one.value for one in self._slices())}:
+            return True
+        view = self._view
+        try:
+            slice_opened_by(view, view.round, bytes.fromhex(evidence.slice))
+        except (ContentError, Retryable) as error:
+            log.warning("request %d, round %d: the slice of the evidence: %s", *self._at, error)
+            return False
+        return True
 
     def _boarded(self, found: JudgedRound) -> LargeBoard:
         view, known = self._view, self._view.ctx.cache.boards

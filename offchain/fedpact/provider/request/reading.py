@@ -284,13 +284,18 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
     sealed_key = sealed_slice_key(view, round_)
     if sealed_key is None:
         return None
+    ctx.cache.slices[at] = slice_opened_by(view, round_, sealed_key)
+    return ctx.cache.slices[at]
+
+
+def slice_opened_by(view: RequestView, round_: int, sealed_key: bytes) -> Dataset:
+    """A round's evaluation slice; raises as `evaluation_slice`."""
     spec = specification_of(view)
-    private = committee_key(request_key(view), ctx.deployment.fingerprint, view.id)
+    private = committee_key(request_key(view), view.ctx.deployment.fingerprint, view.id)
     key = unseal(private, sealed_key)
     cid = Cid.parse(spec.evaluation[round_ - 1].cid)
     sealed = fetched(view, cid, SLICE_MAX_BYTES, f"evaluation slice {round_}")
-    ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
-    return ctx.cache.slices[at]
+    return open_slice(spec, round_, key, sealed)
 
 
 def own_part(view: RequestView) -> Dataset:

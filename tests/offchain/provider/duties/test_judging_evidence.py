@@ -1,0 +1,200 @@
+"""Which evidence of a large round a judge goes on with, whatever its committee and requester do.
+
+A judge's duty runs on the board that its exchange would hold; content is what the store has.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from eth_utils.crypto import keccak
+
+from fedpact.consensus.artefacts import slice_aad
+from fedpact.consensus.evidence import JudgedRound, ModelList, ScoreSheet
+from fedpact.content.envelope import seal_model
+from fedpact.content.keys import committee_key, key_hash, seal
+from fedpact.data.dataset import Dataset
+from fedpact.data.slices import encode_slice
+from fedpact.errors import ContentMissing
+from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
+from fedpact.provider.context import Cache
+from fedpact.provider.duties.judging import _Judging
+from fedpact.types.cid import Cid
+from fedpact.types.requests import ApprovalRule
+from tests.offchain.exchange.test_messages import DOMAIN, OPENER, SIGNERS
+from tests.offchain.exchange.test_submissions import BALLOT, ROUND, named, signed
+from tests.support.specifications import BLANK_SLICE, specification
+
+SEATS = range(len(SIGNERS))
+LISTED = ModelList.of({4: named(4), 5: named(5)}, {})
+SHEETS = [ScoreSheet(scores=(100 + seat, 200)) for seat in SEATS]
+OTHER_SHEET = ScoreSheet(scores=(9000, 0))
+REQUEST_KEY, SLICE_KEY, FINGERPRINT = bytes(range(32)), b"\7" * 32, b"\1" * 32
+PART = Dataset(np.zeros((2, 2), np.float32), np.array([0, 1]), ())
+PLAIN = encode_slice(PART)
+SLICE = seal_model(SLICE_KEY, PLAIN, slice_aad(2))
+EVALUATION = {"cid": str(Cid.of(SLICE)), "sha256": sha256(PLAIN).hexdigest(), "examples": 2}
+
+
+def salt(seat: int) -> bytes:
+    return bytes(keccak(text=f"salt {seat}"))
+
+
+def vote(seat: int, sheet: ScoreSheet) -> Message:
+    at = (BALLOT.request, BALLOT.round, BALLOT.accounts[seat])
+    commitment = DOMAIN.commitment(*at, int.from_bytes(sheet.digest), salt(seat))
+    return signed(Kind.VOTE, seat, commitment, LISTED.digest, ballot=BALLOT)
+
+
+def reveal(seat: int, sheet: ScoreSheet) -> Message:
+    return signed(Kind.REVEAL, seat, sheet.digest, salt(seat))
+
+
+def sealed_key(number: int, key: bytes = SLICE_KEY) -> bytes:
+    private = committee_key(REQUEST_KEY, FINGERPRINT, BALLOT.request)
+    return seal(bytes(private.public_key), key, bytes([number]) * 32)
+
+
+def sent(sealed: bytes) -> Message:
+    opener = bytes.fromhex(OPENER.address[2:])
+    return signed(Kind.SLICE, SLICE_SEAT, sealed, opener, ballot=BALLOT)
+
+
+class Stage:
+    """One judge's side of a round."""
+
+    def __init__(self, seat: int, said: Iterable[Message], store: dict[bytes, bytes]) -> None:
+        """`store`: content by digest."""
+        self.store, self.passed = store, 0.5
+        self.board = RoundMessages(BALLOT)
+        for message in said:
+            self.board.take(message)
+        self.seat, self.cache = seat, Cache()
+        self.cache.request_keys[BALLOT.request] = REQUEST_KEY
+        self.cache.specifications[BALLOT.request] = specification(
+            rounds=2, evaluation=[BLANK_SLICE, EVALUATION]
+        )
+        started = {"start": {"keyHash": "0x" + key_hash(REQUEST_KEY).hex()}}
+        ctx = SimpleNamespace(
+            cache=self.cache,
+            client=SimpleNamespace(large=SimpleNamespace(domain=DOMAIN)),
+            deployment=SimpleNamespace(is_large=True, fingerprint=FINGERPRINT),
+            exchange=SimpleNamespace(models=lambda _place: {}),
+            fetching=SimpleNamespace(
+                put=self._put, take=self._take, was_missing=lambda *_: True, begin=lambda *_: None
+            ),
+        )
+        terms = SimpleNamespace(
+            approval_rule=ApprovalRule.TWO_THIRDS,
+            commit_window=10,
+            reveal_window=10,
+            attest_window=10,
+        )
+        self.view: Any = SimpleNamespace(
+            ctx=ctx,
+            id=BALLOT.request,
+            round=BALLOT.round,
+            seat=seat,
+            account=BALLOT.accounts[seat],
+            facts=SimpleNamespace(history=BALLOT.history, forced=0),
+            cohort=SimpleNamespace(members=BALLOT.accounts, indices=tuple(SEATS)),
+            terms=terms,
+            trainers=ROUND.accounts,
+            start="1",
+            events=lambda name, *_: [started] if name == "Started" else [],
+            frame=SimpleNamespace(timestamp=100),
+            share_passed=lambda: self.passed,
+            judging_for=lambda: self.passed * terms.commit_window,
+        )
+
+    @property
+    def judge(self) -> Any:
+        talk: Any = SimpleNamespace(board=self.board, held=self.board.held, say=self._say)
+        return _Judging(self.view, talk)
+
+    def evidence(self, seats: Sequence[int] = tuple(SEATS)) -> JudgedRound:
+        """That this judge proposes of these seats' votes."""
+        found: JudgedRound = self.judge._evidence(LISTED, set(seats))
+        self._put(BALLOT.request, found.evidence.encode())
+        return found
+
+    def takes(self, proposed: JudgedRound) -> bool:
+        return self.judge._agreeable(proposed.evidence.digest, LISTED) is not None
+
+    def _say(self, kind: Kind, value: bytes, extra: bytes = b"") -> bool:
+        return self.board.take(signed(kind, self.seat, value, extra, ballot=BALLOT))
+
+    def _put(self, _request: int, data: bytes) -> Cid:
+        self.store[Cid.of(data).digest] = data
+        return Cid.of(data)
+
+    def _take(self, _request: int, cid: Cid, _most: int) -> bytes:
+        if cid.digest not in self.store:
+            raise ContentMissing(f"nobody has {cid}")
+        return self.store[cid.digest]
+
+
+@pytest.fixture
+def store() -> dict[bytes, bytes]:
+    content = [SLICE, *(one.encode() for one in (LISTED, *SHEETS, OTHER_SHEET))]
+    return {Cid.of(one).digest: one for one in content}
+
+
+VOTES = [vote(seat, sheet) for seat, sheet in enumerate(SHEETS)]
+REVEALS = [reveal(seat, sheet) for seat, sheet in enumerate(SHEETS)]
+ALL = [*VOTES, *REVEALS]
+
+
+def test_evidence_of_one_judge_holds_for_the_others(store: dict[bytes, bytes]) -> None:
+    a, b = (Stage(seat, ALL, store) for seat in (0, 1))
+    assert b.takes(a.evidence())
+
+
+def test_a_slice_that_opens_is_taken_however_the_requester_sealed_its_key(
+    store: dict[bytes, bytes],
+) -> None:
+    # Two seals to each: a board keeps no third.
+    stages = [
+        Stage(seat, [*ALL, *(sent(sealed_key(number)) for number in numbers)], store)
+        for seat, numbers in ((0, (1, 2)), (1, (3, 4)))
+    ]
+    for stage, number in zip(stages, (1, 3), strict=True):
+        stage.cache.sealed[BALLOT.request, BALLOT.round] = sealed_key(number)
+    a, b = stages
+    assert b.takes(a.evidence())
+    assert a.takes(b.evidence())
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"\1" * 80, sealed_key(5, b"\1" * 32), sealed_key(5, b"short"), b"\1"]
+)
+def test_a_slice_that_nobody_sent_and_that_does_not_open_is_refused(
+    store: dict[bytes, bytes], wrong: bytes
+) -> None:
+    a, b = (Stage(seat, [*ALL, sent(sealed_key(1))], store) for seat in (0, 1))
+    a.cache.sealed[BALLOT.request, BALLOT.round] = wrong
+    assert not b.takes(a.evidence())
+
+
+@pytest.mark.parametrize("wrong", [b"\1" * 80, sealed_key(5, b"short")])
+def test_a_sealed_key_that_opens_nothing_does_not_stop_a_judge(
+    store: dict[bytes, bytes], wrong: bytes
+) -> None:
+    stage = Stage(0, [*ALL, sent(wrong), sent(sealed_key(1))], store)
+    for message in stage.judge._slices():
+        stage.judge._take_slice(message)
+    assert stage.cache.slices
+
+
+def test_a_slice_without_examples_does_not_stop_a_judge(store: dict[bytes, bytes]) -> None:
+    empty = seal_model(SLICE_KEY, b"no examples", slice_aad(2))
+    facts = {"cid": str(Cid.of(empty)), "sha256": sha256(b"no examples").hexdigest(), "examples": 2}
+    stage = Stage(0, ALL, {**store, Cid.of(empty).digest: empty})
+    stage.cache.specifications[BALLOT.request] = specification(
+        rounds=2, evaluation=[BLANK_SLICE, facts]
+    )
+    stage.judge._take_slice(sent(sealed_key(1)))
+    assert not stage.cache.sealed
