@@ -13,6 +13,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice, product
+
+from pydantic import ValidationError
 
 from fedpact.chain import headers
 from fedpact.chain.signed_messages import LargeRecord
@@ -30,7 +33,7 @@ from fedpact.consensus.evidence import (
 )
 from fedpact.consensus.large_rounds import LargeBoard, words
 from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Retryable
-from fedpact.exchange.messages import Kind, Message
+from fedpact.exchange.messages import Forged, Kind, Message
 from fedpact.exchange.submissions import HeldLists, Roll, Submission
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.aggregating import MEASURING, aggregate_digest, own_error
@@ -68,6 +71,8 @@ TURN_PART = 0.1
 """Share of the commit window that each seat waits for those before it, two seconds at least."""
 BLIND_AFTER = 0.5
 """Share of the commit window after which a round without a slice is blind."""
+MOST_RECORDS = 32
+"""That are tried where judges attested two errors: for five of them, all that there are."""
 
 
 def judge_models(view: LargeView) -> DutyResult:
@@ -367,23 +372,41 @@ class _Judging:
         found = known.get(self._at)
         if found is not None:
             return found
+        voted = self._voters(listed)
+        opened = set(self._talk.held(Kind.REVEAL)) & voted
+        readable, void = self._sheets(listed, opened)
+        terms = view.terms
+        over = view.judging_for() >= terms.commit_window + terms.reveal_window
+        # Nobody may leave out a vote that is open here. After the window it may not have it.
+        wanted = set() if over else readable - self._contradicting(Kind.VOTE)
         for message in self._said_in_turn(Kind.TALLY):
-            judged = self._agreeable(message.content, listed)
+            judged = self._agreeable(message.content, listed, wanted)
             if judged is not None:
                 self._say_tally(judged)
                 known[self._at] = judged
                 return judged
-        voted = self._voters(listed)
-        opened = set(self._talk.held(Kind.REVEAL)) & voted
-        terms = view.terms
-        over = view.judging_for() >= terms.commit_window + terms.reveal_window
-        ready = opened == voted or (over and len(opened) >= self._needed)
+        ready = (over or readable | void == voted) and len(readable) >= self._needed
         if not self._may_lead("tally", Kind.REVEAL, ready=ready):
-            return f"{len(opened)} of {len(voted)} votes are open"
-        judged = self._evidence(listed, opened)
+            return f"{len(readable)} of {len(voted)} votes are open"
+        judged = self._evidence(listed, readable)
         self._say_tally(judged)
         known[self._at] = judged
         return judged
+
+    def _sheets(self, listed: ModelList, opened: set[int]) -> tuple[set[int], set[int]]:
+        """Of the seats whose votes are open: those whose sheet is here, and those whose sheet does
+        not fit the list. The others' are looked for."""
+        readable, void, revealed = set[int](), set[int](), self._talk.held(Kind.REVEAL)
+        for seat in sorted(opened):
+            try:
+                ScoreSheet.decode(self._content(revealed[seat].content)).by_index(listed)
+            except (ContentError, ContentUnavailable) as error:
+                log.info("request %d, round %d: the vote of seat %d: %s", *self._at, seat, error)
+                if isinstance(error, ContentError):
+                    void.add(seat)
+            else:
+                readable.add(seat)
+        return readable, void
 
     def _say_tally(self, judged: JudgedRound) -> None:
         """Keep the evidence, and say it too: what some found right, all may go on with."""
@@ -392,17 +415,12 @@ class _Judging:
         self._publish(judged.evidence.encode())
         self._talk.say(Kind.TALLY, judged.evidence.digest)
 
-    def _evidence(self, listed: ModelList, opened: set[int]) -> JudgedRound:
-        """Of the votes that fit the list."""
-        view, held = self._view, self._talk.held(Kind.VOTE)
-        votes, revealed = list[JudgeVote](), self._talk.held(Kind.REVEAL)
-        for seat in sorted(opened):
+    def _evidence(self, listed: ModelList, seats: set[int]) -> JudgedRound:
+        """Of these seats' votes."""
+        view, held, revealed = self._view, self._talk.held(Kind.VOTE), self._talk.held(Kind.REVEAL)
+        votes = []
+        for seat in sorted(seats):
             vote, sheet = held[seat], revealed[seat]
-            try:
-                ScoreSheet.decode(self._content(sheet.content)).by_index(listed)
-            except (ContentError, ContentMissing) as error:
-                log.warning("request %d, round %d: the vote of seat %d: %s", *self._at, seat, error)
-                continue
             signed = {"signature": vote.wallet or vote.signature, "wallet": bool(vote.wallet)}
             votes.append(
                 JudgeVote(
@@ -424,9 +442,10 @@ class _Judging:
         )
         return read_round(evidence, self._content)
 
-    def _agreeable(self, digest: bytes, listed: ModelList) -> JudgedRound | None:
-        """What evidence says, if it has the own vote, enough others, and nothing that was not said;
-        None for other evidence, or while it is looked for."""
+    def _agreeable(self, digest: bytes, listed: ModelList, wanted: set[int]) -> JudgedRound | None:
+        """What evidence says, if it has the own vote, those of the seats `wanted` and enough
+        others, and all its votes are signed and open; None for other evidence, or while it is
+        looked for."""
         view = self._view
         try:
             evidence = CommitteeEvidence.decode(self._content(digest))
@@ -434,21 +453,43 @@ class _Judging:
         except (ContentError, ContentUnavailable) as error:
             log.info("request %d, round %d: evidence 0x%s: %s", *self._at, digest.hex(), error)
             return None
-        votes, opened = self._talk.held(Kind.VOTE), self._talk.held(Kind.REVEAL)
         seats = {one.seat for one in evidence.votes}
+        own = {view.seat} & set(self._talk.held(Kind.REVEAL))
         right = (evidence.request, evidence.round) == self._at
         right &= evidence.history == view.facts.history.hex()
         right &= judged.listed == listed and self._fits_slice(evidence)
-        right &= len(seats) >= self._needed and seats <= self._voters(listed)
-        right &= view.seat in seats or view.seat not in opened
-        for one in evidence.votes if right else ():
-            vote, sheet = votes[one.seat], opened.get(one.seat)
-            right &= one.commitment == vote.value
-            right &= one.signature == (vote.wallet or vote.signature)
-            right &= sheet is not None and (one.sheet, one.salt) == (sheet.value, sheet.extra)
+        right &= len(seats) >= self._needed and seats >= own | wanted
+        right = right and all(self._stands(one, listed) for one in evidence.votes)
         if not right:
             log.warning("request %d, round %d: not signing for 0x%s", *self._at, digest.hex())
         return judged if right else None
+
+    def _stands(self, one: JudgeVote, listed: ModelList) -> bool:
+        """Whether a seat signed this vote on the list, and it opens. It need not be the vote that
+        is held here: a seat that signs two may have said one to some and one to others."""
+        board = self._talk.board
+        if one.seat >= len(self._order):
+            return False
+        at = (*self._at, board.ballot.accounts[one.seat], int(one.sheet, 16))
+        domain = self._view.ctx.client.large.domain
+        if domain.commitment(*at, bytes.fromhex(one.salt)).hex() != one.commitment:
+            return False
+        try:
+            vote = Message(
+                kind=Kind.VOTE,
+                seat=one.seat,
+                value=one.commitment,
+                extra=listed.digest.hex(),
+                signature="" if one.wallet else one.signature,
+                wallet=one.signature if one.wallet else "",
+            )
+            if vote in (board.messages.get(vote.at), board.contradictions.get(vote.at)):
+                return True
+            board.ballot.look_up([vote])
+            return board.counts(vote)
+        except (Forged, ValidationError) as error:
+            log.warning("request %d, round %d: a vote in evidence: %s", *self._at, error)
+            return False
 
     def _fits_slice(self, evidence: CommitteeEvidence) -> bool:
         """Whether evidence names no slice, one that was said here, or one that opens: a requester
@@ -486,42 +527,54 @@ class _Judging:
         if not talk.say(Kind.ATTEST, digest, error.to_bytes(2)):
             return "attested another model"
         attested = {seat for seat, one in talk.held(Kind.ATTEST).items() if one.content == digest}
-        for message in self._said_in_turn(Kind.ROUND):
-            mask = int.from_bytes(message.more)
-            if not set(seats_of(mask)) <= attested or not mask >> view.seat & 1:
-                continue
-            record = self._recorded(found, board, digest, mask)
-            if record.hash == message.content:
-                signed = talk.say(Kind.ROUND, record.hash, mask.to_bytes(2))
-                return record if signed else "signed another record"
+        voters = {one.seat for one in found.evidence.votes} - self._contradicting(Kind.ATTEST)
+        sure = attested - self._contradicting(Kind.ATTEST)
         terms = view.terms
         over = view.judging_for() >= (
             terms.commit_window + terms.reveal_window + terms.attest_window // 2
         )
-        voters = {one.seat for one in found.evidence.votes}
-        ready = attested >= voters or (over and len(attested) >= self._needed)
+        for message in self._said_in_turn(Kind.ROUND):
+            mask = int.from_bytes(message.more)
+            seats = set(seats_of(mask))
+            # Nobody may leave out an error that is here either.
+            if not {view.seat} | (set() if over else sure & voters) <= seats:
+                continue
+            for record in self._records(found, board, digest, seats):
+                if record.hash == message.content:
+                    signed = talk.say(Kind.ROUND, record.hash, mask.to_bytes(2))
+                    return record if signed else "signed another record"
+        ready = len(sure) >= self._needed and (over or sure >= voters)
         if not self._may_lead("round", Kind.ATTEST, ready=ready):
             return f"{len(attested)} judges attest the global model"
-        mask = mask_of(attested)
-        record = self._recorded(found, board, digest, mask)
-        signed = talk.say(Kind.ROUND, record.hash, mask.to_bytes(2))
+        (record,) = self._records(found, board, digest, sure)
+        signed = talk.say(Kind.ROUND, record.hash, mask_of(sure).to_bytes(2))
         return record if signed else "signed another record"
 
-    def _recorded(
-        self, found: JudgedRound, board: LargeBoard, digest: bytes, mask: int
-    ) -> LargeRecord:
-        held = self._talk.held(Kind.ATTEST)
-        errors = {
-            seat: held[seat].error if mask >> seat & 1 else INVALID for seat in range(MAX_SEATS)
-        }
-        return LargeRecord(
-            found.listed.tree.root,
-            found.evidence.digest,
-            digest,
-            sum(error << SCORE_BITS * seat for seat, error in errors.items()),
-            board.blind,
-            tuple(words(board.points, self._view.cohort.indices)),
-        )
+    def _records(
+        self, found: JudgedRound, board: LargeBoard, digest: bytes, seats: set[int]
+    ) -> Iterable[LargeRecord]:
+        """With the errors of these seats: as many as those that said two errors make, and none
+        where one of them has attested no such model here."""
+        said = self._talk.board
+        held = [
+            {
+                one.error
+                for one in (said.messages.get(at), said.contradictions.get(at))
+                if one is not None and one.content == digest
+            }
+            for at in ((Kind.ATTEST, seat) for seat in sorted(seats))
+        ]
+        for errors in islice(product(*held), MOST_RECORDS):
+            lanes = zip(sorted(seats), errors, strict=True)
+            of_seat = dict.fromkeys(range(MAX_SEATS), INVALID) | dict(lanes)
+            yield LargeRecord(
+                found.listed.tree.root,
+                found.evidence.digest,
+                digest,
+                sum(error << SCORE_BITS * seat for seat, error in of_seat.items()),
+                board.blind,
+                tuple(words(board.points, self._view.cohort.indices)),
+            )
 
     def _post(self, record: LargeRecord, listed: ModelList) -> DutyResult:
         """Post the record in turn once enough have signed it."""

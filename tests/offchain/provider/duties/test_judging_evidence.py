@@ -4,6 +4,7 @@ A judge's duty runs on the board that its exchange would hold; content is what t
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.consensus.artefacts import slice_aad
 from fedpact.consensus.evidence import JudgedRound, ModelList, ScoreSheet
+from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import committee_key, key_hash, seal
 from fedpact.data.dataset import Dataset
@@ -23,7 +25,8 @@ from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
 from fedpact.provider.duties.judging import _Judging
 from fedpact.types.cid import Cid
-from fedpact.types.requests import ApprovalRule
+from fedpact.types.requests import ApprovalRule, mask_of
+from fedpact.types.scores import INVALID
 from tests.offchain.exchange.test_messages import DOMAIN, OPENER, SIGNERS
 from tests.offchain.exchange.test_submissions import BALLOT, ROUND, named, signed
 from tests.support.specifications import BLANK_SLICE, specification
@@ -61,6 +64,10 @@ def sealed_key(number: int, key: bytes = SLICE_KEY) -> bytes:
 def sent(sealed: bytes) -> Message:
     opener = bytes.fromhex(OPENER.address[2:])
     return signed(Kind.SLICE, SLICE_SEAT, sealed, opener, ballot=BALLOT)
+
+
+def said(seat: int, kind: Kind, value: bytes, extra: bytes = b"") -> Message:
+    return signed(kind, seat, value, extra, ballot=BALLOT)
 
 
 class Stage:
@@ -122,10 +129,21 @@ class Stage:
         return found
 
     def takes(self, proposed: JudgedRound) -> bool:
-        return self.judge._agreeable(proposed.evidence.digest, LISTED) is not None
+        """Whether this judge goes on with it when it is proposed."""
+        by = next(seat for seat in SEATS if seat != self.seat)
+        self.board.messages[Kind.TALLY, by] = said(by, Kind.TALLY, proposed.evidence.digest)
+        found = self.judge._tally(LISTED)
+        self.board.messages = {
+            at: one for at, one in self.board.messages.items() if at[0] is not Kind.TALLY
+        }
+        self.cache.judged.clear()
+        return bool(found == proposed)
 
     def _say(self, kind: Kind, value: bytes, extra: bytes = b"") -> bool:
-        return self.board.take(signed(kind, self.seat, value, extra, ballot=BALLOT))
+        known = self.board.messages.get((kind, self.seat))
+        if known is not None:
+            return (known.content, known.more) == (value, extra)
+        return self.board.take(said(self.seat, kind, value, extra))
 
     def _put(self, _request: int, data: bytes) -> Cid:
         self.store[Cid.of(data).digest] = data
@@ -198,3 +216,111 @@ def test_a_slice_without_examples_does_not_stop_a_judge(store: dict[bytes, bytes
     )
     stage.judge._take_slice(sent(sealed_key(1)))
     assert not stage.cache.sealed
+
+
+def test_a_judge_that_votes_twice_does_not_split_the_others(store: dict[bytes, bytes]) -> None:
+    last = SEATS[-1]
+    twice = [vote(last, SHEETS[last]), vote(last, OTHER_SHEET)]
+    opened = [*REVEALS, reveal(last, OTHER_SHEET)]
+    a = Stage(0, [*VOTES[:-1], *twice, *opened], store)
+    b = Stage(1, [*VOTES[:-1], *reversed(twice), *opened], store)
+    assert b.takes(a.evidence())
+    assert a.takes(b.evidence())
+    unheard = Stage(1, [*VOTES[:-1], twice[1], *opened], store)
+    assert unheard.takes(a.evidence())
+
+
+def changed(found: JudgedRound, **change: object) -> JudgedRound:
+    """With another vote of the last seat."""
+    votes = found.evidence.votes
+    last = votes[-1].model_copy(update=change)
+    evidence = found.evidence.model_copy(update={"votes": (*votes[:-1], last)})
+    return replace(found, evidence=evidence)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sheet": OTHER_SHEET.digest.hex()},
+        {"salt": salt(0).hex()},
+        {"signature": VOTES[0].signature},
+        {"signature": ""},
+        {"signature": "00" * 65},
+        {"signature": "00" * 66},
+        {"wallet": True},
+        {"seat": SEATS[-1] + 1},
+        {"commitment": VOTES[0].value},
+    ],
+    ids=str,
+)
+def test_a_vote_that_its_seat_did_not_sign_or_that_does_not_open_is_refused(
+    store: dict[bytes, bytes], change: dict[str, object]
+) -> None:
+    a, b = Stage(0, ALL, store), Stage(1, [*VOTES[:-1], *REVEALS[:-1]], store)
+    found = a.evidence()
+    assert b.takes(found)
+    forged = changed(found, **change)
+    store[forged.evidence.digest] = forged.evidence.encode()
+    assert not b.takes(forged)
+
+
+def test_nobody_leaves_out_a_vote_that_is_open_until_the_reveal_window_is_over(
+    store: dict[bytes, bytes],
+) -> None:
+    a, b = Stage(0, ALL, store), Stage(1, ALL, store)
+    without = a.evidence(SEATS[:-1])
+    assert not b.takes(without)
+    b.passed = 2.0
+    assert b.takes(without)
+
+
+def test_a_sheet_that_comes_late_counts(store: dict[bytes, bytes]) -> None:
+    late = SHEETS[-1].digest
+    stage = Stage(SEATS[-1] - 1, ALL, {at: one for at, one in store.items() if at != late})
+    stage.view.frame.timestamp += 100
+    assert stage.judge._tally(LISTED) == "2 of 3 votes are open"
+    stage.view.frame.timestamp += 100
+    stage.store[late] = store[late]
+    assert set(stage.judge._tally(LISTED).votes) == set(SEATS)
+
+
+def test_no_evidence_has_fewer_votes_than_a_quorum(store: dict[bytes, bytes]) -> None:
+    sheets = {one.digest for one in SHEETS}
+    stage = Stage(0, ALL, {at: one for at, one in store.items() if at not in sheets})
+    for passed in (0.5, 2.0, 3.0):
+        stage.passed = passed
+        stage.view.frame.timestamp += 100
+        assert stage.judge._tally(LISTED) == "0 of 3 votes are open"
+    assert not stage.board.held(Kind.TALLY)
+
+
+def attest(seat: int, error: int = INVALID) -> Message:
+    """That there is no global model."""
+    return said(seat, Kind.ATTEST, bytes(32), error.to_bytes(2))
+
+
+def test_a_judge_that_attests_two_errors_does_not_split_the_others(
+    store: dict[bytes, bytes],
+) -> None:
+    first, second = attest(SEATS[-1], 900), attest(SEATS[-1], 901)
+    board = LargeBoard({}, (), (0,) * 8, blind=False)
+    a = Stage(0, [*ALL, attest(1), first], store)
+    found = a.evidence()
+    assert a.judge._record(found, board) == "3 judges attest the global model"
+    a.view.frame.timestamp += 100
+    record = a.judge._record(found, board)
+    b = Stage(1, [*ALL, attest(0), second, first, a.board.held(Kind.ROUND)[0]], store)
+    assert b.judge._record(found, board) == record
+
+
+def test_nobody_leaves_out_an_error_before_half_of_the_attest_window_is_over(
+    store: dict[bytes, bytes],
+) -> None:
+    board = LargeBoard({}, (), (0,) * 8, blind=False)
+    b = Stage(1, [*ALL, attest(0), attest(1), attest(2, 900)], store)
+    found = b.evidence()
+    (record,) = b.judge._records(found, board, bytes(32), {0, 1})
+    b.board.take(said(0, Kind.ROUND, record.hash, mask_of([0, 1]).to_bytes(2)))
+    assert b.judge._record(found, board) == "3 judges attest the global model"
+    b.passed = 2.5
+    assert b.judge._record(found, board) == record
