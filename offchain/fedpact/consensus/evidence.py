@@ -7,6 +7,7 @@ from its digest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
@@ -25,6 +26,7 @@ EVIDENCE_MAX_BYTES = 262_144
 
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Score = Annotated[int, Field(ge=0, le=INVALID)]
+Index = Annotated[int, Field(ge=0, lt=1 << 16)]
 
 
 class _Stored(Document):
@@ -54,7 +56,7 @@ class _Stored(Document):
 class NamedModel(Document):
     """A model on the list of a round."""
 
-    index: Annotated[int, Field(ge=0, lt=1 << 16)]
+    index: Index
     """Of its maker, in the pool."""
     digest: Hex32
     signature: Annotated[str, Field(pattern=r"^([0-9a-f]{130})?$")]
@@ -104,12 +106,18 @@ class ScoreSheet(_Stored):
     """A judge's scores of all models, in the order of their list; none: the slice did not open."""
 
     scores: tuple[Score, ...] | None
+    opened: tuple[Index, ...] = ()
+    """Of a sheet without scores: the pool indices of the models that open, ascending."""
 
     def by_index(self, listed: ModelList) -> dict[int, int] | None:
         """Scores by pool index; None for a judge to whom the round is blind. Raises ContentError
         where it does not fit the list."""
         if self.scores is None:
+            if list(self.opened) != sorted(set(self.opened) & set(listed.digests)):
+                raise ContentError("a sheet says that models open which are not on the list")
             return None
+        if self.opened:
+            raise ContentError("a sheet with scores says which models open")
         if len(self.scores) != len(listed.models):
             raise ContentError(f"{len(self.scores)} scores of {len(listed.models)} models")
         if any(MAX_SCORE < score < INVALID for score in self.scores):
@@ -170,6 +178,9 @@ class JudgedRound:
     listed: ModelList
     votes: Mapping[int, Mapping[int, int] | None]
     """Each judge's scores by pool index, by seat; None: blind to it."""
+    opened: tuple[int, ...] = ()
+    """Pool indices, ascending: the models that open for more than half of the judges to whom the
+    round is blind. In a blind round these are aggregated: each judge alone may see others."""
 
 
 Reading = Callable[[bytes], bytes]
@@ -185,7 +196,10 @@ def read_round(evidence: CommitteeEvidence, read: Reading) -> JudgedRound:
         for digest in dict.fromkeys(one.sheet for one in evidence.votes)
     }
     votes = {one.seat: sheets[one.sheet].by_index(listed) for one in evidence.votes}
-    return JudgedRound(evidence, listed, votes)
+    blind = [sheets[one.sheet] for one in evidence.votes if votes[one.seat] is None]
+    seen = Counter(index for sheet in blind for index in sheet.opened)
+    opened = sorted(index for index, judges in seen.items() if 2 * judges > len(blind))
+    return JudgedRound(evidence, listed, votes, tuple(opened))
 
 
 def evidence_cid(digest: bytes) -> Cid:

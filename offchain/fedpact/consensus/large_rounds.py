@@ -37,7 +37,8 @@ class LargeBoard:
     medians: Mapping[int, int]
     """Of each model, 1/10,000; none in a blind round."""
     included: tuple[int, ...]
-    """Whose models are aggregated, ascending; in a blind round all that submitted."""
+    """Whose models are aggregated, ascending; in a blind round all that submitted, of which
+    those are aggregated that open (`JudgedRound.opened`)."""
     points: tuple[int, ...]
     """Of all members, in the order of the pool."""
     blind: bool

@@ -100,3 +100,21 @@ def test_a_seat_votes_once():
     sheet = ScoreSheet(scores=None)
     with pytest.raises(ContentError, match="not in order"):
         CommitteeEvidence.decode(evidence(LISTED, sheet, sheet, seats=[1, 1]).encode())
+
+
+def test_in_a_blind_round_those_models_count_that_open_for_most_judges():
+    # Each of three judges may miss one model, and the fourth sees: it says nothing of that.
+    sheets = [ScoreSheet(scores=None, opened=one) for one in ((0, 3), (0, 5), (0, 3))]
+    sheets.append(ScoreSheet(scores=(1, 2, 3)))
+    made = evidence(LISTED, *sheets, seats=[0, 1, 2, 3])
+    content = {one.digest: one.encode() for one in (LISTED, *sheets)}
+    found = read_round(made, content.__getitem__)
+    assert found.opened == (0, 3)
+
+
+@pytest.mark.parametrize("opened", [(0, 4), (3, 0), (0, 0)])
+def test_a_blind_sheet_names_models_of_its_list_in_order(opened):
+    with pytest.raises(ContentError, match="not on the list"):
+        ScoreSheet(scores=None, opened=opened).by_index(LISTED)
+    with pytest.raises(ContentError, match="with scores"):
+        ScoreSheet(scores=(1, 2, 3), opened=opened).by_index(LISTED)

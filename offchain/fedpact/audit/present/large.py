@@ -146,6 +146,10 @@ class LargeAuditHistory(PoolHistory):
             return ()
         return self._opening(number) if board.blind else board.included
 
+    def _opening(self, number: int) -> Sequence[int]:
+        found = self._large.judged(number)
+        return () if found is None else found.opened
+
     def evaluation(self, number: int) -> Dataset | None:
         """None also where the slice of a blind round does not open."""
         board = self._large.board(number)

@@ -294,8 +294,12 @@ class _Judging:
     def _blind(self, *, late: bool) -> ScoreSheet | str:
         if not late:
             return "waiting for the evaluation slice"
+        models = round_models(self._view)
+        if models is None:
+            return "waiting for the trainers' models"
         log.warning("request %d: round %d is blind to me", *self._at)
-        return ScoreSheet(scores=None)
+        opened = sorted(index for index, model in models.items() if model is not None)
+        return ScoreSheet(scores=None, opened=tuple(opened))
 
     def _scores(self) -> dict[int, int] | None:
         view = self._view
@@ -350,15 +354,14 @@ class _Judging:
         commitment = self._talk.held(Kind.VOTE)[view.seat].content
         domain = view.ctx.client.large.domain
         kept = self._kept(SHEET)
-        own = self._sheet(listed) if kept is None else ScoreSheet.decode(kept)
-        for sheet in (own, ScoreSheet(scores=None)):
-            if isinstance(sheet, ScoreSheet):
-                digest = sheet.digest
-                at = (*self._at, view.account, int.from_bytes(digest), salt_of(view))
-                if domain.commitment(*at) == commitment:
-                    self._publish(sheet.encode())
-                    return digest
-        return None
+        sheet = self._sheet(listed) if kept is None else ScoreSheet.decode(kept)
+        if not isinstance(sheet, ScoreSheet):
+            return None
+        at = (*self._at, view.account, int.from_bytes(sheet.digest), salt_of(view))
+        if domain.commitment(*at) != commitment:
+            return None
+        self._publish(sheet.encode())
+        return sheet.digest
 
     def _voters(self, listed: ModelList) -> set[int]:
         held = self._talk.held(Kind.VOTE)
@@ -516,7 +519,8 @@ class _Judging:
         """Attest the global model, and sign the record; why it is not signed yet."""
         view, talk = self._view, self._talk
         digest, error = bytes(32), INVALID
-        if any(board.points) and board.included:
+        included = found.opened if board.blind else board.included
+        if any(board.points) and included:
             known = aggregate_digest(view)
             if known is None:
                 return "waiting for the included models"

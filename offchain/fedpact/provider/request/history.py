@@ -285,6 +285,13 @@ class LargeHistory(DaemonHistory):
             return ()
         return self._opening(number) if found.blind else found.included
 
+    def _opening(self, number: int) -> Sequence[int]:
+        """As the evidence says it: a model may open for some judges alone."""
+        at = (self._view.id, number)
+        known = self._view.ctx.cache.judged
+        found = known[at] if number == self._view.round else judged_round(self._view, number)
+        return () if found is None else found.opened
+
     def record(self, number: int) -> ContributionRecord | None:
         if number == 0:
             return ContributionRecord()

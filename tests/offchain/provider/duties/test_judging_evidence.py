@@ -23,6 +23,7 @@ from fedpact.data.slices import encode_slice
 from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
+from fedpact.provider.duties import judging
 from fedpact.provider.duties.judging import _Judging
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ApprovalRule, mask_of
@@ -324,3 +325,13 @@ def test_nobody_leaves_out_an_error_before_half_of_the_attest_window_is_over(
     assert b.judge._record(found, board) == "3 judges attest the global model"
     b.passed = 2.5
     assert b.judge._record(found, board) == record
+
+
+def test_a_blind_judge_says_which_models_open_once_it_knows(
+    store: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, found = Stage(0, ALL, store).judge, dict[int, object]()
+    monkeypatch.setattr(judging, "round_models", lambda _view: found or None)
+    assert judge._blind(late=True) == "waiting for the trainers' models"
+    found |= {4: object(), 5: None}
+    assert judge._blind(late=True) == ScoreSheet(scores=None, opened=(4,))
