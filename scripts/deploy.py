@@ -52,7 +52,7 @@ def cli(
         )
         path = chosen.deployment
         chain = Connection.connect(chosen.endpoint, None)
-        deployment.refuse_if_present(path)
+        deployment.require_writable(path)
         name = chosen.chosen_account()
         password = keystore.read_password(
             chosen.password_file, lambda: click.prompt(f"Password of {name}", hide_input=True)

@@ -38,6 +38,26 @@ def backwards(
     They are as the node tells them: hints, which the caller checks against the contract's state.
     Raises NodeUnreachable, also where the node refuses a single block.
     """
+    for logs in logs_backwards(
+        connection, newest, oldest, address=address, topics=topics, queries=queries, stop=stop
+    ):
+        known = [connection.decode(one) for one in logs]
+        found = [one for one in known if one is not None]
+        yield from sorted(found, key=lambda one: (one.block, one.log_index), reverse=True)
+
+
+def logs_backwards(
+    connection: Connection,
+    newest: int,
+    oldest: int,
+    *,
+    address: str,
+    topics: Sequence[str | None],
+    queries: float = math.inf,
+    stop: threading.Event | None = None,
+) -> Iterator[list[dict[str, Any]]]:
+    """As `backwards`, of any contract, and not decoded: the entries of a range of blocks, and then
+    those of the range before it."""
     span, last = QuerySpan(connection.reach), newest
     while last >= oldest and queries > 0 and not (stop is not None and stop.is_set()):
         queries -= 1
@@ -56,9 +76,7 @@ def backwards(
             span.refused(last - first + 1)
             log.info("blocks %d to %d are too many for one query: %s", first, last, error)
             continue
-        known = [connection.decode(one) for one in asked_for(logs, topics)]
-        found = [one for one in known if one is not None]
-        yield from sorted(found, key=lambda one: (one.block, one.log_index), reverse=True)
+        yield asked_for(logs, topics)
         span.answered(last - first + 1, len(logs))
         last = first - 1
 

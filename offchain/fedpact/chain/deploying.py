@@ -10,11 +10,13 @@ Large rounds have a deployment of their own, with the participants and reputatio
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import (
@@ -30,15 +32,19 @@ from fedpact.chain.abi import (
     contract_abi,
 )
 from fedpact.chain.addresses import checksum, created_address
+from fedpact.chain.backwards import logs_backwards
 from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.connection import Connection
 from fedpact.chain.headers import encoded
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.scanner import asked_for, indexed
+from fedpact.chain.scanner import indexed
+from fedpact.chain.verification import verify_artifacts
 from fedpact.errors import DeploymentError, NodeUnreachable
 from fedpact.types import deployment as kinds
 from fedpact.types.deployment import PresentDeployment
+
+log = logging.getLogger(__name__)
 
 DETERMINISTIC_DEPLOYER = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
 """Arachnid's: takes a salt and creation code, creates by CREATE2. On most chains, and on Anvil."""
@@ -62,9 +68,14 @@ DRAW_DELAY = 4
 """Blocks from the opening of a large round to the block that draws its committee; on Ethereum."""
 DRAW_DELAY_SECONDS = 300
 """On other chains, whose randomness may be Ethereum's of some minutes ago."""
+_CHOSEN = {MARKET: "minWindow", LEDGER: "delay", LARGE: "drawDelay"}
+"""The contracts' functions for what a deployment chooses."""
 _SAMPLED_BLOCKS = 1_000
 _DRAWN_BLOCKS = 100
 """After so many, every chain with randomness has other."""
+_RECORDERS = 2
+"""Storage slot of the ledger's recorders: no function tells what was announced and does not hold
+yet, and many nodes answer for no logs of seven days."""
 _SEEN = bytes.fromhex("435f52" + "6001430340602052" + "60405ff3")
 """Code that answers NUMBER and BLOCKHASH(NUMBER - 1) to a call that would create it."""
 
@@ -130,10 +141,11 @@ def large_parameters_for(
 def deploy_contracts(
     connection: Connection, keys: AccountKeys, parameters: Parameters, salt: int = 0
 ) -> PresentDeployment:
-    """Create the factory and the six contracts, or those that an interrupted run left out.
+    """Create the factory and the six contracts, or those that an interrupted run left out; if it
+    left out none, describe them.
 
-    Raises DeploymentError if the chain lacks the deterministic deployer, or if the account's
-    factory of this salt is complete already.
+    Raises DeploymentError if the chain lacks the deterministic deployer, or if contracts that are
+    there have other code or other times than these parameters. Their roles are not compared.
     """
     factory = factory_address(keys.sender, salt)
     at = _planned(factory, ORDER)
@@ -148,8 +160,8 @@ def deploy_contracts(
         ),
         RESALE: (at[REGISTRY], at[MARKET], at[POOL], at[ROUNDS]),
     }
-    _create(connection, keys, salt, at, arguments)
-    return PresentDeployment(
+    done, block = _create(connection, keys, salt, at, arguments)
+    made = PresentDeployment(
         chain_id=connection.chain_id,
         genesis_hash=connection.genesis_hash,
         registry=at[REGISTRY],
@@ -160,9 +172,12 @@ def deploy_contracts(
         resale=at[RESALE],
         factory=factory,
         min_window=parameters.min_window,
-        block=_first_block(connection, factory),
+        block=_first_block(connection, factory) if done else block,
         versions=_versions(),
     )
+    if done:
+        _require_asked(connection, made, {MARKET: made.min_window, LEDGER: parameters.delay})
+    return made
 
 
 def deploy_large(
@@ -193,8 +208,8 @@ def deploy_large(
     }
     if ledger.registrar() == keys.address:
         announce_recorder(connection, keys, beside, at[MARKET])
-    _create(connection, keys, numbered, at, arguments)
-    return PresentDeployment(
+    done, _ = _create(connection, keys, numbered, at, arguments)
+    made = PresentDeployment(
         chain_id=connection.chain_id,
         genesis_hash=connection.genesis_hash,
         registry=at[REGISTRY],
@@ -209,6 +224,9 @@ def deploy_large(
         block=beside.block,
         versions=_versions(),
     )
+    if done:
+        _require_asked(connection, made, {MARKET: made.min_window, LARGE: parameters.draw_delay})
+    return made
 
 
 def announce_recorder(
@@ -216,22 +234,18 @@ def announce_recorder(
 ) -> None:
     """Let a market record in the deployment's ledger, after the ledger's delay; nothing if that was
     announced before. Raises Reverted if the account is not the ledger's registrar."""
-    if recorder_from(connection, deployment, market) is None:
+    if recorder_from(connection, deployment.ledger, market) is None:
         call = Reputation(connection, deployment.ledger).announce_recorder(market, True)
         connection.send(keys, call)
 
 
-def recorder_from(connection: Connection, deployment: PresentDeployment, market: str) -> int | None:
-    """From which second on a market may record in the deployment's ledger; None: it was not
+def recorder_from(connection: Connection, ledger: str, market: str) -> int | None:
+    """From which second on a market may record in a ledger; 0: from its beginning; None: it was not
     announced, or taken back."""
-    abi = contract_abi(LEDGER, SECOND)
-    topics = [abi.event_topic("RecorderAnnounced"), indexed(market)]
-    query = {"fromBlock": hex(deployment.block), "address": deployment.ledger, "topics": topics}
-    entries = asked_for(connection.rpc.call("eth_getLogs", query), topics)
-    if not entries:
-        return None
-    allowed, effective = (int(entries[-1]["data"][2:][64 * i : 64 * (i + 1)], 16) for i in (0, 1))
-    return effective if allowed else None
+    slot = "0x" + keccak(encode(["address", "uint256"], [market, _RECORDERS])).hex()
+    word = int(connection.rpc.call("eth_getStorageAt", ledger, slot, "latest"), 16)
+    present, announced, effective = word & 0xFF, word >> 8 & 0xFF, word >> 16
+    return effective if (announced if effective else present) else None
 
 
 def factory_address(owner: str, salt: int) -> str:
@@ -252,20 +266,39 @@ def _create(
     salt: int,
     at: dict[str, str],
     arguments: dict[str, tuple[Any, ...]],
-) -> None:
-    """Create the contracts that have constructor arguments here, but for those that are there."""
+) -> tuple[int, int]:
+    """Create the contracts that have constructor arguments here, but for those that are there: how
+    many were, and the block of the first one that was not (0: none)."""
     factory, order = factory_address(keys.sender, salt), list(arguments)
     done = _factory(connection, keys, factory, salt)
     if done >= len(order):
-        raise DeploymentError(
-            f"{keys.sender} has deployed with salt {salt % LARGE_SALTS} already"
-            f" (market {at[MARKET]}): name another salt"
+        log.warning(
+            "%s has deployed with salt %d already: this is that deployment. For another one, name"
+            " another salt",
+            keys.sender,
+            salt % LARGE_SALTS,
         )
-    abi = contract_abi(FACTORY, SECOND)
+    abi, blocks = contract_abi(FACTORY, SECOND), list[int]()
     for name in order[done:]:
         creation = contract_abi(name, SECOND).creation(*arguments[name])
         data = abi.functions["create"].encode([creation])
-        connection.send(keys, Call(factory, data, action=f"create {name}"))
+        blocks.append(connection.send(keys, Call(factory, data, action=f"create {name}")).block)
+    return done, min(blocks, default=0)
+
+
+def _require_asked(connection: Connection, made: PresentDeployment, asked: dict[str, int]) -> None:
+    """Raise DeploymentError unless contracts that an earlier run made have this package's code, and
+    the numbers (`_CHOSEN`) that are asked for now."""
+    verify_artifacts(connection, made)
+    for name, wanted in asked.items():
+        function = contract_abi(name, SECOND).functions[_CHOSEN[name]]
+        call = Call(made.contracts[name], function.encode([]))
+        held = int.from_bytes(connection.read([call])[0], "big")
+        if held != wanted:
+            raise DeploymentError(
+                f"the {name} at {call.to}, which an earlier run made, has the {_CHOSEN[name]}"
+                f" {held}, not {wanted}: ask for {held}, or name another salt"
+            )
 
 
 def _require_large_fit(connection: Connection, beside: PresentDeployment) -> None:
@@ -339,12 +372,17 @@ def _has_code(connection: Connection, address: str) -> bool:
 
 
 def _first_block(connection: Connection, factory: str) -> int:
-    """Where the factory created its first contract: that of its first event."""
+    """Where the factory created its first contract: that of its first event. It is sought from the
+    chain's head back, since an interrupted run was hardly long ago."""
     topic = contract_abi(FACTORY, SECOND).event_topic("Created")
     topics = [topic, indexed(1)]
-    query = {"fromBlock": "0x0", "address": factory, "topics": topics}
-    [entry] = asked_for(connection.rpc.call("eth_getLogs", query), topics)
-    return int(entry["blockNumber"], 16)
+    head = connection.frame().block_number
+    for logs in logs_backwards(connection, head, 0, address=factory, topics=topics):
+        for entry in logs:
+            return int(entry["blockNumber"], 16)
+    raise DeploymentError(
+        f"the node knows no event of the factory at {factory}: ask one that keeps all logs"
+    )
 
 
 def _blocks_time(connection: Connection) -> int:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import LARGE, USUAL, Deployment, PresentDeployment
 
+_MOST_BYTES = 4_096
+"""Of a deployment file."""
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("chain_id", "block", "protocol", "min_window"), int),
     "versions": dict,
@@ -16,21 +20,21 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def refuse_if_present(path: Path) -> None:
-    """Raise DeploymentError if the file exists, so that a deployment could not be saved."""
+def require_writable(path: Path) -> None:
+    """Raise DeploymentError if a deployment could not be saved: the file exists, or its folder or
+    disk takes no more."""
     if path.exists():
         raise DeploymentError(
             f"{path} already describes a deployment: name another file or remove it"
         )
+    with _written_beside(path, " " * _MOST_BYTES):
+        pass
 
 
 def save(deployment: Deployment, path: Path) -> None:
     """Write the deployment file; DeploymentError if it describes another deployment."""
     content = json.dumps(asdict(deployment), indent=2) + "\n"
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(content, encoding="utf-8")
+    with _written_beside(path, content) as fresh:
         try:
             os.link(fresh, path)  # fails if the file exists, even if only since a moment ago
         except FileExistsError:
@@ -39,8 +43,19 @@ def save(deployment: Deployment, path: Path) -> None:
                     f"{path} describes another deployment (market {load(path).market}):"
                     " name another file or remove it"
                 ) from None
+
+
+@contextmanager
+def _written_beside(path: Path, content: str) -> Iterator[Path]:
+    """A file with this content in the folder of another one, for as long as the block takes."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh.write_text(content, encoding="utf-8")
+            yield fresh
         finally:
-            fresh.unlink()
+            fresh.unlink(missing_ok=True)
     except OSError as error:
         raise DeploymentError(f"cannot write {path}: {error.strerror}") from error
 

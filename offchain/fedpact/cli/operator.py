@@ -91,7 +91,8 @@ def deploy(
 
     The account becomes registrar and guardian, unless others are named. An existing deployment
     file is not overwritten. The addresses are the same on every chain for the same account and
-    salt; an interrupted deployment goes on where it ended.
+    salt; an interrupted deployment goes on where it ended, and one whose file was lost is
+    described again.
 
     With --beside: contracts for large rounds, which need a deployment file of their own.
 
@@ -112,7 +113,7 @@ def deploy(
     if verify:
         _verify(at, as_json=as_json)
         return
-    deployments.refuse_if_present(path)
+    deployments.require_writable(path)
     client = Connection.connect(at.settings.endpoint, None)
     guards = at.address_of(guardian) if guardian else at.keys.address
     if beside is None:
@@ -159,10 +160,12 @@ def _records(client: "Connection", made: "PresentDeployment") -> str:
     from fedpact.chain.bindings.reputation import Reputation
     from fedpact.chain.deploying import recorder_from
 
-    effective = recorder_from(client, made, made.market)
+    effective = recorder_from(client, made.ledger, made.market)
     if effective is None:
         registrar = Reputation(client, made.ledger).registrar()
         return f"not before the registrar {registrar} calls `fedpact registrar recorder`"
+    if effective == 0:
+        return "from the beginning"
     return f"from {datetime.fromtimestamp(effective, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from fedpact.chain import deploying
-from fedpact.chain.abi import CONTRACTS, LARGE, MARKET, ROUNDS, STEPS
+from fedpact.chain.abi import (
+    CONTRACTS,
+    LARGE,
+    LEDGER,
+    MARKET,
+    ROUNDS,
+    SECOND,
+    STEPS,
+    contract_abi,
+)
 from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.connection import Connection
 from fedpact.chain.deploying import (
@@ -24,7 +33,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.chain.verification import verify_artifacts
-from fedpact.errors import DeploymentError, FedpactError, Reverted
+from fedpact.errors import DeploymentError, FedpactError, NodeUnreachable, Reverted
 from fedpact.types.deployment import PresentDeployment
 from tests.support.chain_request import deployed_contracts
 
@@ -54,12 +63,47 @@ def test_an_interrupted_deployment_goes_on(anvil: Devnet, monkeypatch: pytest.Mo
     assert {one.name for one in verify_artifacts(connection, made)} == set(CONTRACTS[2]) - {LARGE}
 
 
-def test_the_same_salt_is_refused(
-    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+def test_a_deployment_whose_file_was_lost_is_described_again(
+    anvil: Devnet,
+    operator: AccountKeys,
+    deployment: PresentDeployment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with pytest.raises(DeploymentError, match=f"market {deployment.market}.*another salt"):
-        deployed_contracts(anvil, operator)
+    """On a full disk, all contracts were there and nobody could use them."""
+    assert deployed_contracts(anvil, operator) == deployment
+    assert "with salt 0 already: this is that deployment" in caplog.text
+    connection = Connection.connect(anvil.url, None)
+    for other, said in (
+        (Parameters(operator.address, operator.address, 7, 1), "minWindow 1, not 7.*another salt"),
+        (Parameters(operator.address, operator.address, 1, 7), "delay 1, not 7"),
+    ):
+        with pytest.raises(DeploymentError, match=said):
+            deploy_contracts(connection, operator, other)
     assert deployed_contracts(anvil, operator, salt=1).market != deployment.market
+
+
+def test_a_node_that_limits_ranges_of_logs_is_enough_to_deploy(
+    anvil: Devnet, operator: AccountKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many public nodes do: all contracts were created, and then the run failed."""
+    call = Nodes.call
+
+    def limited(self: Nodes, asked: str, *arguments: Any) -> Any:
+        if asked == "eth_getLogs":
+            [query] = arguments
+            last = int(query.get("toBlock", "0xffffffff"), 16)
+            if last - int(query["fromBlock"], 16) >= 50:
+                raise NodeUnreachable("query exceeds max block range 50")
+        return call(self, asked, *arguments)
+
+    anvil.mine(60)
+    monkeypatch.setattr(Nodes, "call", limited)
+    owner = anvil.new_account()
+    usual = deployed_contracts(anvil, owner)
+    anvil.mine(120)
+    assert deployed_contracts(anvil, owner) == usual
+    large = deployed_beside(anvil, owner, usual)
+    assert recorder_from(Connection.connect(anvil.url, large), usual.ledger, large.market)
 
 
 def test_parameters_by_chain(anvil: Devnet, operator: AccountKeys) -> None:
@@ -123,8 +167,10 @@ def test_large_rounds_share_participants_and_reputations(
     assert found[LARGE].parameters == (3, 31337)
     anvil.mine(1, seconds_apart=2)
     assert Reputation(connection, made.ledger).is_recorder(made.market)
-    with pytest.raises(DeploymentError, match=r"with salt 0 already .*another salt"):
-        deployed_beside(anvil, operator, deployment)
+    assert deployed_beside(anvil, operator, deployment) == made
+    other = LargeParameters(operator.address, 1, 4)
+    with pytest.raises(DeploymentError, match="drawDelay 3, not 4"):
+        deploy_large(connection, operator, other, deployment)
 
 
 def test_a_deployment_for_large_rounds_goes_on(
@@ -151,24 +197,34 @@ def test_a_deployment_for_large_rounds_goes_on(
     assert verify_artifacts(Connection.connect(anvil.url, made), made)
 
 
+def announcements(connection: Connection, ledger: str) -> list[dict[str, Any]]:
+    """The ledger's announcements of recorders."""
+    topic = contract_abi(LEDGER, SECOND).event_topic("RecorderAnnounced")
+    query = {"fromBlock": "0x0", "address": ledger, "topics": [topic]}
+    found: list[dict[str, Any]] = connection.rpc.call("eth_getLogs", query)
+    return found
+
+
 def test_who_is_not_the_registrar_leaves_the_announcement(
     anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
 ) -> None:
     stranger = anvil.new_account()
     made = deployed_beside(anvil, stranger, deployment)
     connection = Connection.connect(anvil.url, made)
-    assert recorder_from(connection, made, made.market) is None
+    assert recorder_from(connection, made.ledger, made.market) is None
     with pytest.raises(Reverted):
         announce_recorder(connection, stranger, made, made.market)
     announce_recorder(connection, operator, made, made.market)
-    effective = recorder_from(connection, made, made.market)
-    assert effective is not None
+    effective = recorder_from(connection, made.ledger, made.market)
+    announced = announcements(connection, made.ledger)
+    assert effective == int(announced[-1]["data"][66:], 16)
+    assert recorder_from(connection, made.ledger, deployment.market) == 0
     announce_recorder(connection, operator, made, made.market)
-    assert recorder_from(connection, made, made.market) == effective
+    assert recorder_from(connection, made.ledger, made.market) == effective
     connection.send(
         operator, Reputation(connection, made.ledger).announce_recorder(made.market, False)
     )
-    assert recorder_from(connection, made, made.market) is None
+    assert recorder_from(connection, made.ledger, made.market) is None
 
 
 def test_large_rounds_are_beside_usual_ones_of_the_same_chain(

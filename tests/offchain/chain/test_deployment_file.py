@@ -1,5 +1,6 @@
 """Where the contracts are, and the file that says so."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.chain.addresses import created_address
-from fedpact.chain.deployment import load, load_present, refuse_if_present, save
+from fedpact.chain.deployment import load, load_present, require_writable, save
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment, PresentDeployment
 from tests.support.frozen_node import Recording
@@ -29,10 +30,10 @@ def test_a_file_that_exists_is_refused_before_anything_is_deployed(
     tmp_path: Path, deployment: Deployment
 ) -> None:
     path = tmp_path / "deployment.json"
-    refuse_if_present(path)
+    require_writable(path)
     save(deployment, path)
     with pytest.raises(DeploymentError, match="name another file or remove it"):
-        refuse_if_present(path)
+        require_writable(path)
 
 
 def test_a_deployment_of_the_first_protocol_can_be_audited_alone(tmp_path: Path) -> None:
@@ -93,6 +94,23 @@ def test_a_file_that_is_not_a_deployment_is_refused(
     path.write_text(damage(path.read_text()))
     with pytest.raises(DeploymentError, match="is not a deployment file"):
         load(path)
+
+
+def test_a_full_disk_is_found_before_anything_is_deployed(
+    tmp_path: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All contracts were created, and then their file could not be written; an empty one stayed."""
+
+    def full(path: Path, *_: object, **__: object) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "deployment.json"
+    monkeypatch.setattr(Path, "write_text", full)
+    for write in (require_writable, lambda path: save(deployment, path)):
+        with pytest.raises(DeploymentError, match=r"cannot write .*No space left"):
+            write(path)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
