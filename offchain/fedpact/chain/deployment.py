@@ -92,7 +92,14 @@ def read(text: str, name: str) -> Deployment:
     describes none."""
     try:
         facts: Any = json.loads(text)
-        second = isinstance(facts, dict) and facts.get("protocol") == PresentDeployment.protocol
+        if not isinstance(facts, dict):
+            raise ValueError(f"an object is needed, not {type(facts).__name__}")
+        protocol = facts.get("protocol", Deployment.protocol)
+        if protocol not in (Deployment.protocol, PresentDeployment.protocol):
+            raise DeploymentError(
+                f"{name} describes protocol {protocol}: this version knows 1 and 2"
+            )
+        second = protocol == PresentDeployment.protocol
         deployment = PresentDeployment(**facts) if second else Deployment(**facts)
     except (ValueError, TypeError, RecursionError) as error:
         raise DeploymentError(f"{name} is not a deployment file: {error}") from error
@@ -105,9 +112,5 @@ def read(text: str, name: str) -> Deployment:
         raise DeploymentError(
             f"{name} is not a deployment file: rounds_kind is {deployment.rounds_kind!r}, neither"
             f" {USUAL} nor {LARGE}"
-        )
-    if deployment.protocol not in (Deployment.protocol, PresentDeployment.protocol):
-        raise DeploymentError(
-            f"{name} describes protocol {deployment.protocol}: this version knows 1 and 2"
         )
     return deployment

@@ -49,9 +49,9 @@ def test_each_final_round_is_told_at_once_though_earlier_ones_failed(
     monkeypatch.setattr(
         api,
         "final_rounds",
-        lambda _, __, after: [SimpleNamespace(number=one) for one in chain if one > after],
+        lambda _, __, after, ___: [SimpleNamespace(number=one) for one in chain if one > after],
     )
-    session = SimpleNamespace(client=None, requester=SimpleNamespace(steps=steps))
+    session = SimpleNamespace(client=None, store=None, requester=SimpleNamespace(steps=steps))
     request = Request(cast(Session, session), 1)
     request.__dict__["specification"] = None
     told = [(one.number, list(chain)) for one in request.follow(poll_interval=1.0)]
