@@ -59,11 +59,14 @@ def created(world: World, committee: int, **windows: int) -> int:
 
 
 def held_by(world: World, number: int, request: int, round_: int) -> int:
-    """How many models a judge holds; 0 of who does not judge."""
+    """How many models a judge holds; 0 of who does not judge, or just starts again."""
     fingerprint = world.network.deployment.fingerprint.hex()
     url = f"http://{world.listens[number]}/exchange/{fingerprint}/{request}/{round_}/models"
     headers, asked = {"content-type": "application/json"}, Models(known="f").encode()
-    answer = httpx.post(url, content=asked, headers=headers, trust_env=False)
+    try:
+        answer = httpx.post(url, content=asked, headers=headers, trust_env=False)
+    except httpx.ConnectError:
+        return 0
     return Models.decode(answer.content).mask.bit_count() if answer.is_success else 0
 
 
