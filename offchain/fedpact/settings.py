@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from eth_utils.address import is_address, to_checksum_address
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -115,14 +115,33 @@ class Settings(BaseSettings):
     def _expanded(cls, path: Path | None) -> Path | None:
         return _with_home(path) if path is not None else None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """`calls_per_minute = true` would be one a minute."""
+        if isinstance(value, bool) and info.field_name != "store_prune":
+            raise ValueError("is no switch: give a value")
+        return value
+
+    @field_validator(*PATH_FIELDS, mode="before")
+    @classmethod
+    def _named(cls, path: Any) -> Any:
+        if path == "":
+            raise ValueError("must name a file or folder")
+        return path
+
     @field_validator("endpoint", "store", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str | list | tuple):
+            raise ValueError("must be a text or a list of texts")
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("store")
     @classmethod
     def _folders(cls, store: tuple[str, ...]) -> tuple[str, ...]:
+        if not store or not all(store):
+            raise ValueError("must name a folder or an address")
         return tuple(one if "://" in one else str(_with_home(Path(one))) for one in store)
 
     @field_validator("endpoint")
@@ -241,13 +260,15 @@ def _read(path: Path) -> dict[str, Any]:
     values = read_toml(path, "settings file", SettingsError)
     folder = path.parent.resolve()
     for name, value in values.items():
-        if isinstance(value, str) and name in PATH_FIELDS:
+        if isinstance(value, str) and value and name in PATH_FIELDS:
             values[name] = _beside(folder, value)
     stores = values.get("store", ())
     listed = stores.split(",") if isinstance(stores, str) else stores
-    if "store" in values and all(isinstance(one, str) for one in listed):
+    if isinstance(listed, list) and all(isinstance(one, str) for one in listed):
         each = (one.strip() for one in listed)
-        values["store"] = tuple(one if "://" in one else _beside(folder, one) for one in each)
+        values["store"] = tuple(
+            _beside(folder, one) if one and "://" not in one else one for one in each
+        )
     return values
 
 

@@ -72,6 +72,24 @@ def test_several_stores_are_a_list_or_a_text_with_commas(tmp_path: Path) -> None
     assert settings.load(config, {"store": "a,b"}).store == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("calls_per_minute = true", "calls_per_minute: is no switch"),
+        ("store = {a = 1}", "store: must be a text or a list"),
+        ('store = ""', "store: must name a folder"),
+        ('store = "content,"', "store: must name a folder"),
+        ("store = []", "store: must name a folder"),
+        ('state = ""', "state: must name a file or folder"),
+    ],
+)
+def test_a_value_of_another_kind_is_not_made_to_fit(tmp_path: Path, text: str, said: str) -> None:
+    """It was one call a minute, a folder named a, and the settings file's own folder."""
+    config = write(tmp_path / "fedpact.toml", text)
+    with pytest.raises(SettingsError, match=said):
+        settings.load(config)
+
+
 def test_a_wrong_setting_does_not_show_a_password(tmp_path: Path) -> None:
     config = write(tmp_path / "fedpact.toml", 'advertise = "ftp://user:s3cret@host"')
     with pytest.raises(SettingsError, match="must start with http") as refused:
