@@ -17,7 +17,6 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
 from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.kept import CopiedStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
 from fedpact.exchange.boards import Exchange
@@ -164,8 +163,7 @@ class Requester(RequestCreator):
 
     def content(self, patience: float = fetching.PATIENCE) -> RequesterContent:
         """The content store for use beside duties; `patience`: see RequesterContent."""
-        copied = CopiedStore(self.store, EmbeddedStore(self._copies))
-        return RequesterContent(copied, self._keeping, patience)
+        return RequesterContent(self.store, EmbeddedStore(self._copies), self._keeping, patience)
 
     def acting(
         self,

@@ -9,15 +9,19 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeVar
 
 from fedpact.closing import Closing
 from fedpact.content import fetching
+from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.kept import CopiedStore, KeptStore
 from fedpact.content.store import ContentStore
 from fedpact.content.upkeep import ContentUpkeep
 from fedpact.errors import ContentSought, FedpactError
+from fedpact.requester.fetching import specification_in
+from fedpact.types.specification import Specification
 
 CONTENT_GOOD_FOR = 60.0
 """Seconds between two looks at what the content store still has."""
@@ -32,13 +36,15 @@ class RequesterContent(Closing):
 
     def __init__(
         self,
-        store: CopiedStore,
+        store: ContentStore,
+        copies: EmbeddedStore,
         keeping: Callable[[], AbstractContextManager[KeptStore]],
         patience: float = fetching.PATIENCE,
     ) -> None:
-        """`store`: with the account's own copies. `keeping`: opens it with the register of what is
+        """`copies`: the account's own. `keeping`: opens it with the register of what is
         owed. `patience`: seconds that a duty waits for content before others have their turn."""
-        self.fetching = Fetching(store, patience)
+        self.fetching = Fetching(CopiedStore(store, copies), patience)
+        self._copies = copies
         self._keeping, self._upkeep = keeping, ContentUpkeep()
         self._good_until = 0.0
         self._said = ""
@@ -71,6 +77,17 @@ class RequesterContent(Closing):
         if found is None:
             raise ContentSought(f"request {request}: looking for its {what}")
         return found
+
+    def specification(self, request: int, digest: bytes) -> Specification:
+        """A request's specification, which its terms name by its digest. Raises as `read`.
+
+        The copy comes first: without a specification no slice is opened, and a store that hangs
+        gives none for half a minute.
+        """
+        try:
+            return specification_in(self._copies, digest)
+        except FedpactError:
+            return self.read(request, "specification", partial(specification_in, digest=digest))
 
     def close(self) -> None:
         """Waits for nothing."""

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +34,6 @@ from fedpact.requester.acting import Acting
 from fedpact.requester.attempts import Attempts
 from fedpact.requester.client import Requester
 from fedpact.requester.duties import next_duty
-from fedpact.requester.fetching import specification_in
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import read_slice_keys
 from fedpact.signals import on_signals
@@ -229,8 +227,7 @@ class RequesterDaemon:
             if stored.status is Status.SETTLED:
                 self._settled(request, stored, terms)
             else:
-                reads = partial(specification_in, digest=terms.specification)
-                spec = self._content.read(request, "specification", reads)
+                spec = self._content.specification(request, terms.specification)
                 acting = self._requester.acting(request, spec, self._exchange, self._content)
                 self._known[request] = _Served(acting, RequestLog(client, request))
             del self._waiting[request]

@@ -20,7 +20,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.cid import Cid
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES
-from tests.offchain.requester.conftest import Scene
+from tests.offchain.requester.conftest import Played, Scene
 from tests.offchain.requester.test_resold import Buyer, Sale
 from tests.support.chain_request import People, admit
 from tests.support.patient_service import PatientService
@@ -42,6 +42,17 @@ class Endless(EmbeddedStore):
 
     def another(self) -> "Endless":
         return Endless(self._folder)
+
+
+class Hung(Endless):
+    """Answers nothing."""
+
+    def has(self, cid: Cid) -> bool:
+        self.over.wait(ENDLESS)
+        return super().has(cid)
+
+    def another(self) -> "Hung":
+        return Hung(self._folder)
 
 
 Make = Callable[[str], Scene]
@@ -101,10 +112,23 @@ def test_a_bought_model_that_never_comes_delays_no_slice(make: Make, operator: A
     opens_a_slice_soon(buyer)
 
 
+def test_a_start_while_the_store_hangs_delays_no_slice(make: Make) -> None:
+    """The copy of its specification lay beside it, and the store was asked first."""
+    scene = make("requester")
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    scene.requester.store = Hung(scene.store._folder)
+    its_slice_is_opened_soon(scene, request)
+
+
 def opens_a_slice_soon(scene: Scene) -> None:
     """A service that is started now, of a request that is made now."""
     request = scene.create().begin()
     request.submit(0, 1, 2)
+    its_slice_is_opened_soon(scene, request)
+
+
+def its_slice_is_opened_soon(scene: Scene, request: Played) -> None:
     service, began = RequesterDaemon(scene.requester, 0.01), time.monotonic()
 
     def opened() -> bool:
