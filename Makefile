@@ -9,8 +9,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Compiling the imports again costs each of the hundred processes that tests start about 4 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One more than cores: tests of daemons wait for blocks and processes half of the time.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Two more than cores: tests of daemons wait for blocks and processes half of the time.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
+# A file's tests run in one worker: others would start its daemons and deploy its contracts again.
+# In our order, which begins with those that wait longest (tests/conftest.py).
+PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # Every target that has a help text is a command, not a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -104,10 +107,10 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 
 test: checked ## all static checks, the documentation and the tests that take minutes
 	@echo "== tests"
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" $(TESTS)
+	@$(BIN)/pytest $(PARALLEL) -m "not slow" $(TESTS)
 
 test-all: checked clients ## as test, with the slow tests
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
+	@$(BIN)/pytest $(PARALLEL) $(TESTS)
 
 .PHONY: checked
 checked: setup
