@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -272,12 +273,21 @@ class World:
         by_lower = {member.account.lower(): member.account for member in members}
         for poster, wei in refunds_of(listed, terms.gas_budget).items():
             expected[by_lower[poster]] += wei
-        found: dict[str, int] = {}
+        due = {account: wei for account, wei in expected.items() if wei}
+        # Members of a pool above sixteen are paid after the settlement, by `pay`.
+        wait_until(
+            lambda: self._paid(request) == due,
+            lambda: f"paid {self._paid(request)}, not {due}",
+        )
+        return due
+
+    def _paid(self, request: int) -> dict[str, int]:
+        """What each account but the requester was paid so far."""
+        found: Counter[str] = Counter()
         for event in self.events(request, Paid):
             if event.account != self.requester_keys.address:
-                found[event.account] = found.get(event.account, 0) + event.amount
-        assert found == {account: wei for account, wei in expected.items() if wei}
-        return found
+                found[event.account] += event.amount
+        return dict(found)
 
     def audited(self, request: int, keys: AccountKeys | None = None) -> dict[str, str]:
         """What an audit found, by item; nothing fails, and with `keys` all is there."""

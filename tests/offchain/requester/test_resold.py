@@ -221,7 +221,7 @@ def test_a_purchase_waits_for_no_transaction_while_slices_have_duties(
     monkeypatch.setattr(type(sender), "send", unmined)
     for _ in range(3):
         service.cycle()
-    assert set(limits) == {serve.SEND_PATIENCE}  # Once a block.
+    assert set(limits) == {serve.SEND_PATIENCE}
     assert sender.timeout == before
     assert not [one for one in caplog.records if one.levelname != "INFO"]
     monkeypatch.setattr(type(sender), "send", send)
