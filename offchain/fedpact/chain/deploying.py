@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -161,20 +161,8 @@ def deploy_contracts(
         RESALE: (at[REGISTRY], at[MARKET], at[POOL], at[ROUNDS]),
     }
     done, block = _create(connection, keys, salt, at, arguments)
-    made = PresentDeployment(
-        chain_id=connection.chain_id,
-        genesis_hash=connection.genesis_hash,
-        registry=at[REGISTRY],
-        market=at[MARKET],
-        rounds=at[ROUNDS],
-        ledger=at[LEDGER],
-        pool=at[POOL],
-        resale=at[RESALE],
-        factory=factory,
-        min_window=parameters.min_window,
-        block=_first_block(connection, factory) if done else block,
-        versions=_versions(),
-    )
+    first = _first_block(connection, factory) if done else block
+    made = _described(connection, factory, at, at[ROUNDS], parameters.min_window, first)
     if done:
         _require_asked(connection, made, {MARKET: made.min_window, LEDGER: parameters.delay})
     return made
@@ -209,20 +197,9 @@ def deploy_large(
     if ledger.registrar() == keys.address:
         announce_recorder(connection, keys, beside, at[MARKET])
     done, _ = _create(connection, keys, numbered, at, arguments)
-    made = PresentDeployment(
-        chain_id=connection.chain_id,
-        genesis_hash=connection.genesis_hash,
-        registry=at[REGISTRY],
-        market=at[MARKET],
-        rounds=at[LARGE],
-        ledger=at[LEDGER],
-        pool=at[POOL],
-        resale=at[RESALE],
-        factory=factory,
-        min_window=parameters.min_window,
+    made = replace(
+        _described(connection, factory, at, at[LARGE], parameters.min_window, beside.block),
         rounds_kind=kinds.LARGE,
-        block=beside.block,
-        versions=_versions(),
     )
     if done:
         _require_asked(connection, made, {MARKET: made.min_window, LARGE: parameters.draw_delay})
@@ -345,6 +322,31 @@ def _no_draw(connection: Connection) -> str:
 def _block(connection: Connection, number: str) -> dict[str, Any]:
     found: dict[str, Any] = connection.rpc.call("eth_getBlockByNumber", number, False)
     return found
+
+
+def _described(
+    connection: Connection,
+    factory: str,
+    at: dict[str, str],
+    rounds: str,
+    min_window: int,
+    block: int,
+) -> PresentDeployment:
+    """The deployment of contracts whose addresses are `at` their names."""
+    return PresentDeployment(
+        chain_id=connection.chain_id,
+        genesis_hash=connection.genesis_hash,
+        registry=at[REGISTRY],
+        market=at[MARKET],
+        rounds=rounds,
+        ledger=at[LEDGER],
+        pool=at[POOL],
+        resale=at[RESALE],
+        factory=factory,
+        min_window=min_window,
+        block=block,
+        versions=_versions(),
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from fedpact.audit.present.evidence import Evidence, RoundEvidence
 from fedpact.audit.present.history import PoolHistory
 from fedpact.audit.present.play import Seats
 from fedpact.audit.present.pool import PoolChecks
+from fedpact.audit.present.running_history import running_history
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.abi import LARGE
 from fedpact.chain.bindings.events import CommitteeDrawn, DrawMoved, ModelForced, RoundFinalised
@@ -21,8 +22,6 @@ from fedpact.chain.bindings.large_rounds import large_record_of
 from fedpact.chain.signed_messages import (
     Domain,
     LargeRecord,
-    history_after_round,
-    history_after_start,
 )
 from fedpact.consensus import evidence as documents
 from fedpact.consensus import large_rounds
@@ -361,31 +360,14 @@ class LargeChecks:
 
     def history(self) -> str:
         """Terms, starts and rounds give the running hash that is on chain, link by link."""
-        running = self._facts.terms_hash(self._e.terms)
-        stored = self._facts.record.terms_hash
-        require(running == stored, f"the terms hash to 0x{running.hex()}, 0x{stored.hex()} stored")
-        for start in self._e.starts:
-            facts = start.event.start
-            parts = (facts.manifest, facts.key_hash, facts.committee_key, facts.delivery_hash)
-            running = history_after_start(running, parts)
-            if start is not self._e.start:
-                continue
-            for one in start.rounds:
-                require(
-                    one.opened.history == running,
-                    f"{one.name}: it opened with 0x{one.opened.history.hex()},"
-                    f" 0x{running.hex()} computed",
-                )
-                if one.end is None or start.void is not None:
-                    continue
-                posted = self._r.posted.get(one.number)
-                links = (bytes(32), bytes(32))
-                if posted is not None:
-                    links = posted.record.points_hash, posted.record.hash
-                running = history_after_round(running, one.number, *links)
-        stored = self._facts.state.history
-        require(running == stored, f"0x{stored.hex()} on chain, 0x{running.hex()} computed")
-        return f"0x{stored.hex()}"
+        return running_history(self._facts, self._e, self._links)
+
+    def _links(self, one: RoundEvidence) -> tuple[bytes, bytes] | None:
+        if self._e.start is not None and self._e.start.void is not None:
+            return None
+        posted = self._r.posted.get(one.number)
+        nothing = (bytes(32), bytes(32))
+        return nothing if posted is None else (posted.record.points_hash, posted.record.hash)
 
     def outcome(self) -> str:
         """Target and end follow from the rounds, and the chain's counts agree."""

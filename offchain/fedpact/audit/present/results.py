@@ -6,9 +6,10 @@ from fedpact.audit.present.chain import Facts
 from fedpact.audit.present.evidence import Evidence, RoundEvidence
 from fedpact.audit.present.play import Played, Seats
 from fedpact.audit.present.rounds import RoundChecks
+from fedpact.audit.present.running_history import running_history
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.bindings.events import RoundFinalised
-from fedpact.chain.signed_messages import Board, history_after_round, history_after_start
+from fedpact.chain.signed_messages import Board
 from fedpact.consensus.earned import fold
 from fedpact.consensus.judgement import points_of
 from fedpact.types.requests import NOBODY, Earned, mask_of, seats_of
@@ -172,34 +173,16 @@ class ResultChecks:
 
     def history(self) -> str:
         """Terms, starts and rounds give the running hash that is on chain, link by link."""
-        running = self._facts.terms_hash(self._e.terms)
-        stored = self._facts.record.terms_hash
-        require(running == stored, f"the terms hash to 0x{running.hex()}, 0x{stored.hex()} stored")
-        for start in self._e.starts:
-            facts = start.event.start
-            parts = (facts.manifest, facts.key_hash, facts.committee_key, facts.delivery_hash)
-            running = history_after_start(running, parts)
-            if start is not self._e.start:
-                continue
-            for one in start.rounds:
-                require(
-                    one.opened.history == running,
-                    f"{one.name}: it opened with 0x{one.opened.history.hex()},"
-                    f" 0x{running.hex()} computed",
-                )
-                played = self._rounds.played[one.number]
-                for told, computed in played.told_logs:
-                    require(
-                        told == computed,
-                        f"{one.name}: an event tells the log 0x{told.hex()}, 0x{computed.hex()}"
-                        " computed",
-                    )
-                if one.end is None:
-                    continue
-                running = history_after_round(running, one.number, played.log, played.record)
-        stored = self._facts.state.history
-        require(running == stored, f"0x{stored.hex()} on chain, 0x{running.hex()} computed")
-        return f"0x{stored.hex()}"
+        return running_history(self._facts, self._e, self._links)
+
+    def _links(self, one: RoundEvidence) -> tuple[bytes, bytes]:
+        played = self._rounds.played[one.number]
+        for told, computed in played.told_logs:
+            require(
+                told == computed,
+                f"{one.name}: an event tells the log 0x{told.hex()}, 0x{computed.hex()} computed",
+            )
+        return played.log, played.record
 
     def outcome(self) -> str:
         """The next members that a round waits for, the target and the end follow from the rounds,
