@@ -1,5 +1,7 @@
 """Large rounds with daemons as processes: whole pools train, and a drawn committee judges."""
 
+import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +25,12 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.signed_messages import LargeRecord
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.dashboard.index.follow import Change, Follower
+from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.links import Links
+from fedpact.dashboard.report.writing import write_report
+from fedpact.dashboard.web.hub import Hub
+from fedpact.dashboard.web.site import Site
 from fedpact.demo.options import PoisonKind
 from fedpact.errors import ContentMissing
 from fedpact.exchange.submissions import Models, vouchers_needed
@@ -34,8 +42,9 @@ from fedpact.requester.final_rounds import final_rounds
 from fedpact.requester.look import RequestLook, look
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
+from tests.offchain.dashboard.test_web import Web
 from tests.support.large_world import large_world
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAY, POLL, World, points_of
 
 LONG = dict.fromkeys(("submit", "commit", "reveal", "propose", "deliver"), 900)
@@ -179,9 +188,51 @@ def test_a_whole_pool_trains_and_its_committee_judges(tmp_path: Path) -> None:
         assert tampered(world, request, submissions=bytes(32)) >= {"submissions", "history"}
         assert tampered(world, request, blind=True) >= {"points", "credits"}
         assert tampered(world, request, digest=b"\1" * 32) >= {"finals", "credits"}
+        shown_as_on_chain(world, request, providers, committee)
         without = audit(world.client, Forgetful(world.network.folder / "content"), request)
         assert not without.failed
         assert {"submissions", "votes", "points"} <= {one.name for one in without.unavailable}
+
+
+def shown_as_on_chain(world: World, request: int, providers: int, committee: int) -> None:
+    """The report has each round's committee, record, points and pay, and so have the dashboard's
+    pages, which read an index."""
+    client, store, links = world.client, world.network.store, Links(pages=False)
+    folder = world.network.folder / "shown"
+    file = write_report(client, store, audit(client, store, request), "sealed", folder, links)
+    report = json.loads(file.with_suffix(".json").read_text())["request"]
+    with IndexFile(folder / "index.sqlite", writes=True) as index:
+        with Follower(client, store, index) as follower:
+            wait_until(lambda: not changed_by(follower))
+        site = Site(client, (store, store), index.path, Hub(), Links(), 0, lambda _: None)
+        page = site.request(request).model_dump(mode="json")
+        own, web = f"/requests/{request}", Web(site)
+        for path in (own, f"{own}?round=1", f"{own}/members/{world.accounts[0].address}"):
+            text = web.get(path).text
+            ids = re.findall(r'id="([^"]*)"', text)
+            assert len(ids) == len(set(ids))
+            assert set(re.findall(r'href="#([^"]*)"', text)) - set(ids) == set()
+        assert f"{committee} of {committee} judges" in re.sub("<[^>]*>", "", web.get(own).text)
+    assert {name: page[name] for name in ("rounds", "members", "money", "timeline")} == {
+        name: report[name] for name in ("rounds", "members", "money", "timeline")
+    }
+    paid = world.paid_as_mirrored(request)
+    assert {one["account"]: int(one["paid"]) for one in report["members"]} == paid
+    for one in report["rounds"]:
+        large = one["large"]
+        assert large["pool"] == providers
+        assert large["trainers"] == providers - committee
+        assert large["signed"] == committee == len(one["seats"])
+        assert all(seat["attest"] and seat["account"] for seat in one["seats"])
+    assert sum(one["large"]["points"] for one in report["rounds"]) == sum(
+        one["points"] for one in report["members"]
+    )
+
+
+def changed_by(follower: Follower) -> bool:
+    told: list[Change] = []
+    follower.step(told.append)
+    return any(one.requests or one.others for one in told)
 
 
 def serve_hostile(world: World, number: int) -> None:

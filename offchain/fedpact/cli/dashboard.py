@@ -44,6 +44,10 @@ def dashboard(
             " public addresses, or all."
         ),
     ] = AskProviders.NOBODY,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="File of the deployment with the other kind of rounds, to show both."),
+    ] = None,
 ) -> None:
     """Show requests, rounds, votes and pay in a browser; read-only.
 
@@ -72,5 +76,12 @@ def dashboard(
     files = None
     if own:
         files = OwnFiles(at.address(), settings.state, policy, log, settings.monitor)
-    asked = ASK_PRIVATE[ask_providers]
-    serve(settings, at.deployment, address, rebuild=rebuild, own=files, ask_private=asked)
+    serve(
+        settings,
+        at.deployment,
+        address,
+        rebuild=rebuild,
+        own=files,
+        ask_private=ASK_PRIVATE[ask_providers],
+        beside=beside,
+    )

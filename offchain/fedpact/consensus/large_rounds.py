@@ -126,6 +126,11 @@ def words(points: Sequence[int], judges: Collection[int]) -> list[int]:
     return [packed(points[i : i + _LANES]) for i in range(0, len(points), _LANES)]
 
 
+def unpacked(points: Sequence[int]) -> tuple[int, ...]:
+    """The points of each member from a round's words; zeros fill up the last word."""
+    return tuple(word >> 16 * lane & 0xFFFF for word in points for lane in range(_LANES))
+
+
 def entries(rounds: Sequence[Sequence[int]], left: Collection[int] = ()) -> list[Earned]:
     """What `sum` adds to the list of what a request earned.
 

@@ -13,6 +13,10 @@ class Links:
     """Address of an IPFS gateway, such as http://127.0.0.1:8080."""
     pages: bool = True
     """Whether the dashboard's own pages are there: what neither of these shows links to them."""
+    root: str = ""
+    """Where these pages begin, such as /large; empty: at /."""
+    others: str = ""
+    """Where those of the other kind of rounds begin; empty: there are none."""
 
     def transaction(self, tx: str) -> str:
         return self._at(self.explorer, "/tx/", "/transaction/", tx)
@@ -27,4 +31,4 @@ class Links:
     def _at(self, site: str, theirs: str, own: str, what: str) -> str:
         if site:
             return f"{site}{theirs}{what}"
-        return own + what if self.pages else ""
+        return self.root + own + what if self.pages else ""

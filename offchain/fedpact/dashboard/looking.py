@@ -6,31 +6,19 @@ from dataclasses import replace
 
 from fedpact.chain.bindings.events import RequestEvent, RoundPosted, Started
 from fedpact.chain.client import ChainClient
-from fedpact.chain.signed_messages import RoundRecord
+from fedpact.chain.signed_messages import LargeRecord, RoundRecord
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import DescribedRequest, specification_cid
 from fedpact.dashboard.index.sent import SentReader, block_times
-from fedpact.dashboard.story import ClosedPool, RequestStory
+from fedpact.dashboard.story import ClosedPool, Records, RequestStory
 from fedpact.dashboard.views.request import Sources
-from fedpact.errors import ContentError, DeploymentError, Retryable, SpecificationError
+from fedpact.errors import ContentError, Retryable, SpecificationError
 from fedpact.requester.look import RequestLook, look
-from fedpact.types.deployment import PresentDeployment
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
-def require_usual_rounds(deployment: PresentDeployment) -> None:
-    """Raise DeploymentError for one with large rounds, of which there are no views."""
-    if deployment.is_large:
-        raise DeploymentError(
-            "this deployment has large rounds, which dashboard and reports do not show:"
-            " `fedpact request follow` and `fedpact audit` read them"
-        )
-
-
 def sources_of(client: ChainClient, store: ContentStore, request_id: int) -> Sources:
-    """As of the latest block, with all transactions. Raises UnknownRequest, NodeUnreachable, and
-    DeploymentError where rounds are large."""
-    require_usual_rounds(client.deployment)
+    """As of the latest block, with all transactions. Raises UnknownRequest, NodeUnreachable."""
     found = Looking(client, store).at(look(client, request_id))
     hashes = sorted({one.at.tx_hash for one in found.story.events})
     sent = {one.hash: one for one in SentReader(client).read(hashes)}
@@ -43,7 +31,7 @@ class Looking:
     def __init__(self, client: ChainClient, store: ContentStore) -> None:
         self._client, self._store = client, store
         self._times: dict[int, int] = {}
-        self._records: dict[tuple[str, bytes], RoundRecord] = {}
+        self._records: dict[tuple[str, bytes], RoundRecord | LargeRecord] = {}
         self._pool: tuple[bytes, ClosedPool] | None = None
         self._described: DescribedRequest | None = None
 
@@ -51,7 +39,8 @@ class Looking:
         """Of one request, without its transactions. Raises NodeUnreachable."""
         events = self._dated(seen.all_events())
         story = RequestStory(events, self._recorded(events), self._pool_of(seen))
-        return Sources(story, self._specified(story), seen.facts, seen.now)
+        large = self._client.deployment.is_large
+        return Sources(story, self._specified(story), seen.facts, seen.now, large=large)
 
     def _dated(self, events: list[RequestEvent]) -> tuple[RequestEvent, ...]:
         """With the time of each block, also where the node's log entries do not name it."""
@@ -64,11 +53,11 @@ class Looking:
             for one in events
         )
 
-    def _recorded(self, events: tuple[RequestEvent, ...]) -> dict[tuple[str, bytes], RoundRecord]:
+    def _recorded(self, events: tuple[RequestEvent, ...]) -> Records:
         for one in events:
             at = one.at.tx_hash, getattr(one, "record", b"")
             if isinstance(one, RoundPosted) and at not in self._records:
-                record = self._client.rounds.posted_record(*at)
+                record = self._client.any_rounds.posted_record(*at)
                 if record is not None:
                     self._records[at] = record
         return dict(self._records)

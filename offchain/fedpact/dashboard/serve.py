@@ -6,16 +6,18 @@ import logging
 import os
 import socket
 from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
 
 import uvicorn
 
+from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.content.opening import open_store
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile, index_file
 from fedpact.dashboard.links import Links
-from fedpact.dashboard.looking import require_usual_rounds
-from fedpact.dashboard.web.app import create_app
+from fedpact.dashboard.web.app import Served, create_app
 from fedpact.dashboard.web.connections import bounded, most_connections
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
@@ -43,57 +45,43 @@ def serve(
     rebuild: bool = False,
     own: OwnFiles | None = None,
     ask_private: bool | None = None,
+    beside: Path | None = None,
 ) -> None:
     """Serve until stopped; `listen`: host:port. `ask_private`: whether providers with private
-    addresses, too, are asked why they stay out of requests; None: nobody is asked.
+    addresses, too, are asked why they stay out of requests; None: nobody is asked. `beside`: file
+    of the deployment with the other kind of rounds, which is shown too.
 
-    Raises DeploymentError for a deployment of the first protocol, or with large rounds,
-    NodeUnreachable, SettingsError, StorageUnavailable.
+    Raises DeploymentError for a deployment of the first protocol, and for one `beside` that is not
+    beside this one, NodeUnreachable, SettingsError, StorageUnavailable.
     """
     if not isinstance(deployment, PresentDeployment):
         raise DeploymentError(
             f"{settings.deployment} describes contracts of the first protocol: the dashboard reads"
             " those of the second; `fedpact request list` and `fedpact audit` read the first"
         )
-    require_usual_rounds(deployment)
+    other = None if beside is None else _other(deployment, beside)
+    links = Links(settings.explorer, settings.gateway)
+    root = "" if other is None else f"/{other.rounds_kind}"
     with suppress(OSError):
         os.nice(NICENESS)
     with ExitStack() as stack:
-        # Without an outbox: this program sends nothing.
-        client = ChainClient.connect(
-            settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
+        asking = rebuild, ask_private
+        served = _open(
+            stack, settings, deployment, replace(links, others=root and f"{root}/"), *asking
         )
-        stack.callback(client.close)
-        stores = [
-            open_store(
-                *settings.store, timeout=STORE_SECONDS, credentials=settings.store_credentials
-            )
-            for _ in range(3)
-        ]
-        for store in stores:
-            stack.callback(store.close)
-        path = index_file(settings.state, deployment)
-        file = stack.enter_context(IndexFile(path, writes=True, rebuild=rebuild))
-        follower = stack.enter_context(Follower(client, stores[0], file, settings.confirmations))
-        hub = Hub()
-        links = Links(settings.explorer, settings.gateway)
-        both = stores[1], stores[2]
-        asking = None
-        if ask_private is not None:
-            asking = StayingOut(client, stores[2], private=ask_private)
-        site = Site(
-            client, both, path, hub, links, settings.confirmations, follower.distrust, asking
-        )
+        aside = None
+        if other is not None:
+            aside = _open(stack, settings, other, replace(links, root=root, others="/"), *asking)
         login, provider = None, None
         folder = settings.state / "dashboard"
         if own is not None:
-            login, provider = Login(token_of(folder)), OwnProvider(site, own)
-        app = create_app(
-            site, (follower, max(SHORTEST_POLL, settings.poll_interval)), provider, login
-        )
+            login, provider = Login(token_of(folder)), OwnProvider(served.site, own)
+        app = create_app(served, provider, login, aside)
         with _listening(listen) as socket_:
             address = f"http://{listen.rpartition(':')[0]}:{socket_.getsockname()[1]}"
             log.info("dashboard at %s", address)
+            if other is not None:
+                log.info("%s rounds at %s%s/", other.rounds_kind, address, root)
             if own is not None:
                 log.info("my provider at %s/provider, its token in %s", address, token_file(folder))
             config = uvicorn.Config(
@@ -105,6 +93,54 @@ def serve(
                 timeout_graceful_shutdown=STOP_SECONDS,
             )
             uvicorn.Server(config).run(sockets=[socket_])
+
+
+def _other(deployment: PresentDeployment, file: Path) -> PresentDeployment:
+    """The deployment of the other kind of rounds. Raises DeploymentError for any other."""
+    found = deployments.load_present(file)
+    if found.rounds_kind == deployment.rounds_kind:
+        raise DeploymentError(
+            f"{file} has {found.rounds_kind} rounds, as the deployment has that it is shown beside:"
+            " name one with the other kind"
+        )
+    if (found.registry, found.genesis_hash) != (deployment.registry, deployment.genesis_hash):
+        raise DeploymentError(
+            f"{file} has other participants: its registry is {found.registry}, that of the"
+            f" deployment beside it {deployment.registry}"
+        )
+    return found
+
+
+def _open(
+    stack: ExitStack,
+    settings: Settings,
+    deployment: PresentDeployment,
+    links: Links,
+    rebuild: bool,
+    ask_private: bool | None,
+) -> Served:
+    """A deployment's site, with what keeps its index up."""
+    # Without an outbox: this program sends nothing.
+    client = ChainClient.connect(
+        settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
+    )
+    stack.callback(client.close)
+    stores = [
+        open_store(*settings.store, timeout=STORE_SECONDS, credentials=settings.store_credentials)
+        for _ in range(3)
+    ]
+    for store in stores:
+        stack.callback(store.close)
+    path = index_file(settings.state, deployment)
+    file = stack.enter_context(IndexFile(path, writes=True, rebuild=rebuild))
+    follower = stack.enter_context(Follower(client, stores[0], file, settings.confirmations))
+    both = stores[1], stores[2]
+    asking = None
+    if ask_private is not None:
+        asking = StayingOut(client, stores[2], private=ask_private)
+    confirmations, distrust = settings.confirmations, follower.distrust
+    site = Site(client, both, path, Hub(), links, confirmations, distrust, asking)
+    return Served(site, (follower, max(SHORTEST_POLL, settings.poll_interval)))
 
 
 def _listening(listen: str) -> socket.socket:

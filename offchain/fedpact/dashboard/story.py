@@ -15,12 +15,14 @@ from typing import TypeVar
 from fedpact.chain.bindings.events import (
     Attested,
     Cancelled,
+    CommitteeDrawn,
     Credited,
     Delivered,
     Disputed,
     Equivocated,
     Joined,
     Left,
+    ModelForced,
     ModelsSubmitted,
     Paid,
     Place,
@@ -38,15 +40,15 @@ from fedpact.chain.bindings.events import (
     VotesCommitted,
     VotesRevealed,
 )
-from fedpact.chain.signed_messages import BLIND, Board, RoundRecord
-from fedpact.consensus import draw
+from fedpact.chain.signed_messages import BLIND, Board, LargeRecord, RoundRecord
+from fedpact.consensus import draw, large_rounds
 from fedpact.consensus.judgement import judge
 from fedpact.types.requests import Earned, PoolMember, Terms, seats_of
 from fedpact.types.scores import INVALID, lane
 
 EventT = TypeVar("EventT", bound=RequestEvent)
 
-Records = Mapping[tuple[str, bytes], RoundRecord]
+Records = Mapping[tuple[str, bytes], RoundRecord | LargeRecord]
 """Records of rounds that were posted whole, by transaction and hash."""
 
 
@@ -105,10 +107,20 @@ class RoundStory:
     failed: RoundFailed | None = None
     credited: list[Credited] = field(default_factory=list)
     equivocated: list[Equivocated] = field(default_factory=list)
+    drawn: CommitteeDrawn | None = None
+    """Of a large round, as are the next two: who judges, once that is fixed on chain."""
+    forced: list[ModelForced] = field(default_factory=list)
+    large_record: LargeRecord | None = None
+    """Once it was posted and read."""
 
     @property
     def number(self) -> int:
         return self.opened.round
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a whole pool trains, and a committee judges; a usual round waits for seats."""
+        return self.opened.expected == 0
 
     @property
     def over(self) -> bool:
@@ -129,6 +141,8 @@ class RoundStory:
     @property
     def credit_transaction(self) -> str:
         """By which points and faults are credited; empty where there are none."""
+        if self.large_record is not None and self.posted is not None:
+            return self.posted.at.tx_hash if any(self.large_record.points) else ""
         given = [one for one in self.credited if one.entry.points or one.entry.faults]
         return given[-1].at.tx_hash if given else ""
 
@@ -137,7 +151,7 @@ class RoundStory:
         if self.tallied is not None:
             return self.tallied.board, self.tallied.blind
         if self.posted is None or len(self.votes) < self.posted.mask.bit_count():
-            return None
+            return None  # votes of large rounds are not on chain
         return judge(self.votes, self.posted.mask, terms.max_error, terms.vote_band)
 
     def earned(self) -> list[Earned]:
@@ -221,8 +235,20 @@ class RequestStory:
 
     @cached_property
     def entries(self) -> list[Earned]:
-        """All that the rounds earned, gas of batches included."""
-        return [one.entry for one in self.all(Credited)]
+        """All that the rounds earned, gas of batches included. Points of large rounds are summed,
+        though the contract may not have done it yet."""
+        found = [one.entry for one in self.all(Credited)]
+        given = [one for one in map(self.points_by_index, self.counted_rounds) if any(one)]
+        pool = self.pool
+        if pool is not None and given and not any(entry.summed for entry in found):
+            found += large_rounds.entries(given, pool.left)
+        return found
+
+    def points_by_index(self, one: RoundStory) -> tuple[int, ...]:
+        """Of a large round, of all members of the pool; empty while they are not known."""
+        if self.pool is None or one.large_record is None:
+            return ()
+        return large_rounds.unpacked(one.large_record.points)[: len(self.pool.members)]
 
     @property
     def stage(self) -> RequestStage:
@@ -247,15 +273,30 @@ class RequestStory:
             if one.final is not None and one.final.error != INVALID
         ]
 
+    def earned_in(self, one: RoundStory) -> dict[str, int]:
+        """Points of a round by account, of who has a share in it; empty while the pool is not
+        known."""
+        earned: dict[str, int] = {}
+        for index, points in enumerate(self.points_by_index(one)):
+            account = self.account_at(index) or ""
+            earned[account] = earned.get(account, 0) + points  # one may have left, and come again
+        for entry in () if one.is_large else one.earned():
+            for seat, index in enumerate(self.cohort_of(one)):
+                account = self.account_at(index) or ""
+                earned[account] = earned.get(account, 0) + entry.points_of(seat)
+        return earned
+
     def account_at(self, index: int) -> str | None:
         """The account with a pool index; None while the closed pool is not known."""
         pool = self.pool
         return pool.members[index].account if pool and index < len(pool.members) else None
 
     def cohort_of(self, one: RoundStory) -> tuple[int, ...]:
-        """The pool index of each seat of a round; empty while the pool is not known."""
+        """The pool index of each seat of a round; empty while the pool or the draw is not known."""
         pool, seed = self.pool, one.opened.seed
-        if pool is None:
+        if one.is_large:
+            seed = one.drawn.seed if one.drawn is not None else b""
+        if pool is None or not seed:
             return ()
         if seed not in self._cohorts:
             self._cohorts[seed] = pool.cohort(seed, self.terms.cohort)
@@ -302,6 +343,10 @@ def _enter(one: RoundStory, event: RequestEvent, records: Records) -> None:
         _mark(one, event.mask, SeatStep.ATTEST, event.at)
     elif isinstance(event, RoundPosted):
         _enter_posted(one, event, records.get((event.at.tx_hash, event.record)))
+    elif isinstance(event, CommitteeDrawn):
+        one.drawn = event
+    elif isinstance(event, ModelForced):
+        one.forced.append(event)
     elif isinstance(event, RoundFinalised):
         one.final = event
     elif isinstance(event, RoundFailed):
@@ -312,13 +357,23 @@ def _enter(one: RoundStory, event: RequestEvent, records: Records) -> None:
         one.equivocated.append(event)
 
 
-def _enter_posted(one: RoundStory, event: RoundPosted, record: RoundRecord | None) -> None:
-    """A whole round in one transaction: every seat of the mask did everything by it."""
+def _enter_posted(
+    one: RoundStory, event: RoundPosted, record: RoundRecord | LargeRecord | None
+) -> None:
+    """A whole round in one transaction: every seat of the mask did everything by it. Of a large one
+    it signed the record, and the rest is not on chain."""
     one.posted = event
+    if one.is_large:
+        _mark(one, event.mask, SeatStep.ATTEST, event.at)
+        if isinstance(record, LargeRecord):
+            one.large_record = record
+            for seat in seats_of(event.mask):
+                one.attested[seat] = (record.digest, lane(record.errors, seat))
+        return
     one.slice_opened = one.slice_opened or event.at
     for step in SeatStep:
         _mark(one, event.mask, step, event.at)
-    if record is not None:
+    if isinstance(record, RoundRecord):
         one.digests.update(seat_values(event.mask, record.digests))
         one.votes.update(zip(seats_of(event.mask), record.votes, strict=False))
         for seat in seats_of(event.mask):

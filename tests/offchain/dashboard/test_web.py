@@ -16,7 +16,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.links import Links
-from fedpact.dashboard.web.app import create_app
+from fedpact.dashboard.web.app import Served, create_app
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login
 from fedpact.dashboard.web.provider import OwnFiles, OwnProvider
@@ -31,9 +31,9 @@ def unreachable(*_: object, **__: object) -> NoReturn:
     raise NodeUnreachable("no node answers")
 
 
-def site_of(client: ChainClient, folder: Path) -> Site:
+def site_of(client: ChainClient, folder: Path, links: Links | None = None) -> Site:
     stores = (EmbeddedStore(folder / "content"), EmbeddedStore(folder / "content"))
-    return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0, lambda _: None)
+    return Site(client, stores, folder / "index.sqlite", Hub(), links or Links(), 0, lambda _: None)
 
 
 @pytest.fixture
@@ -45,9 +45,13 @@ class Web:
     """Asks the application, without a server."""
 
     def __init__(
-        self, site: Site, own: OwnProvider | None = None, login: Login | None = None
+        self,
+        site: Site,
+        own: OwnProvider | None = None,
+        login: Login | None = None,
+        beside: Site | None = None,
     ) -> None:
-        self._app = create_app(site, None, own, login)
+        self._app = create_app(Served(site), own, login, None if beside is None else Served(beside))
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self._ask("GET", path, options))
@@ -127,6 +131,32 @@ def test_an_audit_links_to_what_the_request_shows(
     assert {"votes", "errors-table"} <= targets
     targets |= set(re.findall(r'href="#([^"]*)"', shown))
     assert targets - set(re.findall(r'id="([^"]*)"', shown)) == set()
+
+
+def test_both_kinds_of_rounds_are_at_one_address(
+    client: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+) -> None:
+    """Every link of a page below the root of the other kind stays there, but the one to the
+    first."""
+    request = ChainRequest.created(client, people).running().id
+    new_index("index.sqlite").step(lambda _: None)
+    first = site_of(client, tmp_path, Links(others="/large/"))
+    web = Web(first, beside=site_of(client, tmp_path, Links(root="/large", others="/")))
+    assert '<a href="/large/">Large rounds</a>' in web.get("/").text
+    own = f"/requests/{request}"
+    member = f"{own}/members/{people.members[0].address}"
+    account = f"/participants/{people.members[0].address}"
+    for path in ("/", own, member, f"{own}/audit", account, "/network", "/api"):
+        answer = web.get("/large" + path)
+        assert answer.status_code == 200, answer.text
+        assert "content-security-policy" in answer.headers
+        led = re.findall(r'(?:href|src|action)="(/[^"]*)"', answer.text)
+        assert [one for one in led if not one.startswith("/large/")] == ["/"], path
+        assert 'data-root="/large"' in answer.text
+    assert web.get(f"/large/api{own}").json()["summary"]["request"] == request
+    assert web.get("/large/api/requests/999").json()["problem"]
+    assert web.get("/large/static/style.css").status_code == 200
+    assert web.get("/large/requests/999").status_code == 404
 
 
 def test_a_page_says_that_it_is_behind(web: Web, site: Site) -> None:

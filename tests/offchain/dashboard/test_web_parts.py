@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from fedpact.chain import deployment as deployments
 from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.index.follow import Change
 from fedpact.dashboard.serve import serve
@@ -28,7 +30,7 @@ from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.provider import last_problems
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, PresentDeployment
 from tests.support.waiting import PATIENCE
 
 
@@ -42,6 +44,29 @@ def test_a_deployment_of_the_first_protocol_is_refused_in_words() -> None:
     first = Deployment(1, "0x0", address, address, address, 0, {})
     with pytest.raises(DeploymentError, match="first protocol: the dashboard reads those of the"):
         serve(Settings(), first, "127.0.0.1:0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "has usual rounds, as the deployment has"),
+        ({"rounds_kind": "large", "registry": "0x" + 40 * "2"}, "has other participants"),
+        ({"rounds_kind": "large", "genesis_hash": "0x1"}, "has other participants"),
+    ],
+)
+def test_only_a_deployment_beside_is_shown_beside(
+    tmp_path: Path, changes: dict[str, str], says: str
+) -> None:
+    one = "0x" + 40 * "1"
+    names = ("registry", "market", "rounds", "ledger", "pool", "factory", "resale")
+    at: dict[str, Any] = dict.fromkeys(names, one)
+    first = PresentDeployment(
+        chain_id=1, genesis_hash="0x0", block=0, versions={}, min_window=1, **at
+    )
+    file = tmp_path / "other.json"
+    deployments.save(replace(first, **changes), file)  # type: ignore[arg-type]
+    with pytest.raises(DeploymentError, match=says):
+        serve(Settings(), first, "127.0.0.1:0", beside=file)
 
 
 def test_foreign_text_cannot_turn_or_hide() -> None:

@@ -345,7 +345,7 @@ class LargeChecks:
         if summed:
             members, left = len(self._r.pool.roster.members), self._r.pool.roster.left
             lists = [
-                [word >> 16 * lane_ & 0xFFFF for word in one.record.points for lane_ in range(16)]
+                large_rounds.unpacked(one.record.points)
                 for one in self._r.posted.values()
                 if any(one.record.points)
             ]

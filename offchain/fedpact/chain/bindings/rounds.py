@@ -17,6 +17,7 @@ from fedpact.chain.signed_messages import (
     Anchored,
     Board,
     Domain,
+    LargeRecord,
     RoundRecord,
     pack_signatures,
 )
@@ -75,6 +76,11 @@ class AnyRounds(Binding, ABC):
 
     def outcome(self, request: int, block: BlockReference = None) -> RoundsOutcome:
         return RoundsOutcome(**snake(self._view("outcome", request, block=block)))
+
+    @abstractmethod
+    def posted_record(self, tx_hash: str, record_hash: bytes) -> RoundRecord | LargeRecord | None:
+        """The record of a RoundPosted event: from its transaction's calldata, or from an event if a
+        contract posted it. None if the transaction is not known, or holds none."""
 
     def open_terms(self, request: int, block: BlockReference = None) -> bytes:
         """Hash of the terms while the request waits for members; Reverted otherwise."""

@@ -192,7 +192,7 @@ class Follower(Closing):
             self._others |= others
 
     def _read_records(self) -> None:
-        """Of rounds posted whole: votes and digests are in the transaction."""
+        """Of rounds posted whole: what was signed is in the transaction."""
         file = self._writer.file
         rows = file.rows(
             "SELECT block, log_index FROM events WHERE name = 'RoundPosted' AND tx NOT IN"
@@ -203,7 +203,7 @@ class Follower(Closing):
             return
         for event in self._writer.index.events_named("RoundPosted"):
             if (event.block, event.log_index) in wanted:
-                record = self._client.rounds.posted_record(event.tx_hash, event.args["record"])
+                record = self._client.any_rounds.posted_record(event.tx_hash, event.args["record"])
                 if record is not None:
                     self._writer.add_record(event.tx_hash, event.block, record)
                     self._touched.add(int(event.args["request"]))

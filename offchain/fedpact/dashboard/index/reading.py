@@ -16,9 +16,9 @@ from fedpact.chain.bindings.events import (
     request_event,
 )
 from fedpact.chain.records import Event, Frame
-from fedpact.chain.signed_messages import RoundRecord
+from fedpact.chain.signed_messages import LargeRecord, RoundRecord
 from fedpact.dashboard.index.tables import IndexFile, unpacked
-from fedpact.dashboard.story import ClosedPool, RequestStory
+from fedpact.dashboard.story import ClosedPool, Records, RequestStory
 from fedpact.errors import NotReady, SpecificationError, UnknownRequest
 from fedpact.types.cid import Cid
 from fedpact.types.requests import PoolMember
@@ -202,7 +202,7 @@ class Index:
         found = (request_event(event) for event in self._events(where, values))
         return [one for one in found if one is not None]
 
-    def _records(self, request: int) -> dict[tuple[str, bytes], RoundRecord]:
+    def _records(self, request: int) -> Records:
         query = (
             "SELECT tx, hash, body FROM records WHERE tx IN"
             " (SELECT tx FROM events WHERE request = ? AND name = 'RoundPosted')"
@@ -246,6 +246,11 @@ def _transaction(row: tuple[Any, ...]) -> Transaction:
     return Transaction(tx, block, sender, action, gas, int(fee))
 
 
-def _record(body: str) -> RoundRecord:
-    digests, votes, slice_key, digest, errors = unpacked(body)
+def _record(body: str) -> RoundRecord | LargeRecord:
+    found = unpacked(body)
+    if isinstance(found, dict):
+        submissions, evidence, digest, errors, blind = found["large"]
+        points = tuple(found["points"])
+        return LargeRecord(submissions, evidence, digest, errors, blind, points)
+    digests, votes, slice_key, digest, errors = found
     return RoundRecord(tuple(digests), tuple(votes), slice_key, digest, errors)

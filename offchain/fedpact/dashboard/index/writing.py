@@ -7,7 +7,7 @@ from typing import Any
 
 from fedpact.chain.records import Event, Frame
 from fedpact.chain.scanner import CHECKPOINTS
-from fedpact.chain.signed_messages import RoundRecord
+from fedpact.chain.signed_messages import LargeRecord, RoundRecord
 from fedpact.dashboard.index.reading import Index, Transaction
 from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.index.tables import IndexFile, packed
@@ -75,8 +75,11 @@ class IndexWriter:
                 [(o.hash, o.block, o.sender, o.action, o.gas, str(o.fee)) for o in found],
             )
 
-    def add_record(self, tx: str, block: int, record: RoundRecord) -> None:
-        body = packed(record.fields)
+    def add_record(self, tx: str, block: int, record: RoundRecord | LargeRecord) -> None:
+        told: Any = record.fields
+        if isinstance(record, LargeRecord):
+            told = {"large": record.fields, "points": record.points}
+        body = packed(told)
         values = (tx, record.hash.hex(), block, body)
         self.file.change("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", values)
 

@@ -122,7 +122,7 @@ function isMine(change) {
 }
 
 function follow() {
-  const source = new EventSource("/api/live");
+  const source = new EventSource(`${document.body.dataset.root}/api/live`);
   source.addEventListener("open", () => dot.classList.add("on"));
   source.addEventListener("error", () => {
     dot.classList.remove("on");

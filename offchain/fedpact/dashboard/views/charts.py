@@ -49,12 +49,7 @@ def points_chart(story: RequestStory, members: tuple[MemberRow, ...]) -> Chart:
     order = [one.account for one in members][:MAX_BARS]
     series = []
     for one in story.counted_rounds:
-        cohort = story.cohort_of(one)
-        earned: dict[str, int] = {}
-        for entry in one.earned():
-            for seat, index in enumerate(cohort):
-                account = story.account_at(index) or ""
-                earned[account] = earned.get(account, 0) + entry.points_of(seat)
+        earned = story.earned_in(one)
         if any(earned.values()):
             values = tuple(float(earned.get(account, 0)) for account in order)
             proof = one.credit_transaction

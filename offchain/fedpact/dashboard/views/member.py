@@ -5,12 +5,12 @@ from __future__ import annotations
 from fedpact.dashboard.views.blocks import SentRow, View
 from fedpact.dashboard.views.money import Flow, MemberRow
 from fedpact.dashboard.views.request import RequestPage
-from fedpact.dashboard.views.rounds import SeatRow
+from fedpact.dashboard.views.rounds import ForcedRow, LargeRoundView, RoundView, SeatRow
 from fedpact.errors import InvalidInput
 
 
 class MemberRound(View):
-    """The member's seat in one round that it was drawn for."""
+    """One round that the member took part in: that it was drawn for, or any large one."""
 
     round: int
     state: str
@@ -18,8 +18,13 @@ class MemberRound(View):
     points: int | None
     """None while the round is under way."""
     all_points: int | None
-    """Of all seats."""
-    seat: SeatRow
+    """Of all that took part."""
+    role: str
+    """seat, judge or trainer; the last two in large rounds."""
+    seat: SeatRow | None
+    """None of a trainer of a large round: which models it has is not on chain."""
+    forced: ForcedRow | None
+    """The model that it put into a large round by itself; None: none."""
     credit_transaction: str
     final_transaction: str
     tally_transaction: str
@@ -65,20 +70,44 @@ def member_view(of: RequestPage, account: str) -> MemberView:
 
 
 def _rounds(of: RequestPage, account: str) -> tuple[MemberRound, ...]:
-    return tuple(
-        MemberRound(
-            round=one.round,
-            state=one.state,
-            points=seat.points,
-            all_points=None
-            if seat.points is None
-            else sum(other.points or 0 for other in one.seats),
-            seat=seat,
-            credit_transaction=one.credit_transaction,
-            final_transaction=one.final_transaction,
-            tally_transaction=one.tally_transaction,
-        )
-        for one in of.rounds
-        for seat in one.seats
-        if seat.account == account
+    found = []
+    for one in of.rounds:
+        seat = next((each for each in one.seats if each.account == account), None)
+        if one.large is not None:
+            found.append(_large_round(one, one.large, seat, account))
+        elif seat is not None:
+            whole = None if seat.points is None else sum(each.points or 0 for each in one.seats)
+            found.append(_member_round(one, "seat", seat, seat.points, whole))
+    return tuple(found)
+
+
+def _large_round(
+    one: RoundView, large: LargeRoundView, seat: SeatRow | None, account: str
+) -> MemberRound:
+    known = large.points is not None
+    points = large.earned.get(account, 0) if known else None
+    forced = next((each for each in large.forced if each.account == account), None)
+    role = "trainer" if seat is None else "judge"
+    return _member_round(one, role, seat, points, large.points, forced)
+
+
+def _member_round(
+    one: RoundView,
+    role: str,
+    seat: SeatRow | None,
+    points: int | None,
+    all_points: int | None,
+    forced: ForcedRow | None = None,
+) -> MemberRound:
+    return MemberRound(
+        round=one.round,
+        state=one.state,
+        points=points,
+        all_points=all_points,
+        role=role,
+        seat=seat,
+        forced=forced,
+        credit_transaction=one.credit_transaction,
+        final_transaction=one.final_transaction,
+        tally_transaction=one.tally_transaction,
     )

@@ -24,7 +24,7 @@ class MemberRow(View):
     transaction: str
     """Of joining."""
     rounds: int
-    """In which it submitted a model."""
+    """In which it submitted a model; of large rounds, those that gave it points."""
     points: int
     faults: int
     share: Wei
@@ -180,10 +180,11 @@ def _reached(story: RequestStory) -> bool:
 
 
 def _submitted(story: RequestStory) -> Counter[int]:
-    """Rounds in which a member submitted a model, by its pool index."""
-    return Counter(
-        index
-        for one in story.counted_rounds
-        for seat, index in enumerate(story.cohort_of(one))
-        if seat in one.digests
-    )
+    """Rounds in which a member submitted a model, by its pool index. Which models a large round has
+    is not on chain: those count that gave it points."""
+    found: Counter[int] = Counter()
+    for one in story.counted_rounds:
+        cohort = story.cohort_of(one)
+        found.update(index for seat, index in enumerate(cohort) if seat in one.digests)
+        found.update(i for i, points in enumerate(story.points_by_index(one)) if points)
+    return found

@@ -12,7 +12,7 @@ from fedpact.dashboard.story import RequestStage, RequestStory, SeatStep
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.rounds import RoundView, SeatRow
 from fedpact.exchange.messages import SLICE_SEAT, Kind
-from fedpact.types.requests import Phase, RoundFacts, seats_of
+from fedpact.types.requests import LargeFacts, Phase, RoundFacts, seats_of
 
 Said = frozenset[tuple[Kind, int]]
 """Kinds of messages by seat."""
@@ -68,6 +68,21 @@ _ANYONE = {
 }
 
 
+_LARGE = {
+    Phase.SUBMIT: "The pool trains, and names its models to the committee{forced}.",
+    Phase.ATTEST: "The committee judges{forced}. One of it posts what a quorum has signed.",
+    Phase.FAILED: "Nobody posted a record in time. Anyone may close the round now.",
+    Phase.FINALISE: "The rounds are over. Anyone may have their points summed up now.",
+}
+"""Of large rounds. Who has named a model, and what judges say, is not on chain."""
+
+
+def _forced(facts: LargeFacts) -> str:
+    if not facts.forced:
+        return ""
+    return f"; {facts.forced} put {'its model' if facts.forced == 1 else 'their models'} in alone"
+
+
 def now_of(
     story: RequestStory,
     facts: RoundFacts | None,
@@ -98,6 +113,9 @@ def now_of(
         return at("not known", "No node answers now: whose turn it is cannot be told.")
     if facts is None or facts.phase in (Phase.WAITING, Phase.NONE):
         return at(*_before_the_start(story, time))
+    if isinstance(facts, LargeFacts) and facts.phase in _LARGE:
+        says = _LARGE[facts.phase].format(forced=_forced(facts))
+        return at(facts.phase.name.lower(), says, (), facts.deadline)
     if facts.phase in _ANYONE:
         return at(facts.phase.name.lower(), _ANYONE[facts.phase])
     if facts.phase not in _MISSING:
@@ -123,6 +141,8 @@ def _counts_from(
     if not rounds or rounds[-1].round != facts.round:
         return ""
     last = rounds[-1]
+    if isinstance(facts, LargeFacts):
+        return last.transaction
     if facts.phase is Phase.ATTEST:
         return last.tally_transaction
     if facts.phase is Phase.SUBMIT:

@@ -53,6 +53,8 @@ class RequestPage(View):
     privacy: PrivacyView | None
     card: CardView | None
     """None before the first final round."""
+    large: bool
+    """Whether a whole pool trains in its rounds, and a committee judges."""
     rounds: tuple[RoundView, ...]
     members: tuple[MemberRow, ...]
     money: MoneyView
@@ -78,6 +80,8 @@ class Sources:
     """Providers by the reason for which they stay out; None: they are not asked."""
     said: Said = frozenset()
     """In the present round by messages to its members, where that is heard."""
+    large: bool = False
+    """Whether the deployment has large rounds."""
 
 
 def request_view(of: Sources) -> RequestPage:
@@ -92,12 +96,13 @@ def request_view(of: Sources) -> RequestPage:
         now=now_of(story, of.facts, of.now, rounds, of.said),
         declines=_declines(of.declined),
         task=_task(spec, of.described.cid),
-        rules=_rules(story),
+        rules=_rules(story, large=of.large),
         usage_rules=spec.usage_rules if spec else "",
         contribution=spec is not None and spec.score is ScoreKind.CONTRIBUTION,
         summed=summed,
         privacy=privacy_view(spec) if spec else None,
         card=card_view(story, rounds, members, summed=summed),
+        large=of.large,
         rounds=rounds,
         members=members,
         money=money_view(story),
@@ -146,7 +151,7 @@ def _task(spec: Specification | None, cid: str) -> tuple[Fact, ...]:
     return (*(one.model_copy(update={"cid": cid}) for one in found), first)
 
 
-def _rules(story: RequestStory) -> tuple[Fact, ...]:
+def _rules(story: RequestStory, *, large: bool) -> tuple[Fact, ...]:
     terms = story.terms
     at = story.created.at.tx_hash
     found = [
@@ -154,7 +159,10 @@ def _rules(story: RequestStory) -> tuple[Fact, ...]:
         Fact(name="Pay", value=amount_text(terms.pay, terms.token)),
         Fact(name="Gas for posters", value=f"{ether(terms.gas_per_round)} ether a round at most"),
         Fact(name="Providers", value=f"{terms.min_pool} to {terms.max_pool}"),
-        Fact(name="Seats a round", value=str(min(terms.cohort, terms.max_pool))),
+        Fact(
+            name="Judges a round, all others train" if large else "Seats a round",
+            value=str(min(terms.cohort, terms.max_pool)),
+        ),
         Fact(name="Drawn by", value=terms.weight_rule.name.lower()),
         Fact(name="Rounds", value=f"at most {terms.max_rounds}"),
         Fact(name="Target error", value=error_text(terms.target) if terms.target else "none"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.signed_messages import BLIND, Board
+from fedpact.consensus.evidence import evidence_cid
 from fedpact.consensus.judgement import points_of
 from fedpact.dashboard.story import RequestStory, RoundStory, SeatStep
 from fedpact.dashboard.views.blocks import View
@@ -32,6 +35,9 @@ class SeatRow(View):
     commit: Deed | None
     reveal: Deed | None
     attest: Deed | None
+    """In a large round: that it signed the record."""
+    error: int | None
+    """Of the global model as it measured it, 1/10,000; None: it said none."""
     median: int | None
     """Of the votes on its model, 1/10,000; 16,383: could not be scored."""
     included: bool | None
@@ -80,6 +86,49 @@ class VoteMatrix(View):
     """Models with a larger median are left out, 1/10,000."""
 
 
+class ForcedRow(View):
+    """A model that its trainer put into a large round by itself."""
+
+    index: int
+    """Of the trainer, in the pool."""
+    account: str
+    """Empty while the closed pool is not known."""
+    digest: str
+    """In hex."""
+    time: int
+    transaction: str
+
+
+class LargeRoundView(View):
+    """What the chain has of a round in which a whole pool trains: its committee are the seats. The
+    models, scores and votes are in the evidence in the content store, which an audit reads."""
+
+    pool: int | None
+    """Members that can take part; None while the closed pool is not known."""
+    trainers: int | None
+    """Those of them that do not judge; None while the committee is not known."""
+    committee: int
+    """Judges of a round."""
+    draw_transaction: str
+    """That fixed the committee on chain; empty before."""
+    signed: int
+    """Judges that signed the record; 0 before it is posted."""
+    post_transaction: str
+    """That posted the record; empty before."""
+    points: int | None
+    """That the round gave in all; None before its record is read."""
+    paid_trainers: int | None
+    """Trainers with points."""
+    judges_points: int | None
+    earned: dict[str, int]
+    """Points by account, of who has any; empty before the record is read."""
+    forced: tuple[ForcedRow, ...]
+    submissions: str
+    """Root of the tree of submissions in hex; empty before the record is read, as is `evidence`."""
+    evidence: str
+    """CID of the evidence."""
+
+
 class RoundView(View):
     """One round."""
 
@@ -106,7 +155,9 @@ class RoundView(View):
     """Digest of the global model in hex; empty unless the round is final."""
     seats: tuple[SeatRow, ...]
     votes: VoteMatrix | None
-    """None before votes are public."""
+    """None before votes are public; those of large rounds are not on chain."""
+    large: LargeRoundView | None
+    """None of a usual round."""
 
 
 def round_views(story: RequestStory) -> tuple[RoundView, ...]:
@@ -123,7 +174,7 @@ def _round(story: RequestStory, one: RoundStory) -> RoundView:
         opened_at=one.opened.at.timestamp or 0,
         transaction=one.opened.at.tx_hash,
         state=_state(one),
-        blind=bool(judged and judged[1]),
+        blind=bool(judged and judged[1]) or bool(one.large_record and one.large_record.blind),
         posted=one.posted is not None,
         slice=_deed(one.slice_opened),
         error=error,
@@ -133,6 +184,40 @@ def _round(story: RequestStory, one: RoundStory) -> RoundView:
         model=final.digest.hex() if final else "",
         seats=_seats(story, one, judged),
         votes=_matrix(story, one, None if judged is None else judged[0], terms.vote_band),
+        large=_large(story, one) if one.is_large else None,
+    )
+
+
+def _large(story: RequestStory, one: RoundStory) -> LargeRoundView:
+    pool, judges, record = story.pool, story.cohort_of(one), one.large_record
+    members = None if pool is None else len(pool.members) - len(pool.left)
+    points = story.points_by_index(one)
+    given = sum(points[index] for index in judges) if points else None
+    return LargeRoundView(
+        pool=members,
+        trainers=None if members is None or not judges else members - len(judges),
+        committee=story.terms.cohort,
+        draw_transaction=one.drawn.at.tx_hash if one.drawn else "",
+        signed=one.posted.mask.bit_count() if one.posted else 0,
+        post_transaction=one.posted.at.tx_hash if one.posted else "",
+        points=sum(points) if points else None,
+        paid_trainers=sum(map(bool, points)) - sum(bool(points[index]) for index in judges)
+        if points
+        else None,
+        judges_points=given,
+        earned={account: own for account, own in story.earned_in(one).items() if own},
+        forced=tuple(
+            ForcedRow(
+                index=each.index,
+                account=story.account_at(each.index) or "",
+                digest=each.digest.hex(),
+                time=each.at.timestamp or 0,
+                transaction=each.at.tx_hash,
+            )
+            for each in one.forced
+        ),
+        submissions=record.submissions.hex() if record else "",
+        evidence=str(evidence_cid(record.evidence)) if record else "",
     )
 
 
@@ -151,6 +236,9 @@ def _seats(
     acted = max((seat for seat, _ in one.done), default=-1)
     count = len(cohort) or max(one.opened.expected.bit_length(), acted + 1)
     points, faults = _earned(one)
+    whole = story.points_by_index(one)
+    if whole:
+        points = tuple(whole[index] for index in cohort)
     outside = one.outside(judged[0], story.terms.vote_band) if judged else {}
     leader = one.final.leader if one.final is not None else NOBODY
     rows = []
@@ -162,21 +250,34 @@ def _seats(
             seat=seat,
             index=index,
             account="" if index is None else story.account_at(index) or "",
-            expected=bool(one.opened.expected >> seat & 1),
+            expected=one.is_large or bool(one.opened.expected >> seat & 1),
             model=deeds[SeatStep.MODEL],
             commit=deeds[SeatStep.COMMIT],
             reveal=deeds[SeatStep.REVEAL],
             attest=deeds[SeatStep.ATTEST],
+            error=_measured(one, seat),
             median=median,
             included=bool(judged[0].included >> seat & 1) if judged else None,
             outside=tuple(outside.get(seat, ())),
             leads=seat == leader,
-            points=points[seat] if one.over else None,
+            points=_points(one, points, seat),
             fault=bool(faults >> seat & 1),
             why="",
         )
         rows.append(row.model_copy(update={"why": _why(row, one, judged)}))
     return tuple(rows)
+
+
+def _measured(one: RoundStory, seat: int) -> int | None:
+    error = one.attested.get(seat, (b"", INVALID))[1]
+    return None if error == INVALID else error
+
+
+def _points(one: RoundStory, points: Sequence[int], seat: int) -> int | None:
+    """None while they are not known."""
+    if not one.over or (one.posted is not None and one.is_large and one.large_record is None):
+        return None
+    return points[seat] if seat < len(points) else 0
 
 
 def _earned(one: RoundStory) -> tuple[tuple[int, ...], int]:
@@ -194,6 +295,8 @@ def _why(row: SeatRow, one: RoundStory, judged: tuple[Board, bool] | None) -> st
         return ""
     if one.failed is not None and one.failed.void_start:
         return "the start was void: the round began anew"
+    if one.is_large:
+        return _why_judge(row, one)
     if row.seat in {each.seat for each in one.equivocated}:
         return "it signed two different messages of one kind"
     if row.model is None:
@@ -210,6 +313,14 @@ def _why(row: SeatRow, one: RoundStory, judged: tuple[Board, bool] | None) -> st
     if row.fault:
         return "it left a step out"
     return "its model and votes earned no points"
+
+
+def _why_judge(row: SeatRow, one: RoundStory) -> str:
+    if one.posted is None:
+        return "nobody posted a record in time"
+    if row.points is None:
+        return ""
+    return "the record gives it no points" if row.attest else "it has not signed the record"
 
 
 def _matrix(

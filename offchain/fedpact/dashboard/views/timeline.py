@@ -6,14 +6,18 @@ from fedpact.chain.bindings.events import (
     Attested,
     Cancelled,
     Collected,
+    CommitteeDrawn,
     Credited,
     Delivered,
     Disputed,
+    DrawMoved,
     Equivocated,
     Halted,
     Joined,
     KeySealed,
+    LargeRecordPosted,
     Left,
+    ModelForced,
     ModelsSubmitted,
     Paid,
     PointsTallied,
@@ -102,7 +106,16 @@ def _says(event: RequestEvent, token: str) -> str:
         case Started():
             return "request key sealed to the members, rounds begin"
         case RoundOpened():
-            return f"round opened for {_seats(event.expected)}"
+            whom = _seats(event.expected) if event.expected else "the whole pool"
+            return f"round opened for {whom}"
+        case CommitteeDrawn():
+            return "committee fixed"
+        case DrawMoved():
+            return (
+                f"block {event.draw_block} draws the committee: the chain has forgotten the first"
+            )
+        case ModelForced():
+            return f"member {event.index} put its model in by itself"
         case ModelsSubmitted():
             return f"models of {_seats(event.mask)}"
         case SliceOpened():
@@ -117,7 +130,7 @@ def _says(event: RequestEvent, token: str) -> str:
             return f"global model attested by {_seats(event.mask)}"
         case RoundPosted():
             return f"whole round posted, signed by {_seats(event.mask)}"
-        case RecordPosted():
+        case RecordPosted() | LargeRecordPosted():
             return "record of the round"
         case RoundFinalised():
             return f"round final, error {error_text(event.error)}"

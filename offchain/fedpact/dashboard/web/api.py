@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -14,6 +15,7 @@ from fedpact.dashboard.views.member import MemberView
 from fedpact.dashboard.views.network import NetworkView
 from fedpact.dashboard.views.participant import ParticipantView
 from fedpact.dashboard.views.request import RequestPage
+from fedpact.dashboard.views.rounds import ForcedRow, RoundView
 from fedpact.dashboard.web.downloads import Format, table_response
 from fedpact.dashboard.web.site import Site, checked_account
 
@@ -40,6 +42,8 @@ REQUEST_TABLES = (
     "rounds",
     "seats",
     "votes",
+    "points",
+    "forced",
     "timeline",
     "money",
     "sales",
@@ -73,6 +77,20 @@ class VoteOfRound(View):
     score: int | None
     median: int | None
     outside: bool
+
+
+class PointsOfRound(View):
+    """What one member has of a large round, for the table of all."""
+
+    round: int
+    account: str
+    points: int
+
+
+class ForcedOfRound(ForcedRow):
+    """A model that was put into a large round by its trainer, for the table of all."""
+
+    round: int
 
 
 def router(site: Site) -> APIRouter:
@@ -206,7 +224,27 @@ def request_rows(view: RequestPage, table: str) -> list[View]:
         ]
     if table == "votes":
         return list(_votes(view))
-    return [one.model_copy(update={"seats": (), "votes": None}) for one in view.rounds]
+    if table in ("points", "forced"):
+        return list(_of_large_rounds(view, table))
+    return [_bare(one) for one in view.rounds]
+
+
+def _bare(one: RoundView) -> RoundView:
+    """Without what tables of their own have."""
+    large = one.large and one.large.model_copy(update={"earned": {}, "forced": ()})
+    return one.model_copy(update={"seats": (), "votes": None, "large": large})
+
+
+def _of_large_rounds(view: RequestPage, table: str) -> Iterator[View]:
+    for one in view.rounds:
+        if one.large is None:
+            continue
+        if table == "points":
+            for account, points in one.large.earned.items():
+                yield PointsOfRound(round=one.round, account=account, points=points)
+        else:
+            for forced in one.large.forced:
+                yield ForcedOfRound(round=one.round, **forced.model_dump())
 
 
 _SEAT = {"seat", "account", "points", "median", "included", "fault", "why"}

@@ -6,9 +6,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -41,13 +43,22 @@ RETRY_SECONDS = 5
 """After which a reader of an answer 503 may try again."""
 
 
+@dataclass(frozen=True)
+class Served:
+    """A deployment that is shown."""
+
+    site: Site
+    follow: tuple[Follower, float] | None = None
+    """What keeps the index up, and the seconds between its steps. None: nothing does."""
+
+
 def create_app(
-    site: Site,
-    follow: tuple[Follower, float] | None,
+    served: Served,
     own: OwnProvider | None = None,
     login: Login | None = None,
+    beside: Served | None = None,
 ) -> FastAPI:
-    """`follow`: what keeps the index up, and the seconds between its steps. None: nothing does.
+    """`beside`: the deployment of the other kind of rounds, shown below its site's root.
 
     Raises SettingsError where the scripts have not been built.
     """
@@ -57,24 +68,47 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        site.hub.attach(asyncio.get_running_loop())
         stop = threading.Event()
-        works: dict[str, Callable[[], None]] = {}
-        if follow is not None:
-            works["follow"] = partial(follow[0].run, stop, follow[1], site.hub.tell)
-        if site.staying_out is not None:
-            works["declines"] = partial(site.staying_out.run, stop, site.hub.changed)
+        both = [one for one in (served, beside) if one is not None]
         threads = [
-            threading.Thread(target=work, name=name, daemon=True) for name, work in works.items()
+            threading.Thread(target=work, name=name, daemon=True)
+            for one in both
+            for name, work in _works(one, stop).items()
         ]
+        for one in both:
+            one.site.hub.attach(asyncio.get_running_loop())
         for thread in threads:
             thread.start()
         yield
         stop.set()
-        site.hub.detach()
+        for one in both:
+            one.site.hub.detach()
         for thread in threads:
             thread.join(STOP_SECONDS)
 
+    app = _application(served.site, own, login, lifespan=lifespan)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
+    app.add_middleware(SecurityHeaders)
+    if beside is not None:
+        app.mount(beside.site.links.root, _application(beside.site, None, None))
+    return app
+
+
+def _works(served: Served, stop: threading.Event) -> dict[str, Callable[[], None]]:
+    """What goes on in threads of their own, by their names."""
+    site, works = served.site, dict[str, Callable[[], None]]()
+    if served.follow is not None:
+        follower, pause = served.follow
+        works["follow"] = partial(follower.run, stop, pause, site.hub.tell)
+    if site.staying_out is not None:
+        works["declines"] = partial(site.staying_out.run, stop, site.hub.changed)
+    return works
+
+
+def _application(
+    site: Site, own: OwnProvider | None, login: Login | None, **options: Any
+) -> FastAPI:
+    """Pages and API of one deployment."""
     app = FastAPI(
         title="fedpact dashboard",
         version=version("fedpact"),
@@ -82,10 +116,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        lifespan=lifespan,
+        **options,
     )
-    app.add_middleware(GZipMiddleware, minimum_size=1_000)
-    app.add_middleware(SecurityHeaders)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(api.router(site))
     shown = pages.Pages(site, own, login)
@@ -96,7 +128,7 @@ def create_app(
 
 def _answer_errors(app: FastAPI, shown: pages.Pages) -> None:
     def answer(request: Request, status: int, says: str) -> Response:
-        if request.url.path.startswith("/api/"):
+        if request.url.path.startswith(f"{shown.site.links.root}/api/"):
             return JSONResponse({"problem": says}, status)
         return shown.page(request, "error.html", status, status=status, says=says)
 

@@ -38,6 +38,8 @@ def install(environment: Environment, links: Links) -> None:
         account_url=links.account,
         explorer_url=lambda at: f"{links.explorer}/address/{at}" if links.explorer else "",
         standalone=not links.pages,
+        root=links.root,
+        others=links.others,
         ETHER=ETHER,
         INVALID=INVALID,
     )

@@ -56,6 +56,7 @@ class Pages:
             "behind": self.site.hub.last is not None and self.site.hub.last.behind,
             "confirmations": self.site.confirmations,
             "has_provider": self.own is not None,
+            "large": self.site.client.deployment.is_large,
             "MOST_ROWS": MOST_ROWS,
         }
         found: HTMLResponse = self._templates.TemplateResponse(

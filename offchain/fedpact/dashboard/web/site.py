@@ -118,8 +118,13 @@ class Site:
             declined = None
             if self.staying_out is not None and story.stage is RequestStage.OPEN:
                 declined = self.staying_out.of(number)
-            sources = Sources(story, described, facts, frame.timestamp, transactions, declined)
-            return request_view(sources)
+            large = self.client.deployment.is_large
+            return request_view(
+                Sources(
+                    *(story, described, facts, frame.timestamp, transactions, declined),
+                    large=large,
+                )
+            )
 
         return self.kept(("request", number), make)
 
