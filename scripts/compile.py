@@ -1,9 +1,10 @@
-"""Compile the contracts with solc 0.8.37 through py-solc-x, and keep the wheel's artifacts fresh.
+"""Compile the contracts with solc 0.8.37 through py-solc-x, and keep the artifacts fresh: the wheel's
+and those of the tests' own contracts.
 
     python -m scripts.compile            write stale artifacts
     python -m scripts.compile --check    write nothing; exit 1 and name stale artifacts
 
-`compile_contracts` is the one way to compile here; contract tests use it for their harnesses.
+`compile_contracts` is the one way to compile here.
 Results are cached in .cache/solc by the hash of all inputs.
 """
 
@@ -45,18 +46,15 @@ class Artifacts:
     """The compiled contracts that are kept in the repository, one JSON file each."""
 
     names: tuple[str, ...]
-    source_folder: Path
+    sources: tuple[Path, ...]
     folder: Path
-
-    def sources(self) -> list[Path]:
-        return [self.source_folder / f"{name}.sol" for name in self.names]
 
     def paths(self) -> list[Path]:
         return [self.folder / f"{name}.json" for name in self.names]
 
     def stale(self) -> list[Path]:
         """Those that are missing, or were compiled from other sources than the current ones."""
-        current = source_hash(self.sources())
+        current = source_hash(self.sources)
         return [path for path in self.paths() if _recorded_hash(path) != current]
 
     def write(self) -> None:
@@ -66,7 +64,7 @@ class Artifacts:
 
         Always compiled together: the other contracts can change a contract's bytecode.
         """
-        compiled = compile_contracts(self.sources())
+        compiled = compile_contracts(self.sources)
         for path in self.paths():
             contract = compiled[path.stem]
             artifact = {
@@ -83,22 +81,49 @@ class CompileError(FedpactError):
     """solc's own message, for errors and warnings."""
 
 
+_DEPLOYED = (
+    "DeploymentFactory",
+    "LargeRounds",
+    "ParticipantRegistry",
+    "ReputationLedger",
+    "ResaleMarket",
+    "SharingMarket",
+    "TrainingPool",
+    "TrainingRounds",
+    "TrainingRoundsSteps",
+)
 DEPLOYED = Artifacts(
-    (
-        "DeploymentFactory",
-        "LargeRounds",
-        "ParticipantRegistry",
-        "ReputationLedger",
-        "ResaleMarket",
-        "SharingMarket",
-        "TrainingPool",
-        "TrainingRounds",
-        "TrainingRoundsSteps",
-    ),
-    ROOT / "contracts",
+    _DEPLOYED,
+    tuple(ROOT / "contracts" / f"{name}.sol" for name in _DEPLOYED),
     ROOT / "offchain" / "fedpact" / "chain" / "artifacts",
 )
 """In the wheel."""
+HARNESSES = Artifacts(
+    (
+        "BareToken",
+        "CallingToken",
+        "ChoosyCaller",
+        "CurveHarness",
+        "FakePool",
+        "FakeRounds",
+        "FalseToken",
+        "FeeToken",
+        "HostilePayee",
+        "JudgementHarness",
+        "LibraryHarness",
+        "ListingToken",
+        "OpenRegistry",
+        "OwnerWallet",
+        "PayoutHarness",
+        "PlainToken",
+        "PoolPointsHarness",
+        "RudeToken",
+        "TwoOwnerWallet",
+    ),
+    tuple(sorted((ROOT / "tests" / "contracts" / "harness").glob("*.sol"))),
+    ROOT / "tests" / "contracts" / "harness" / "artifacts",
+)
+"""Of contracts that tests alone deploy. Kept, since compiling them takes each new checkout 20 s."""
 
 
 def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
@@ -122,7 +147,7 @@ def current_contracts(kept: Artifacts) -> dict[str, dict[str, Any]]:
     """`abi` and `bytecode` by name: from the artifacts if they are fresh, since compiling takes a
     minute; otherwise compiled."""
     if kept.stale():
-        return compile_contracts(kept.sources())
+        return compile_contracts(kept.sources)
     return {path.stem: json.loads(path.read_text()) for path in kept.paths()}
 
 
@@ -177,17 +202,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compile the contracts into the wheel's artifacts")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if stale")
     check = parser.parse_args().check
-    stale = DEPLOYED.stale()
+    stale = {kept: kept.stale() for kept in (DEPLOYED, HARNESSES)}
     try:
-        if stale and not check:
-            DEPLOYED.write()
+        for kept, paths in stale.items():
+            if paths and not check:
+                kept.write()
     except CompileError as error:
         print(error, file=sys.stderr)
         return 1
+    found = [path for paths in stale.values() for path in paths]
     if check:
-        for path in stale:
+        for path in found:
             print(f"{path.relative_to(ROOT)} is stale: run make contracts", file=sys.stderr)
-    return 1 if check and stale else 0
+    return 1 if check and found else 0
 
 
 def _span(bytecode: str, deployed: str) -> tuple[int, int]:

@@ -64,7 +64,6 @@ LIBRARIES = "libraries"
 TEST_SECONDS = 1_800
 WORKERS = int(os.environ.get("WORKERS") or os.cpu_count() or 1)
 """Mutants at a time."""
-HARNESSES = sorted((ROOT / TESTS / "harness").glob("*.sol"))
 ALL = ("deployment", "large", "libraries", "market", "registry", "reputation", "rounds", "stateful")
 """What runs after a mutant's own tests."""
 
@@ -84,7 +83,7 @@ class Sources:
     """The unchanged sources, in the groups in which the tests compile them."""
 
     def __init__(self) -> None:
-        groups = (contracts.DEPLOYED.sources(), HARNESSES)
+        groups = (contracts.DEPLOYED.sources, contracts.HARNESSES.sources)
         self.groups = [contracts.read_sources(group) for group in groups]
         self.compiled: list[Compiled] = [contracts.compile_contracts(group) for group in groups]
 

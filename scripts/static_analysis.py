@@ -90,7 +90,7 @@ def findings(lower_too: bool) -> list[dict[str, Any]]:
 
 
 def _roots() -> list[Path]:
-    return contracts.DEPLOYED.sources()
+    return list(contracts.DEPLOYED.sources)
 
 
 def _run_slither(export: Path, lower_too: bool) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What contract tests build on: the compiled sources, an Anvil process, and a thin client for it.
 
-The sources are compiled by scripts/compile.py, once for each state of them. Reverts are read from
+scripts/compile.py keeps the compiled sources. Reverts are read from
 the trace of the mined transaction, so that a test sees exactly what the chain saw, at the block
 time that it asked for.
 """
@@ -29,7 +29,7 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from fedpact.chain.devnet import find_anvil
 from fedpact.child import ChildProcess
-from scripts.compile import DEPLOYED, compile_contracts, current_contracts
+from scripts.compile import DEPLOYED, HARNESSES, current_contracts
 from tests.support.direct_contract import direct_contract
 from tests.support.waiting import PATIENCE
 
@@ -61,8 +61,7 @@ class Reverted(Exception):
 
 def compile_sources() -> dict[str, Compiled]:
     """All contracts and the test harnesses by name, compiled where they have changed."""
-    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
-    return _contracts(current_contracts(DEPLOYED)) | _contracts(compile_contracts(harnesses))
+    return _contracts(current_contracts(DEPLOYED)) | _contracts(current_contracts(HARNESSES))
 
 
 def _contracts(items: dict[str, dict[str, Any]]) -> dict[str, Compiled]:

@@ -34,7 +34,7 @@ def compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Artifacts:
-    return Artifacts(("Store",), tmp_path / "contracts", tmp_path / "artifacts")
+    return Artifacts(("Store",), (tmp_path / "contracts" / "Store.sol",), tmp_path / "artifacts")
 
 
 def write(path: Path, text: str) -> None:
@@ -53,10 +53,10 @@ def test_artifacts_of_this_checkout_are_not_stale() -> None:
 
 
 @pytest.mark.slow
-def test_artifacts_of_this_checkout_are_what_its_sources_compile_to() -> None:
+@pytest.mark.parametrize("kept", [compile_script.DEPLOYED, compile_script.HARNESSES])
+def test_artifacts_of_this_checkout_are_what_its_sources_compile_to(kept: Artifacts) -> None:
     """The contract tests run the artifacts as long as their hash is that of the sources."""
-    kept = compile_script.DEPLOYED
-    compiled = compile_script.compile_texts(*compile_script.read_sources(kept.sources()))
+    compiled = compile_script.compile_texts(*compile_script.read_sources(kept.sources))
     for path in kept.paths():
         artifact = json.loads(path.read_text())
         assert artifact["bytecode"] == compiled[path.stem]["bytecode"]
