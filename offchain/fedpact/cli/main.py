@@ -2,8 +2,9 @@
 
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -123,11 +124,17 @@ def root(
     context.obj = session.start(config, flags)
 
 
+@cache
+def command() -> Any:
+    """The tree of all commands, which takes a while to build."""
+    return typer.main.get_command(app)
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the `fedpact` command. Exits with a code from docs/exit-codes.md."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=given)
+        command()(args=given)
     except FedpactError as error:
         if "--debug" in given:
             traceback.print_exception(error)
