@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Compiling the imports again costs each of the hundred processes that tests start about 4 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Two more than cores: tests of daemons wait for blocks and processes half of the time.
-WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
+# One more than cores: tests of daemons wait for blocks and processes at times.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 # A file's tests run in one worker: others would start its daemons and deploy its contracts again.
 # In our order, which begins with those that wait longest (tests/conftest.py).
 PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
@@ -105,16 +105,17 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 	@echo "== contracts: Slither, medium impact and above"
 	@$(BIN)/python -m scripts.static_analysis
 
-test: checked ## all static checks, the documentation and the tests that take minutes
+test: setup ## all static checks, the documentation and the tests that take minutes
+	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED='-m "not slow"'
+
+test-all: setup clients ## as test, with the slow tests
+	@$(MAKE) --no-print-directory -j2 lint-python tests
+
+# Types are checked meanwhile, which keeps one core busy for a minute.
+.PHONY: tests
+tests: lint-contracts lint-config slither docs
 	@echo "== tests"
-	@$(BIN)/pytest $(PARALLEL) -m "not slow" $(TESTS)
-
-test-all: checked clients ## as test, with the slow tests
-	@$(BIN)/pytest $(PARALLEL) $(TESTS)
-
-.PHONY: checked
-checked: setup
-	@$(MAKE) --no-print-directory -j2 lint docs
+	@env -u MAKEFLAGS -u MFLAGS $(BIN)/pytest $(PARALLEL) $(SELECTED) $(TESTS)
 
 mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation

@@ -1,5 +1,5 @@
-"""Compile the contracts with solc 0.8.37 through py-solc-x, and keep the artifacts fresh: the wheel's
-and those of the tests' own contracts.
+"""Compile the contracts with solc 0.8.37 through py-solc-x, and keep the artifacts fresh: those of
+the wheel, and those of the contracts that tests alone deploy.
 
     python -m scripts.compile            write stale artifacts
     python -m scripts.compile --check    write nothing; exit 1 and name stale artifacts

@@ -17,8 +17,7 @@ from scripts.compile import DEPLOYED, ROOT, read_sources, standard_input
 def content() -> str:
     """The standard JSON input."""
     return (
-        json.dumps(standard_input(*read_sources(DEPLOYED.sources)), indent=1, sort_keys=True)
-        + "\n"
+        json.dumps(standard_input(*read_sources(DEPLOYED.sources)), indent=1, sort_keys=True) + "\n"
     )
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fedpact.chain.devnet import find_anvil
 from fedpact.demo.network import free_port
 from tests.support.processes import none_left_under
@@ -22,6 +24,7 @@ def commands() -> str:
     return found.group(1)
 
 
+@pytest.mark.slow
 def test_every_command_of_the_walkthrough_succeeds(tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     folder = Path(sys.executable).parent

@@ -26,6 +26,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state(
     world: World,
 ) -> None:

@@ -128,6 +128,13 @@ BY_UNIT = {
 }
 CASES |= BY_UNIT
 RESTARTED = tuple(name for name in CASES if name.endswith("a daemon restarted"))
+SLOW = (
+    "linear-regression, server momentum",
+    "mlp, DLMU, a daemon restarted",
+    "mlp, regression, median",
+    "char-lstm, norm bounding",
+)
+"""What these add to the others is tested without a chain, too."""
 
 
 def whole_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +188,7 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
     world = World(market, daemons, files, (x[:EVALUATION], y[:EVALUATION]))
     for name in CASES:
-        if name not in RESTARTED:  # in those each round is to be seen
+        if name not in (*RESTARTED, *SLOW):  # in the first each round is to be seen
             world.ask(name)
     yield world
     for daemon in daemons:
@@ -189,7 +196,9 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CASES]
+)
 def test_a_family_through_the_chain_gives_the_simulators_model(world: World, name: str) -> None:
     market, request = world.market, world.ask(name)
     restarted: set[int] = set()

@@ -44,7 +44,7 @@ def create(world: World, endpoint: str) -> "subprocess.Popen[bytes]":
     return start_with_parent(command, stdout=subprocess.PIPE, start_new_session=True)
 
 
-@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("taken", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_creation_that_was_killed_after_signing_is_not_sent_twice(
     world: World, taken: bool
 ) -> None:

@@ -178,6 +178,7 @@ def test_a_daemon_serves_for_an_account_whose_key_another_program_holds(world: W
     assert world.client.pool.count(request) == 1
 
 
+@pytest.mark.slow
 def test_a_running_daemon_is_checked_backed_up_and_restored(world: World, tmp_path: Path) -> None:
     released = ReleaseId(world.network.deployment.fingerprint, 1, 1)
     with open_ledger(world.ledger_file(0), world.accounts[0]) as ledger:

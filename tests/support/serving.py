@@ -24,7 +24,8 @@ from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import DigitsMarket
 from tests.support.waiting import PATIENCE
 
-POLL = 0.05
+POLL = 0.2
+"""Seconds. Daemons that look more often take time from each other."""
 
 
 def noise_at(seat: int, round_number: int) -> SeededNoise:

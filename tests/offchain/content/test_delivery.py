@@ -70,7 +70,7 @@ def test_a_wrong_key_is_provable(
     assert proof.shared == multiply(delivery.ephemeral, secret)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(secret=SECRETS, other=SECRETS, delta=st.integers(1, ORDER - 1))
 def test_a_proof_shows_one_shared_point_alone(secret: int, other: int, delta: int) -> None:
     """Otherwise a requester could open a right key as another one."""

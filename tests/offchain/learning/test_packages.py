@@ -251,7 +251,10 @@ SMALL: dict[str, list[dict[str, object]]] = {
 """Of each example, drafts that are checked quickly."""
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == "sensor-cnn" else pytest.mark.slow) for name in SMALL],
+)
 def test_an_example_passes_its_checks(name: str, install: Install, tmp_path: Path) -> None:
     folder = tmp_path / name
     shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -177,7 +177,11 @@ def test_opacus_accounts_the_same_epsilon(multiplier: float, rate: float, steps:
 
 @pytest.mark.parametrize(
     ("epsilon", "delta", "steps", "rate"),
-    [(4.0, 1e-5, 20, 1.0), (0.1, 1e-6, 3, 1.0), (2.0, 1e-5, 10, 0.2)],
+    [
+        (4.0, 1e-5, 20, 1.0),
+        (0.1, 1e-6, 3, 1.0),
+        pytest.param(2.0, 1e-5, 10, 0.2, marks=pytest.mark.slow),
+    ],
 )
 def test_calibration_meets_the_target_exactly(
     epsilon: float, delta: float, steps: int, rate: float
@@ -256,7 +260,7 @@ def test_the_renyi_curves_of_a_schedule_add_up() -> None:
     assert np.array_equal(rdp(Schedule((CENTRING, sampled))), rdp(CENTRING) + rdp(sampled))
 
 
-@pytest.mark.parametrize("rate", [1.0, 0.2])
+@pytest.mark.parametrize("rate", [1.0, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_calibration_leaves_room_for_other_releases(rate: float) -> None:
     found = calibrate(2.0, DELTA, 60, rate, (CENTRING,))
     assert found > calibrate(2.0, DELTA, 60, rate)

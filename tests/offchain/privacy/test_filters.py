@@ -76,7 +76,7 @@ releases = st.builds(
 
 
 @given(st.lists(releases, min_size=1, max_size=4), st.sampled_from([1.0, 4.0, 8.0]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_what_is_allowed_costs_no_more_than_the_limit_by_privacy_loss_distributions(
     history: list[GaussianRelease], epsilon: float
 ) -> None:
@@ -96,7 +96,7 @@ def test_what_is_allowed_costs_no_more_than_the_limit_by_privacy_loss_distributi
 
 
 @given(st.lists(releases, min_size=1, max_size=5), releases, st.floats(0.5, 12.0))
-@settings(max_examples=50)
+@settings(max_examples=15)
 def test_more_releases_never_cost_less_and_never_come_back_under_a_limit(
     history: list[GaussianRelease], last: GaussianRelease, epsilon: float
 ) -> None:
@@ -149,7 +149,7 @@ def test_a_refund_leaves_what_was_there_before() -> None:
 
 
 @given(st.lists(releases, max_size=3))
-@settings(max_examples=30)
+@settings(max_examples=10)
 def test_a_spend_is_stored_to_the_last_bit(history: list[GaussianRelease]) -> None:
     spend = sum((Spend.of(release) for release in history), start=Spend.nothing())
     again = Spend.decode(spend.encode())

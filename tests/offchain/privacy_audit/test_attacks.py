@@ -31,7 +31,13 @@ def test_counting_records_when_joining_gives_the_attacker_everything(
     assert attacks.result("all labels but one", 4)[0] == 1
 
 
-@pytest.mark.parametrize("family", TEXT_FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(one, marks=pytest.mark.slow if one == "network-statistics" else ())
+        for one in TEXT_FAMILIES
+    ],
+)
 def test_no_text_stops_a_construction_or_counts_for_more_than_its_price(family: str) -> None:
     """Every text of the game, labelled or with an unknown label."""
     request = attacks.request(family)

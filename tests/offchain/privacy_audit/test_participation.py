@@ -39,7 +39,13 @@ def modes_of(name: str) -> list[AuditedMode]:
     return modes if name in hostile.TEXT_FAMILIES else [*modes, AuditedMode.ADAPTIVE]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(one, marks=pytest.mark.slow if one == "network-statistics" else ())
+        for one in FAMILIES
+    ],
+)
 def test_one_record_changes_nothing_but_noised_bytes(name: str) -> None:
     """Hypothesis draws the requests; `--check participation` plays the same game."""
 
@@ -102,7 +108,9 @@ def test_the_game_plays_texts_beside_numbers_and_static_columns_beside_windows(n
     assert windowed == {"window", "columns", "remark"}
 
 
-@pytest.mark.parametrize("name", ["softmax-regression", "oblivious-trees"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("softmax-regression", marks=pytest.mark.slow), "oblivious-trees"]
+)
 def test_a_text_read_by_what_the_other_texts_are_is_noticed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

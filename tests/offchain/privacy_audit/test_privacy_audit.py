@@ -29,6 +29,7 @@ FAMILIES = [
 SOFTMAX = "softmax-regression"
 DEAR = ("cnn", "char-lstm", "oblivious-trees")
 """Families of which a draw takes long."""
+EACH = [pytest.param(name, marks=pytest.mark.slow if name in DEAR else ()) for name in FAMILIES]
 CONSTRUCTED = ["text-statistics", pytest.param("random-forest", marks=pytest.mark.slow)]
 
 
@@ -45,10 +46,7 @@ class Halved(SeededNoise):
         return super().half_steps(count) // 2
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in DEAR else ()) for name in FAMILIES],
-)
+@pytest.mark.parametrize("name", EACH)
 def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
     found = audit_draws(name, draws=200, noise=SeededNoise(1))
     assert found.holds
@@ -72,6 +70,7 @@ def test_the_least_secure_sum_shows_a_record_as_much_as_stated() -> None:
         audit(SOFTMAX, Check.CANARIES, AuditedMode.SECURE)
 
 
+@pytest.mark.slow
 def test_noise_of_one_member_less_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more member than stated colludes, or adds no noise."""
     real = draws.member_integers
@@ -91,6 +90,7 @@ def test_a_count_without_noise_is_detected(monkeypatch: pytest.MonkeyPatch) -> N
     assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=200, noise=SeededNoise(9)).holds
 
 
+@pytest.mark.slow
 def test_an_uncharged_count_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     real = QuantileClipping.of(
         Privacy(
@@ -119,13 +119,17 @@ def test_canaries_do_not_refute_a_norm_that_follows() -> None:
 
 
 @pytest.mark.parametrize("name", CONSTRUCTED)
-def test_a_document_shows_in_the_least_secure_sum_as_much_as_stated(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And shows more once a member adds no noise."""
+def test_a_document_shows_in_the_least_secure_sum_as_much_as_stated(name: str) -> None:
     found = audit_draws(name, AuditedMode.SECURE, draws=200, noise=SeededNoise(12))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_a_member_without_noise_is_detected_in_a_constructed_model(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = constructed.member_integers
 
     def quiet(training):
@@ -140,9 +144,14 @@ def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) ->
     found = audit_draws(name, draws=200, noise=SeededNoise(12))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
-    assert not audit_draws(name, draws=600, noise=Halved(13)).holds
     with pytest.raises(InvalidInput, match="not by canaries"):
         audit(name, Check.CANARIES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_halved_noise_is_detected_in_a_constructed_model(name: str) -> None:
+    assert not audit_draws(name, draws=600, noise=Halved(13)).holds
 
 
 def test_without_noise_the_record_is_certain() -> None:
@@ -157,6 +166,7 @@ def test_halved_noise_is_detected() -> None:
     assert found.measured == pytest.approx(2 * found.stated, abs=0.3)
 
 
+@pytest.mark.slow
 def test_missing_clipping_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = type(family(SOFTMAX))
     real = kind.gradient_sum
@@ -175,7 +185,7 @@ def test_the_papers_claim_is_refuted() -> None:
     assert found.measured > 2 * found.stated
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EACH)
 def test_canaries_do_not_refute_the_stated_epsilon(name: str) -> None:
     assert audit_canaries(name, 100, SeededNoise(5), seed=5).holds
 
