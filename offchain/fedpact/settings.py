@@ -93,10 +93,10 @@ class Settings(BaseSettings):
     """Address at which others reach that port (http://host:port), for the published profile; by
     default http:// and `listen`."""
     monitor: str = ""
-    """host:port, or a port on 127.0.0.1, at which the provider's daemon tells its health and
-    metrics; empty: nowhere."""
+    """host:port, or a port on 127.0.0.1, at which the provider's daemon or the requester's service
+    tells its health and metrics; empty: nowhere. Each needs one of its own."""
     max_cycle_age: Annotated[float, Field(gt=0, le=31_536_000)] = 120.0
-    """Seconds without a successful cycle after which the daemon says that it is ill."""
+    """Seconds without a successful cycle after which a daemon or service says that it is ill."""
     explorer: str = ""
     """Address of a block explorer, such as https://etherscan.io, to which the dashboard's figures
     link; empty: they link to pages of its own."""

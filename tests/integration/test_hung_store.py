@@ -9,13 +9,13 @@ from threading import get_ident
 import pytest
 
 from fedpact.demo.data import prepare
-from fedpact.demo.fleet import Process
 from fedpact.demo.network import running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.weather import StoreWeather, store_with
 from tests.support.chain_request import ChainRequest, People
+from tests.support.requester_process import Service
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAY, POLL, World
+from tests.support.world import PAY, World
 
 ATTEMPTS = 5
 """A busy machine may take longer for a request than a daemon's store waits: half a minute."""
@@ -86,32 +86,6 @@ def test_a_put_that_hangs_delays_no_other_request(world: World) -> None:
         wait_until(lambda: f"request {joined}: joined" in world.log(0), lambda: world.log(0))
 
 
-class Service:
-    """`fedpact requester serve` as a process; its log grows over all starts."""
-
-    def __init__(self, world: World) -> None:
-        self._network = world.network
-        self.log_file = world.network.folder / "requester.log"
-
-    def start(self) -> None:
-        config = self._network.folder / "requester.toml"
-        config.write_text(self._network.settings("requester", POLL))
-        command = ["fedpact", "--config", str(config), "requester", "serve"]
-        self._process: Process = self._network.start_process(command, self.log_file)
-        self._network.daemons.append(self._process)
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def stop(self) -> None:
-        self._network.daemons.remove(self._process)
-        self.send(signal.SIGTERM)
-        assert self._process.wait(PATIENCE) == 0, self.log()
-
-    def log(self) -> str:
-        return self.log_file.read_text()
-
-
 def opened_meanwhile(world: World, service: Service, weather: DeafTo) -> bool:
     """Whether the service opens a slice while a call of its own hangs."""
     windows = dict.fromkeys(world.data.draft.fields["windows"], 900)
@@ -135,7 +109,7 @@ def opened_meanwhile(world: World, service: Service, weather: DeafTo) -> bool:
 def test_content_that_is_looked_after_delays_no_slice(world: World) -> None:
     """The requester's service asked the store for what it owes in its cycle, each minute: where
     the store hung, no slice of any request was opened for half a minute. SIGHUP ended it."""
-    network, weather, service = world.network, DeafTo("files/stat"), Service(world)
+    network, weather, service = world.network, DeafTo("files/stat"), Service(world.network)
     node = network.store_uri
     with store_with(weather, lambda: node) as address:
         network.store_uri, weather.hangs = address, True

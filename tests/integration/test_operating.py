@@ -9,9 +9,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -21,6 +22,7 @@ from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
 from tests.support.processes import executed
+from tests.support.requester_process import Service
 from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAY, POLICY, POLL, World, running_world
@@ -38,8 +40,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield started
 
 
-def status(world: World, path: str) -> tuple[int, str]:
-    [address] = re.findall(r"metrics at (http://\S+)", world.log(0))
+def status(log: str, path: str) -> tuple[int, str]:
+    """What a service that wrote this log answers."""
+    [address] = re.findall(r"metrics at (http://\S+)", log)
     try:
         with urllib.request.urlopen(address + path, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
@@ -47,42 +50,76 @@ def status(world: World, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_an_operator_sees_a_daemon_fall_ill_recover_and_end(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+Messages = Callable[[], list[bytes]]
+
+
+@pytest.fixture
+def told_to_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Messages]:
+    """What services that are started from now on have told it so far. They tell their health at
+    any port, and are ill after five seconds without a cycle."""
     told: list[bytes] = []
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
 
-        def messages() -> list[bytes]:
-            while True:
-                try:
-                    told.append(manager.recv(64))
-                except BlockingIOError:
-                    return told
+        def listen() -> None:
+            while said := manager.recv(64):
+                told.append(said)
 
+        listening = Thread(target=listen)
+        listening.start()
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.setenv("FEDPACT_MONITOR", "0")
         monkeypatch.setenv("FEDPACT_MAX_CYCLE_AGE", "5")
-        world.serve(0)
-        wait_until(lambda: b"READY=1" in messages(), lambda: world.log(0))
-        wait_until(lambda: status(world, "/ready")[0] == 200, lambda: status(world, "/ready")[1])
-        wait_until(lambda: "fedpact_balance_ether 9" in status(world, "/metrics")[1])
-        text = status(world, "/metrics")[1]
-        assert 'fedpact_epsilon{data="",kind="spent"} 0.0' in text
-        assert re.search(r'fedpact_rpc_calls_total\{method="eth_getLogs",node="http://127', text)
+        yield lambda: told
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nothing:
+            nothing.sendto(b"", str(tmp_path / "notify"))
+        listening.join()
 
-        world.network.devnet.child.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: status(world, "/health")[0] == 503)
-        beats = messages().count(b"WATCHDOG=1")
-        # The loop goes on: systemd has no reason to start the daemon again.
-        wait_until(lambda: messages().count(b"WATCHDOG=1") > beats)
-        world.network.devnet.child.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: status(world, "/health")[0] == 200)
 
-        world.process(0).send_signal(signal.SIGTERM)
-        assert world.process(0).wait(PATIENCE) == 0
-        assert b"STOPPING=1" in messages()
+def falls_ill_and_recovers(world: World, log: Callable[[], str], messages: Messages) -> None:
+    """A service whose node hangs for a while."""
+    wait_until(lambda: b"READY=1" in messages(), log)
+    wait_until(lambda: status(log(), "/ready")[0] == 200, lambda: status(log(), "/ready")[1])
+    wait_until(lambda: "fedpact_balance_ether 9" in status(log(), "/metrics")[1], log)
+    text = status(log(), "/metrics")[1]
+    assert re.search(r'fedpact_rpc_calls_total\{method="eth_getLogs",node="http://127', text)
+
+    world.network.devnet.child.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: status(log(), "/health")[0] == 503)
+    beats = messages().count(b"WATCHDOG=1")
+    # The loop goes on: systemd has no reason to start the service again.
+    wait_until(lambda: messages().count(b"WATCHDOG=1") > beats)
+    world.network.devnet.child.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: status(log(), "/health")[0] == 200)
+
+
+def test_an_operator_sees_a_daemon_fall_ill_recover_and_end(
+    world: World, told_to_systemd: Messages
+) -> None:
+    world.serve(0)
+    falls_ill_and_recovers(world, lambda: world.log(0), told_to_systemd)
+    assert 'fedpact_epsilon{data="",kind="spent"} 0.0' in status(world.log(0), "/metrics")[1]
+    world.process(0).send_signal(signal.SIGTERM)
+    assert world.process(0).wait(PATIENCE) == 0
+    wait_until(lambda: b"STOPPING=1" in told_to_systemd())
+
+
+def test_an_operator_sees_a_requesters_service_fall_ill_recover_and_end(
+    world: World, told_to_systemd: Messages
+) -> None:
+    """It had neither health nor metrics, and told systemd nothing."""
+    service = Service(world.network)
+    service.start()
+    falls_ill_and_recovers(world, service.log, told_to_systemd)
+    request = world.requester.create(world.data.draft, world.data.evaluation, PAY)
+    waiting = 'fedpact_requests{stage="waiting"} 1.0'
+    wait_until(lambda: waiting in status(service.log(), "/metrics")[1], service.log)
+    assert "fedpact_requests_failing 0.0" in status(service.log(), "/metrics")[1]
+    world.requester.cancel(request)
+    settled = 'fedpact_duties_total{duty="serve"} 1.0'
+    wait_until(lambda: settled in status(service.log(), "/metrics")[1], service.log)
+    service.stop()
+    wait_until(lambda: b"STOPPING=1" in told_to_systemd())
 
 
 def test_a_policy_is_read_again_on_sighup_and_a_bad_file_changes_nothing(world: World) -> None:
@@ -232,7 +269,7 @@ def test_a_daemon_waits_for_node_and_store_that_come_up_later(
         monkeypatch.setenv("FEDPACT_MONITOR", "0")
         world.serve(0)
         wait_until(lambda: "does not answer" in world.log(0), lambda: world.log(0))
-        assert "does not answer" in status(world, "/ready")[1]
+        assert "does not answer" in status(world.log(0), "/ready")[1]
         # It ended a daemon that was still starting, and systemd takes that for its wish.
         world.process(0).send_signal(signal.SIGHUP)
     finally:

@@ -1,4 +1,4 @@
-"""The files in deploy/: rules, board and unit fit the daemon that they are for."""
+"""The files in deploy/: rules, board and units fit the services that they are for."""
 
 import json
 import re
@@ -17,8 +17,10 @@ from typer.main import get_command
 from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
 from fedpact.cli.main import app
-from fedpact.provider.monitor.metrics import BudgetGauge, Holdings, Metrics
-from fedpact.provider.monitor.pulse import Pulse
+from fedpact.monitor.metrics import Metrics
+from fedpact.monitor.pulse import Pulse
+from fedpact.provider.metrics import BudgetGauge, Holdings, ProviderMetrics
+from fedpact.requester.metrics import RequesterMetrics
 from fedpact.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +42,16 @@ ADDED = {"instance", "job"}
 
 @pytest.fixture(scope="module")
 def families() -> list[Metric]:
-    """All metrics of a daemon that has performed every kind of duty."""
-    metrics = Metrics(Pulse(60.0))
+    """All metrics of a daemon and of a requester's service that have performed every kind of
+    duty."""
+    provider, requester = ProviderMetrics(Pulse()), RequesterMetrics(Pulse())
+    for one in (provider, requester):
+        tells(one)
+    provider.holds(Holdings(1, {"": BudgetGauge(0.0, 8.0)}, {"/": 1}))
+    return [*provider.registry.collect(), *requester.registry.collect()]
+
+
+def tells(metrics: Metrics) -> None:
     node = Node("http://127.0.0.1:1")
     node.calls["eth_call"] += 1
     metrics.watch([node])
@@ -50,8 +60,7 @@ def families() -> list[Metric]:
     with metrics.duty("submit_model"):
         metrics.done("submit_model")
     metrics.paid(TransactionCost(1, "SharingMarket.join", 1, 1, False))
-    metrics.holds(Holdings(1, {"": BudgetGauge(0.0, 8.0)}, {"/": 1}))
-    return list(metrics.registry.collect())
+    metrics.has(1, {"/": 1})
 
 
 def labels_of(families: list[Metric]) -> dict[str, set[str]]:
@@ -127,27 +136,37 @@ def test_the_board_can_be_imported() -> None:
     assert set(re.findall(r"\$\{?(\w+)\}?", json.dumps(BOARD))) <= variables
 
 
-def options_of(command: list[str]) -> set[str]:
-    """The options that `fedpact` and `fedpact provider serve` know."""
+def options_of(role: str) -> set[str]:
+    """The options that `fedpact` and a role's `serve` know."""
     root: Any = get_command(app)
-    serve = root.commands["provider"].commands["serve"]
+    serve = root.commands[role].commands["serve"]
     return {option for one in (*root.params, *serve.params) for option in one.opts}
 
 
-@pytest.mark.parametrize("file", ["systemd/fedpact-provider@.service", "compose.yaml"])
-def test_the_daemon_is_started_with_options_that_it_has(file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "role", "given"),
+    [
+        ("systemd/fedpact-provider@.service", "provider", {"--data", "--policy", "--config"}),
+        ("systemd/fedpact-requester@.service", "requester", {"--config", "--log-json"}),
+        ("compose.yaml", "provider", {"--data", "--policy", "--config"}),
+    ],
+)
+def test_a_service_is_started_with_options_that_it_has(
+    file: str, role: str, given: set[str]
+) -> None:
     text = (DEPLOY / file).read_text()
     named = set(re.findall(r"(--[a-z]+(?:-[a-z]+)*)[= ]", text.replace("\n", " ")))
-    assert named - {"--profile"} <= options_of(["provider", "serve"])
-    assert {"--data", "--policy", "--config"} <= named
+    assert named - {"--profile"} <= options_of(role)
+    assert given <= named
     for variable in re.findall(r"FEDPACT_(\w+)", text):
         assert variable.lower() in Settings.model_fields
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-def test_the_unit_is_valid_and_confined(tmp_path: Path) -> None:
-    unit = tmp_path / "fedpact-provider@alice.service"
-    text = (DEPLOY / "systemd/fedpact-provider@.service").read_text()
+@pytest.mark.parametrize("role", ["provider", "requester"])
+def test_the_units_are_valid_and_confined(tmp_path: Path, role: str) -> None:
+    unit = tmp_path / f"fedpact-{role}@alice.service"
+    text = (DEPLOY / f"systemd/fedpact-{role}@.service").read_text()
     unit.write_text(text.replace("/opt/fedpact/bin/fedpact", "/bin/true"))
     analyze = ["systemd-analyze", "--man=no"]
     verified = subprocess.run([*analyze, "verify", unit], capture_output=True, text=True)

@@ -39,4 +39,8 @@ def serve(
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    service.serve(lambda: service.RequesterDaemon(at.requester, at.settings.poll_interval, slices))
+    interval = at.settings.poll_interval
+    service.serve(
+        at.settings,
+        lambda metrics: service.RequesterDaemon(at.requester, interval, slices, metrics),
+    )

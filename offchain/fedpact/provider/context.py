@@ -21,7 +21,7 @@ from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words
 from fedpact.provider.background import Background
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.monitor.metrics import Metrics
+from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.own import Own
 from fedpact.provider.records import SnapshotSource, request_name
 from fedpact.provider.sales import Sales
@@ -257,7 +257,7 @@ class Context(Own):
     fetching: Fetching
     """For content that may be nowhere."""
     cache: Cache
-    metrics: Metrics
+    metrics: ProviderMetrics
     exchange: "Exchange | None" = None
     """With other daemons."""
 

@@ -29,6 +29,7 @@ from fedpact.errors import (
     StorageUnavailable,
 )
 from fedpact.logs import about
+from fedpact.monitor.pulse import Pulse
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.provider import local_profile
@@ -44,8 +45,7 @@ from fedpact.provider.ledger import other_deployments
 from fedpact.provider.ledger.opening import introduce, open_ledger
 from fedpact.provider.ledger.reconciling import Reconciliation
 from fedpact.provider.memory import give_back
-from fedpact.provider.monitor.metrics import Metrics
-from fedpact.provider.monitor.pulse import Pulse
+from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import deployment_name, request_name
@@ -72,9 +72,6 @@ if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
-
-UNWATCHED = 60.0
-"""Longest gap between successful cycles, in seconds, where nothing asks for it."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ class Daemon:
         data: tuple[OwnData, ...],
         settings: DaemonSettings,
         trainer: Trainer,
-        metrics: Metrics | None = None,
+        metrics: ProviderMetrics | None = None,
         exchange: "Exchange | None" = None,
         reload: threading.Event | None = None,
     ) -> None:
@@ -167,7 +164,7 @@ class Daemon:
             *self._workers,
             Fetching(store, self.FETCH_PATIENCE),
             Cache(),
-            metrics or Metrics(Pulse(UNWATCHED)),
+            metrics or ProviderMetrics(Pulse()),
             exchange,
         )
         self._context.metrics.watch(client.rpc.nodes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
+from fedpact.monitor.resources import MEASURED_FOR
 from fedpact.provider.content_upkeep import ProviderContent
 from fedpact.provider.context import Context
 from fedpact.provider.forgetting import forget_ended
@@ -13,8 +14,6 @@ from fedpact.provider.resources import watch_holdings, watch_store
 
 log = logging.getLogger(__name__)
 
-MEASURED_FOR = 300.0
-"""Seconds between two looks at balance, budget, store and disk."""
 CONTENT_GOOD_FOR = 60.0
 """Seconds between two looks at what the content store still has, and what can be forgotten."""
 

@@ -19,9 +19,9 @@ from fedpact.data.declared import DeclaredData
 from fedpact.errors import DeviceUnfit, FedpactError, TrainingFailed
 from fedpact.learning.devices import resolved
 from fedpact.learning.families.device_probe import check_device
+from fedpact.monitor.resources import free_bytes
 from fedpact.provider.dry_run import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.policy import Policy
-from fedpact.provider.resources import free_bytes
 from fedpact.provider.serve import ServedFiles, connect, parts
 from fedpact.provider.startup_checks import Level, Problem, found, problem, warning
 from fedpact.settings import Settings

@@ -1,16 +1,15 @@
 """What a daemon may run out of: ether, privacy, disk."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.content import fetching
-from fedpact.errors import FedpactError, StateError
+from fedpact.errors import FedpactError
+from fedpact.monitor.resources import free_bytes, warn_of_little_ether
 from fedpact.provider.context import Context
-from fedpact.provider.monitor.metrics import BudgetGauge, Holdings
-from fedpact.provider.startup_checks import LITTLE_WEI
+from fedpact.provider.metrics import BudgetGauge, Holdings
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +22,7 @@ def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> None:
         log.warning("cannot tell what is left: %s", error)
         return
     ctx.metrics.holds(left)
-    if left.balance < LITTLE_WEI:
-        log.warning("account %s holds only %d wei", ctx.keys.sender, left.balance)
+    warn_of_little_ether(ctx.keys.sender, left.balance)
 
 
 def watch_store(ctx: Context) -> bool:
@@ -54,11 +52,3 @@ def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
         budgets,
         {str(folder): free_bytes(folder) for folder in folders},
     )
-
-
-def free_bytes(folder: Path) -> int:
-    """Room on the folder's file system for this user. Raises StateError."""
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError as error:
-        raise StateError(f"folder {folder}: {error.strerror}") from error

@@ -15,6 +15,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
 from fedpact.learning.devices import resolved
+from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.server import telling
 from fedpact.provider.content_store import kept_store
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import ListedData, OwnData, listed
@@ -26,9 +28,7 @@ from fedpact.provider.files import (
     snapshots_folder,
     state_file,
 )
-from fedpact.provider.monitor.metrics import Metrics
-from fedpact.provider.monitor.pulse import Pulse
-from fedpact.provider.monitor.server import MonitorServer
+from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.training.trainer import Trainer
@@ -83,12 +83,12 @@ def serve(
     schema that cannot be read.
     """
     pulse = Pulse(settings.max_cycle_age)
-    metrics = Metrics(pulse)
+    metrics = ProviderMetrics(pulse)
     reload = Event()
     with ExitStack() as opened:
         # From here on: SIGHUP ended a daemon that was still starting.
         opened.enter_context(on_signals(reload.set, signal.SIGHUP))
-        opened.enter_context(_monitor(settings, metrics))
+        opened.enter_context(telling(metrics, settings.monitor))
         client = when_there(lambda: connect(settings, keys), pulse.wait_for)
         opened.callback(client.close)
         store = when_there(
@@ -177,20 +177,6 @@ def own_data(one: ListedData, state: Path, address: str) -> OwnData:
     """A listed data set, with the folders of an account's records."""
     folders = features_folder(state, address), snapshots_folder(state, address)
     return OwnData(one.name, OwnRecords(one.path, one.schema, *folders, one.name), one.policy)
-
-
-@contextmanager
-def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
-    """Tells health and metrics from before the checks on, if the settings name an address."""
-    if not settings.monitor:
-        yield
-        return
-    server = MonitorServer(metrics, settings.monitor)
-    server.start()
-    try:
-        yield
-    finally:
-        server.stop()
 
 
 @contextmanager

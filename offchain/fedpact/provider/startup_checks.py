@@ -11,11 +11,10 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import signed_digest
 from fedpact.chain.wallets import MOST_GAS, may_act
 from fedpact.errors import DataError, FedpactError, Retryable
+from fedpact.monitor.resources import LITTLE_WEI
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.ledger.opening import introduce
-
-LITTLE_WEI = 10**16
 
 
 class Level(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fedpact.errors import ContentSought, FedpactError, Retryable
@@ -19,8 +19,15 @@ class Attempts:
     def __init__(self) -> None:
         self._failures = 0
         self._said = ""
+        self._sought = False
+        """Whether the last attempt only waits for content."""
         self._next = 0.0
         """Monotonic seconds."""
+
+    @property
+    def stage(self) -> str:
+        """Where what they are for is, in one word, for metrics."""
+        return "unread"
 
     @property
     def is_due(self) -> bool:
@@ -31,17 +38,27 @@ class Attempts:
         """Seconds until it is due; 0 if it is."""
         return max(0.0, self._next - time.monotonic())
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed, and not for content that is still looked for."""
+        return bool(self._failures) and not self._sought
+
     @contextmanager
-    def attempt(self, what: str, interval: float) -> Iterator[None]:
+    def attempt(
+        self, what: str, interval: float, unforeseen: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
         """One attempt; what fails is due again after a pause, which grows from `interval` seconds
         on. An error is told where the last attempt had another one, with its trace if nobody
-        foresaw it. `what`: says so that it failed."""
+        foresaw it, and then `unforeseen` is called. `what`: says so that it failed."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             self._failures += 1
+            self._sought = isinstance(error, ContentSought)
+            if not isinstance(error, FedpactError):
+                unforeseen()
             self._next = time.monotonic() + pause_after(error, self._failures, interval)
-            sought_again = isinstance(error, ContentSought) and self._said
+            sought_again = self._sought and self._said
             if not sought_again and str(error) != self._said:
                 _tell(what, error)
                 self._said = str(error)

@@ -71,6 +71,7 @@ class RequestCreator:
         """`keep_days`: how long a request's content is kept after its end."""
         self.keep_seconds = int(keep_days * 24 * 3600)
         self.client, self.store, self.keys = client, store, keys
+        self.state_folder = state_folder
         fingerprint = client.deployment.fingerprint
         self._secret = requester_secret(keys.derive("delivery"), fingerprint)
         self._folder = state_folder / "requester" / fingerprint.hex()[:16] / keys.address.lower()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -30,12 +31,17 @@ from fedpact.errors import (
     UnknownRequest,
 )
 from fedpact.logs import about
-from fedpact.requester.acting import Acting
+from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.resources import MEASURED_FOR, free_bytes, warn_of_little_ether
+from fedpact.monitor.server import telling
 from fedpact.requester.attempts import Attempts
 from fedpact.requester.client import Requester
 from fedpact.requester.duties import next_duty
 from fedpact.requester.look import RequestLog, RequestLook, look
+from fedpact.requester.metrics import RequesterMetrics
+from fedpact.requester.served import KeyFile, Purchase, Result, ServedRequest
 from fedpact.requester.slice_keys import read_slice_keys
+from fedpact.settings import Settings
 from fedpact.signals import on_signals
 from fedpact.types.requests import Phase, Status, StoredRequest, Terms
 from fedpact.types.resale import SaleStatus
@@ -47,55 +53,22 @@ SEND_PATIENCE = 0.3
 """Seconds that a duty waits for its transaction; then other requests have their turn."""
 
 
-AttemptsT = TypeVar("AttemptsT", bound=Attempts)
-
-
-class _KeyFile(Attempts):
-    """To use a file of slice keys."""
-
-    def __init__(self, stamp: tuple[int, int]) -> None:
-        """`stamp`: see `_stamp`."""
-        super().__init__()
-        self.stamp, self.is_read = stamp, False
-
-
-class _Result(Attempts):
-    """To fetch the model of a request that is settled."""
-
-    def __init__(self, until: int) -> None:
-        """`until`: seconds since 1970, for which its makers keep it."""
-        super().__init__()
-        self.until = until
-
-
-class _Purchase(Attempts):
-    """To get a bought model, or its price back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.under_way = ""
-        """The block at which a transaction for it was sent that was not mined yet."""
-
-
-class _Served(Attempts):
-    """To do the duties of a request that is not over."""
-
-    def __init__(self, acting: Acting, log: RequestLog) -> None:
-        super().__init__()
-        self.acting, self.log = acting, log
-        self.seen: RequestLook | None = None
-        self.under_way = ""
-        """The block at which its duty had sent a transaction that was not mined yet."""
-
-
-def serve(begin: Callable[[], RequesterDaemon]) -> None:
-    """Begin as soon as node, store and disk are there, and serve until stopped.
+def serve(settings: Settings, begin: Callable[[RequesterMetrics], RequesterDaemon]) -> None:
+    """Begin as soon as node, store and disk are there, and serve until stopped. Health and metrics
+    are told from before that on, if the settings name an address. Raises SettingsError.
 
     SIGHUP, by which other services read their files again, ends it at no time: no slice would be
     opened.
     """
-    with on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP):
-        when_there(begin).run()
+    metrics = RequesterMetrics(Pulse(settings.max_cycle_age))
+    with (
+        on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP),
+        telling(metrics, settings.monitor),
+    ):
+        when_there(lambda: begin(metrics), metrics.pulse.wait_for).run()
+
+
+AttemptsT = TypeVar("AttemptsT", bound=Attempts)
 
 
 class RequesterDaemon:
@@ -108,23 +81,33 @@ class RequesterDaemon:
     """Seconds that a duty waits for content; then other requests have their turn."""
 
     def __init__(
-        self, requester: Requester, poll_interval: float, slices: Path | None = None
+        self,
+        requester: Requester,
+        poll_interval: float,
+        slices: Path | None = None,
+        metrics: RequesterMetrics | None = None,
     ) -> None:
         self._requester = requester
         self._interval = poll_interval
         self._slices = slices
+        self._metrics = metrics or RequesterMetrics(Pulse())
+        self._metrics.watch(requester.client.rpc.nodes)
+        requester.client.sender.paid = self._metrics.paid
         self._stop = threading.Event()
         self._exchange = requester.exchange(poll_interval)
         self._content = requester.content(self.FETCH_PATIENCE)
-        self._known: dict[int, _Served] = {}
+        self._known: dict[int, ServedRequest] = {}
         self._over: set[int] = set()
         self._waiting: dict[int, Attempts] = {}
-        self._results: dict[int, _Result] = {}
-        self._purchases: dict[int, _Purchase] = {}
+        self._results: dict[int, Result] = {}
+        self._purchases: dict[int, Purchase] = {}
         self._cycles, self._upkeep, self._tending = Attempts(), Attempts(), Attempts()
+        self._measuring, self._measured_until = Attempts(), 0.0
+        self._under_way = 0
+        """Transactions."""
         self._news: tuple[EventScanner, EventScanner | None] | None = None
         """Of requests made and results bought."""
-        self._read: dict[Path, _KeyFile] = {}
+        self._read: dict[Path, KeyFile] = {}
 
     def run(self) -> None:
         """Until SIGINT or SIGTERM, or `stop`."""
@@ -132,13 +115,19 @@ class RequesterDaemon:
             self._run()
 
     def _run(self) -> None:
+        pulse = self._metrics.pulse
+        pulse.serving()
         log.info("serving requests of %s", self._requester.keys.address)
         self._requester.client.follow_heads()
         self._exchange.start()
         while not self._stop.is_set():
-            with self._cycles.attempt("the cycle failed", self._interval):
+            with self._trying(self._cycles, "the cycle failed"):
                 self.cycle()
+            if self._cycles.failing:
+                self._metrics.cycle_failed()
+            pulse.turned()
             self._stop.wait(self._cycles.pause or self._interval)
+        pulse.stopping()
         self._exchange.close()
         self._content.close()
         log.info("stopped")
@@ -153,33 +142,67 @@ class RequesterDaemon:
             self._look_after,
             self._tend,
             self._find,
-            lambda: self._each(self._waiting, self._take_up),
-            lambda: self._each(self._known, self._serve),
-            lambda: self._each(self._purchases, self._follow_purchase),
-            lambda: self._each(self._results, self._fetch),
+            lambda: self._each("take_up", self._waiting, self._take_up),
+            lambda: self._each("serve", self._known, self._serve),
+            lambda: self._each("follow_purchase", self._purchases, self._follow_purchase),
+            lambda: self._each("fetch", self._results, self._fetch),
+            self._tell,
         ]
         for step in steps:
             # A node that hangs holds each of them up for ten seconds.
             if not self._stop.is_set():
                 step()
 
+    def _tell(self) -> None:
+        """What a cycle that succeeded saw."""
+        metrics = self._metrics
+        metrics.cycle_succeeded(self._under_way)
+        listed = (self._waiting, self._known, self._purchases, self._results)
+        every = [one for each in listed for one in each.values()]
+        metrics.saw(one.stage for one in every)
+        metrics.fail(sum(one.failing for one in every))
+        if time.monotonic() > self._measured_until and self._measuring.is_due:
+            with self._trying(self._measuring, "cannot tell what is left"):
+                self._measure()
+                self._measured_until = time.monotonic() + MEASURED_FOR
+
+    def _measure(self) -> None:
+        """Look at what the service may run out of."""
+        requester, folder = self._requester, self._requester.state_folder
+        balance = requester.client.balance(requester.keys.sender, requester.client.frame())
+        self._metrics.has(balance, {str(folder): free_bytes(folder)})
+        warn_of_little_ether(requester.keys.sender, balance)
+
+    def _trying(self, attempts: Attempts, what: str) -> AbstractContextManager[None]:
+        """An attempt, with this service's pauses and metrics."""
+        return attempts.attempt(what, self._interval, self._metrics.unexpected.inc)
+
+    def _did(self, request: int, duty: str, what: str) -> None:
+        """A duty did something."""
+        log.info("request %d: %s", request, what)
+        self._metrics.done(duty)
+
     def _look_after(self) -> None:
         if self._upkeep.is_due:
-            with self._upkeep.attempt("content was not looked after", self._interval):
+            with self._trying(self._upkeep, "content was not looked after"):
                 self._content.look_after(self._requester.client.frame().timestamp)
 
     def _tend(self) -> None:
         if self._tending.is_due:
             failed = "transactions under way were not looked after"
-            with self._tending.attempt(failed, self._interval):
-                self._requester.client.sender.tend(self._requester.keys)
+            with self._trying(self._tending, failed):
+                sender = self._requester.client.sender
+                self._under_way = sender.tend(self._requester.keys)
 
-    def _each(self, listed: dict[int, AttemptsT], act: Callable[[int, AttemptsT], None]) -> None:
-        """Act on each request that is due."""
+    def _each(
+        self, duty: str, listed: dict[int, AttemptsT], act: Callable[[int, AttemptsT], None]
+    ) -> None:
+        """Act on each request that is due. `duty`: for logs and metrics."""
         for request, attempts in sorted(listed.items()):
             if attempts.is_due and not self._stop.is_set():
-                with about(request=request):
+                with about(request=request, duty=duty), self._metrics.duty(duty):
                     act(request, attempts)
+                self._metrics.pulse.turned()  # where a node hangs, each takes its time
 
     def _find(self) -> None:
         """New requests and purchases of this account, and new files of slice keys."""
@@ -217,11 +240,11 @@ class RequesterDaemon:
 
     def _add_purchase(self, request: int) -> None:
         if not self._requester.has_model(request):
-            self._purchases.setdefault(request, _Purchase())
+            self._purchases.setdefault(request, Purchase())
 
     def _take_up(self, request: int, waiting: Attempts) -> None:
         """Read what the request's duties need; later again if that fails."""
-        with waiting.attempt(f"request {request} cannot be read yet", self._interval):
+        with self._trying(waiting, f"request {request} cannot be read yet"):
             client = self._requester.client
             stored, terms = client.market.request(request), client.market.terms(request)
             if stored.status is Status.SETTLED:
@@ -229,7 +252,7 @@ class RequesterDaemon:
             else:
                 spec = self._content.specification(request, terms.specification)
                 acting = self._requester.acting(request, spec, self._exchange, self._content)
-                self._known[request] = _Served(acting, RequestLog(client, request))
+                self._known[request] = ServedRequest(acting, RequestLog(client, request))
             del self._waiting[request]
 
     def _settled(self, request: int, stored: StoredRequest, terms: Terms) -> None:
@@ -241,7 +264,7 @@ class RequesterDaemon:
             return
         until = stored.delivered_at + terms.dispute_window + requester.keep_seconds
         if requester.client.frame().timestamp < until:
-            self._results[request] = _Result(until)
+            self._results[request] = Result(until)
         else:
             log.info(
                 "request %d: its model is not here, and its makers need not keep it any more: try"
@@ -250,13 +273,13 @@ class RequesterDaemon:
                 request,
             )
 
-    def _fetch(self, request: int, result: _Result) -> None:
+    def _fetch(self, request: int, result: Result) -> None:
         """Keep a model that was not fetched before its request was settled: the service was away,
         or the model was nowhere."""
-        with result.attempt(f"request {request}: its model is not here yet", self._interval):
+        with self._trying(result, f"request {request}: its model is not here yet"):
             try:
                 path = self._requester.receive(request, self._content)
-                log.info("request %d: received the model (%s)", request, path)
+                self._did(request, "fetch", f"received the model ({path})")
             except DecryptionError as error:
                 log.error("request %d: its key does not open: %s", request, error)
             except (ContentError, ContentUnavailable, ModelError) as error:
@@ -266,19 +289,19 @@ class RequesterDaemon:
                 log.error("request %d: its model was not fetched: %s", request, error)
             del self._results[request]
 
-    def _follow_purchase(self, request: int, purchase: _Purchase) -> None:
+    def _follow_purchase(self, request: int, purchase: Purchase) -> None:
         """Keep the model once its key is there, dispute a wrong key, take the price of a purchase
         back that nobody seals a key for."""
         client = self._requester.client
         failed = f"the purchase of request {request} failed; it is tried again"
-        with purchase.attempt(failed, self._interval):
+        with self._trying(purchase, failed):
             frame = client.frame()
             if purchase.under_way == frame.block_hash:
                 return
             bought = client.resale.purchase(request, self._requester.keys.address, frame)
             if bought.status is SaleStatus.REFUNDED:
                 if purchase.under_way:
-                    log.info("request %d: the price of its result is back", request)
+                    self._did(request, "follow_purchase", "the price of its result is back")
                 del self._purchases[request]
                 return
             try:
@@ -304,7 +327,7 @@ class RequesterDaemon:
         except DecryptionError as error:
             arrived, done = True, f"the bought key does not open, too late to dispute: {error}"
         if done:
-            log.info("request %d: %s", request, done)
+            self._did(request, "follow_purchase", done)
         if arrived:
             del self._purchases[request]
 
@@ -312,13 +335,13 @@ class RequesterDaemon:
         """Take up a request for which this account has slice keys. A file is read again once it has
         changed, or if a node or store has failed, or if the node does not know the request: it may
         lag behind the one that told the requester."""
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         file = self._read.get(path)
         if file is None or file.stamp != stamp:
-            file = self._read[path] = _KeyFile(stamp)
+            file = self._read[path] = KeyFile(stamp)
         if file.is_read or not file.is_due:
             return
-        with file.attempt(f"{path} cannot be used", self._interval):
+        with self._trying(file, f"{path} cannot be used"):
             file.is_read = True
             try:
                 self._take_keys(path)
@@ -333,18 +356,18 @@ class RequesterDaemon:
             log.warning("%s: its request is one of another deployment", path)
         elif (served := self._known.get(request)) is not None and served.acting.secret is None:
             acting = replace(served.acting, slices=given)
-            self._known[request] = _Served(acting, served.log)
+            self._known[request] = ServedRequest(acting, served.log)
             log.info("request %d: its slice keys are those of %s now", request, path)
         elif request not in self._known and request not in self._over:
             kept = RequestLog(client, request)
             if self._requester.keys.address in kept.terms.openers:
                 acting = self._requester.opening(given, self._exchange, self._content)
-                self._known[request] = _Served(acting, kept)
+                self._known[request] = ServedRequest(acting, kept)
             else:
                 log.warning("%s: request %d does not name this account as opener", path, request)
 
-    def _serve(self, request: int, served: _Served) -> None:
-        with served.attempt(f"request {request} failed; it is tried again", self._interval):
+    def _serve(self, request: int, served: ServedRequest) -> None:
+        with self._trying(served, f"request {request} failed; it is tried again"):
             seen = served.seen = look(self._requester.client, request, served.log, served.seen)
             if served.under_way == seen.frame.block_hash:
                 return
@@ -355,7 +378,7 @@ class RequesterDaemon:
                 served.under_way = seen.frame.block_hash
                 return
             if done:
-                log.info("request %d: %s", request, done)
+                self._did(request, "serve", done)
             settled = seen.stored.status is Status.SETTLED
             opener = served.acting.secret is None
             if settled and not opener:
@@ -366,7 +389,7 @@ class RequesterDaemon:
                 del self._known[request]
                 self._exchange.forget(request, seen.facts.round + 1)
 
-    def _do(self, served: _Served, seen: RequestLook) -> str:
+    def _do(self, served: ServedRequest, seen: RequestLook) -> str:
         """The next duty of a request, without a long wait for its transaction, and on a full disk,
         which notes none, too: contracts refuse each that is sent twice."""
         with self._sending(seen.frame.block_number):
@@ -386,7 +409,7 @@ class RequesterDaemon:
             sender.must_record = True
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp_of(path: Path) -> tuple[int, int]:
     """Time of change and size of a file; zeros where it cannot be looked at."""
     try:
         found = path.stat()

@@ -6,7 +6,8 @@ from typing import Any
 from eth_account import Account
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.provider.startup_checks import LITTLE_WEI, Level, Problem, check_account
+from fedpact.monitor.resources import LITTLE_WEI
+from fedpact.provider.startup_checks import Level, Problem, check_account
 
 
 def findings(balance: int, *, active: bool = True) -> list[Problem]:

@@ -10,6 +10,7 @@ from fedpact import waiting
 from fedpact.cli import requester as commands
 from fedpact.errors import NodeUnreachable
 from fedpact.requester import serve
+from fedpact.settings import Settings
 
 
 def test_sighup_ends_no_service_that_waits_for_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +26,7 @@ def test_sighup_ends_no_service_that_waits_for_its_node(monkeypatch: pytest.Monk
         def run(self) -> None:
             handlers.append(signal.getsignal(signal.SIGHUP))
 
-    settings = SimpleNamespace(log_level="info", poll_interval=1.0)
+    settings = Settings()
     session = SimpleNamespace(settings=settings, requester=None)
     monkeypatch.setattr(commands.session, "of", lambda _: session)
     monkeypatch.setattr(serve, "RequesterDaemon", Waiting)

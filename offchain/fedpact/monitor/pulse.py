@@ -1,21 +1,24 @@
-"""Whether a daemon makes progress."""
+"""Whether a service makes progress."""
 
 import time
 
-from fedpact.provider.monitor.systemd import notify
+from fedpact.monitor.systemd import notify
+
+UNWATCHED = 60.0
+"""Longest gap between successful cycles, in seconds, where nothing asks for it."""
 
 
 class Pulse:
     """When the last cycle succeeded. The cycle writes it, other threads read it."""
 
-    def __init__(self, longest_gap: float) -> None:
-        """`longest_gap`: seconds without a successful cycle after which a daemon counts as ill."""
+    def __init__(self, longest_gap: float = UNWATCHED) -> None:
+        """`longest_gap`: seconds without a successful cycle after which a service counts as ill."""
         self._longest_gap = longest_gap
         self._since = time.monotonic()
         self._serving = False
         self._beaten = False
         self._held: str | None = None
-        self._waits_for = "the checks have not passed yet"
+        self._waits_for = "it has not begun yet"
 
     @property
     def age(self) -> float:
@@ -33,7 +36,7 @@ class Pulse:
         notify("READY=1")
 
     def succeeded(self, held: str | None = None) -> None:
-        """A cycle has succeeded; `held`: why nothing is joined or submitted now."""
+        """A cycle has succeeded; `held`: why the service does not do all that it is there for."""
         self._since = time.monotonic()
         self._beaten = True
         self._held = held
@@ -41,7 +44,7 @@ class Pulse:
     def turned(self) -> None:
         """The loop goes on, whether its cycle succeeded or not: what systemd's watchdog waits for.
 
-        A node that does not answer is no reason to start the daemon again; a thread that hangs is.
+        A node that does not answer is no reason to start a service again; a thread that hangs is.
         """
         notify("WATCHDOG=1")
 
@@ -49,14 +52,14 @@ class Pulse:
         notify("STOPPING=1")
 
     def ill(self) -> list[str]:
-        """Why a supervisor should look at the daemon; empty if it is well."""
+        """Why a supervisor should look at the service; empty if it is well."""
         age = self.age
         if age <= self._longest_gap:
             return []
         return [f"no cycle has succeeded for {age:.0f} s (max_cycle_age is {self._longest_gap:g})"]
 
     def not_ready(self) -> list[str]:
-        """Why the daemon does not serve requests now; empty if it does."""
+        """Why the service does not serve requests now; empty if it does."""
         if not self._serving:
             return [f"starting: {self._waits_for}", *self.ill()]
         if not self._beaten:

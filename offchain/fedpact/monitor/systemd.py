@@ -6,6 +6,9 @@ import socket
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 1.0
+"""Seconds."""
+
 
 def notify(state: str) -> None:
     """Send assignments such as READY=1, one a line, to the socket that $NOTIFY_SOCKET names."""
@@ -16,6 +19,7 @@ def notify(state: str) -> None:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+            manager.settimeout(PATIENCE)  # one that does not read must not hold the service up
             manager.connect(address)
             manager.sendall(state.encode())
     except OSError as error:

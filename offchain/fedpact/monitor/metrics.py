@@ -1,9 +1,8 @@
-"""A daemon's metrics, for Prometheus. docs/operating.md lists them."""
+"""What every service tells Prometheus. docs/operating.md lists all metrics."""
 
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, Summary
@@ -13,36 +12,13 @@ from prometheus_client.registry import Collector
 
 from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
-from fedpact.provider.monitor.pulse import Pulse
+from fedpact.monitor.pulse import Pulse
 
 WEI_PER_ETHER = 10**18
 
 
-@dataclass(frozen=True)
-class BudgetGauge:
-    """Privacy of one data set, at the policy's delta."""
-
-    spent: float
-    """Epsilon. Of the only data set: of it or of its most charged unit."""
-    left: float
-    """Epsilon that one full-batch release may still cost, after what is held for running
-    requests."""
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What a daemon has left, measured from time to time."""
-
-    balance: int
-    """Wei."""
-    budgets: dict[str, BudgetGauge]
-    """By the name of the data set; empty for the only one."""
-    disk_free: dict[str, int]
-    """Bytes, by folder."""
-
-
 class Metrics:
-    """All metrics of one daemon. Written by its cycle, read by the server's threads."""
+    """Metrics of one service. Written by its cycle, read by the server's threads."""
 
     def __init__(self, pulse: Pulse) -> None:
         self.pulse = pulse
@@ -78,20 +54,9 @@ class Metrics:
         self._gas = Counter("fedpact_gas_used", "Gas of mined transactions", registry=to)
         self._fees = Counter("fedpact_fees_ether", "Paid for mined transactions", registry=to)
         self._pending = Gauge("fedpact_pending_transactions", "Sent and not mined yet", registry=to)
-        self._held = Gauge(
-            "fedpact_held", "1 while nothing is joined or submitted (another daemon?)", registry=to
-        )
         self._balance = Gauge("fedpact_balance_ether", "Left in the account", registry=to)
-        self._epsilon = Gauge(
-            "fedpact_epsilon",
-            "At the policy's delta, by kind (spent, left) and data set; of the only data set: of it"
-            " or of its most charged unit",
-            ["kind", "data"],
-            registry=to,
-        )
-        self._store = Gauge("fedpact_store_bytes", "Held by the content store", registry=to)
         self._disk = Gauge(
-            "fedpact_disk_free_bytes", "Free where the daemon writes", ["folder"], registry=to
+            "fedpact_disk_free_bytes", "Free where the service writes", ["folder"], registry=to
         )
         for outcome in ("succeeded", "failed"):
             self._cycles.labels(outcome)
@@ -100,14 +65,13 @@ class Metrics:
         """Show what is known of these nodes."""
         self.registry.register(_Nodes(nodes))
 
-    # ------------------------------------------------------------------ what the daemon tells
+    # ----------------------------------------------------------------- what the service tells
 
     def cycle_succeeded(self, pending: int, held: str | None = None) -> None:
-        """The shared part is done; `pending`: transactions under way; `held`: why nothing is joined
-        or submitted now."""
+        """The shared part is done; `pending`: transactions under way; `held`: why the service does
+        not do all that it is there for now."""
         self._cycles.labels("succeeded").inc()
         self.pulse.succeeded(held)
-        self._held.set(held is not None)
         self._pending.set(pending)
 
     def saw(self, stages: Iterable[str]) -> None:
@@ -135,17 +99,11 @@ class Metrics:
         self._gas.inc(paid.gas)
         self._fees.inc(paid.wei / WEI_PER_ETHER)
 
-    def holds(self, holdings: Holdings) -> None:
-        self._balance.set(holdings.balance / WEI_PER_ETHER)
-        for data, budget in holdings.budgets.items():
-            self._epsilon.labels("spent", data).set(budget.spent)
-            self._epsilon.labels("left", data).set(budget.left)
-        for folder, free in holdings.disk_free.items():
+    def has(self, balance: int, disk_free: dict[str, int]) -> None:
+        """`balance` in wei; bytes by folder."""
+        self._balance.set(balance / WEI_PER_ETHER)
+        for folder, free in disk_free.items():
             self._disk.labels(folder).set(free)
-
-    def store_holds(self, size: int) -> None:
-        """Bytes."""
-        self._store.set(size)
 
 
 class _Nodes(Collector):

@@ -1,4 +1,4 @@
-"""What a daemon reports over HTTP and to systemd."""
+"""What a service reports over HTTP and to systemd."""
 
 import json
 import socket
@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,11 +15,13 @@ from fedpact.chain.faults import FaultKind
 from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
 from fedpact.errors import NodeUnreachable, SettingsError
-from fedpact.provider.monitor import pulse as pulses
-from fedpact.provider.monitor.metrics import BudgetGauge, Holdings, Metrics
-from fedpact.provider.monitor.pulse import Pulse
-from fedpact.provider.monitor.server import MonitorServer
-from fedpact.provider.monitor.systemd import notify
+from fedpact.monitor import pulse as pulses
+from fedpact.monitor import systemd
+from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.server import MonitorServer
+from fedpact.monitor.systemd import notify
+from fedpact.provider.metrics import BudgetGauge, Holdings, ProviderMetrics
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -36,12 +39,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def metrics(clock: Clock) -> Metrics:
-    return Metrics(Pulse(60.0))
+def metrics(clock: Clock) -> ProviderMetrics:
+    return ProviderMetrics(Pulse(60.0))
 
 
 @pytest.fixture
-def server(metrics: Metrics) -> Iterator[MonitorServer]:
+def server(metrics: ProviderMetrics) -> Iterator[MonitorServer]:
     started = MonitorServer(metrics, "127.0.0.1:0")
     started.start()
     yield started
@@ -72,10 +75,12 @@ def test_a_starting_daemon_is_well_but_not_ready(server: MonitorServer) -> None:
     assert ask(server, "/health")[0] == 200
     status, said = ask(server, "/ready")
     assert status == 503
-    assert json.loads(said)["problems"] == ["starting: the checks have not passed yet"]
+    assert json.loads(said)["problems"] == ["starting: it has not begun yet"]
 
 
-def test_a_daemon_is_ready_from_its_first_cycle_on(server: MonitorServer, metrics: Metrics) -> None:
+def test_a_daemon_is_ready_from_its_first_cycle_on(
+    server: MonitorServer, metrics: ProviderMetrics
+) -> None:
     metrics.pulse.serving()
     assert ask(server, "/ready")[0] == 503
     metrics.cycle_succeeded(0)
@@ -83,7 +88,7 @@ def test_a_daemon_is_ready_from_its_first_cycle_on(server: MonitorServer, metric
 
 
 def test_a_daemon_that_holds_back_is_well_but_not_ready(
-    server: MonitorServer, metrics: Metrics
+    server: MonitorServer, metrics: ProviderMetrics
 ) -> None:
     metrics.pulse.serving()
     metrics.cycle_succeeded(0, "another daemon of this account may be running")
@@ -98,7 +103,7 @@ def test_a_daemon_that_holds_back_is_well_but_not_ready(
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_without_a_successful_cycle_for_too_long_both_fail(
-    server: MonitorServer, metrics: Metrics, clock: Clock, path: str
+    server: MonitorServer, metrics: ProviderMetrics, clock: Clock, path: str
 ) -> None:
     metrics.pulse.serving()
     metrics.cycle_succeeded(0)
@@ -119,12 +124,12 @@ def test_only_three_paths_are_answered(server: MonitorServer) -> None:
     assert ask(server, "/metrics", "POST")[0] == 405
 
 
-def test_a_port_in_use_is_named(server: MonitorServer, metrics: Metrics) -> None:
+def test_a_port_in_use_is_named(server: MonitorServer, metrics: ProviderMetrics) -> None:
     with pytest.raises(SettingsError, match=r"monitor 127\.0\.0\.1:\d+: Address already in use"):
         MonitorServer(metrics, server.address)
 
 
-def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> None:
+def test_money_and_work_are_counted(server: MonitorServer, metrics: ProviderMetrics) -> None:
     metrics.paid(TransactionCost(3, "SharingMarket.join", 2 * 10**15, 90_000, False))
     metrics.paid(TransactionCost(3, "SharingMarket.join", 10**15, 30_000, True))
     metrics.holds(
@@ -156,7 +161,7 @@ def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> 
 
 
 def test_nodes_of_one_provider_are_shown_together_and_without_their_keys(
-    server: MonitorServer, metrics: Metrics
+    server: MonitorServer, metrics: ProviderMetrics
 ) -> None:
     nodes = [Node(f"http://127.0.0.1:1/{key}") for key in ("first-key", "second-key")]
     metrics.watch(nodes)
@@ -189,3 +194,19 @@ def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_pa
         notify("READY=1")
     monkeypatch.delenv("NOTIFY_SOCKET")
     notify("READY=1")
+
+
+def test_a_manager_that_does_not_read_holds_no_service_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop hung in the message that says that it goes on."""
+    name = f"{tmp_path}/notify"
+    monkeypatch.setenv("NOTIFY_SOCKET", name)
+    monkeypatch.setattr(systemd, "PATIENCE", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        for _ in range(64):  # more than wait to be read
+            telling = Thread(target=notify, args=("WATCHDOG=1",), daemon=True)
+            telling.start()
+            telling.join(PATIENCE)
+            assert not telling.is_alive()

@@ -8,7 +8,8 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -16,7 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import make_wsgi_app
 
 from fedpact.errors import SettingsError
-from fedpact.provider.monitor.metrics import Metrics
+from fedpact.monitor.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -88,3 +89,18 @@ def _json(start: Start, status: str, content: dict[str, Any]) -> list[bytes]:
     body = json.dumps(content).encode()
     start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
+
+
+@contextmanager
+def telling(metrics: Metrics, listen: str) -> Iterator[None]:
+    """Tells health and metrics at an address, if one is given, until the block ends. Raises as
+    MonitorServer."""
+    if not listen:
+        yield
+        return
+    server = MonitorServer(metrics, listen)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()

@@ -1,0 +1,1 @@
+"""What a running service shows of itself: health, metrics, and its state to a supervisor."""

@@ -1,0 +1,22 @@
+"""What the requester's service tells Prometheus besides what every service does."""
+
+from prometheus_client import Gauge
+
+from fedpact.monitor.metrics import Metrics
+from fedpact.monitor.pulse import Pulse
+
+
+class RequesterMetrics(Metrics):
+    """Of one service."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        super().__init__(pulse)
+        self._failing = Gauge(
+            "fedpact_requests_failing",
+            "Requests and purchases whose last attempt failed",
+            registry=self.registry,
+        )
+
+    def fail(self, requests: int) -> None:
+        """So many, as of now."""
+        self._failing.set(requests)
