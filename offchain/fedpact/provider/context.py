@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fedpact.background import Background
 from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import Board, LargeRecord, RoundRecord
 from fedpact.consensus.contribution_record import ContributionRecord
@@ -19,7 +20,6 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import TrainingFailed
 from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words
-from fedpact.provider.background import Background
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.own import Own

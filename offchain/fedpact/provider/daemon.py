@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedpact.background import Background
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import TransactionCost
@@ -33,7 +34,6 @@ from fedpact.monitor.pulse import Pulse
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.provider import local_profile
-from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Cache, Context
 from fedpact.provider.data_sets import OwnData, served_on

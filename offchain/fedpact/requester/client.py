@@ -36,6 +36,7 @@ from fedpact.requester.fetching import (
     open_model,
     opened_key,
     receive,
+    receiving,
     specification_in,
 )
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
@@ -230,11 +231,15 @@ class Requester(RequestCreator):
 
     def receive(self, request_id: int, content: RequesterContent) -> Path:
         """As `fetch`, to the default path, which is returned; ContentSought while the result is
-        looked for."""
-        seen = look(self.client, request_id)
-        opened, reads = self._opened(seen), content_of(seen, self.keys)
-        found = content.read(request_id, "result", reads)
-        return receive(seen, found, opened, self.model_path(request_id)).path
+        looked for and measured."""
+
+        def prepare() -> Callable[[], FetchedModel]:
+            seen = look(self.client, request_id)
+            opened, reads = self._opened(seen), content_of(seen, self.keys)
+            found = content.read(request_id, "result", reads)
+            return receiving(seen, found, opened, self.model_path(request_id))
+
+        return content.keep(request_id, prepare).path
 
     def give(self, request_id: int, path: Path) -> None:
         """Write the key of the account's own result to a new file, with which anybody can

@@ -1,6 +1,7 @@
 """What a requester reads from its content store while it serves requests, and what it owes there.
 
-The store is used beside the requests' duties: one that hangs keeps no slice from being opened.
+The store is used beside the requests' duties, and models are measured there: a store that hangs, or
+a model that takes long, keeps no slice from being opened.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TypeVar
 
+from fedpact.background import Background
 from fedpact.closing import Closing
 from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
@@ -21,6 +23,7 @@ from fedpact.content.store import ContentStore
 from fedpact.content.upkeep import ContentUpkeep
 from fedpact.errors import ContentSought, FedpactError
 from fedpact.requester.fetching import specification_in
+from fedpact.requester.model_file import FetchedModel
 from fedpact.types.specification import Specification
 
 CONTENT_GOOD_FOR = 60.0
@@ -41,9 +44,11 @@ class RequesterContent(Closing):
         keeping: Callable[[], AbstractContextManager[KeptStore]],
         patience: float = fetching.PATIENCE,
     ) -> None:
-        """`copies`: the account's own. `keeping`: opens it with the register of what is
-        owed. `patience`: seconds that a duty waits for content before others have their turn."""
+        """`copies`: the account's own. `keeping`: opens it with the register of what is owed.
+        `patience`: seconds that a duty waits for content, or for a model to be measured, before
+        others have their turn."""
         self.fetching = Fetching(CopiedStore(store, copies), patience)
+        self._measuring = Background(patience)
         self._copies = copies
         self._keeping, self._upkeep = keeping, ContentUpkeep()
         self._good_until = 0.0
@@ -78,6 +83,15 @@ class RequesterContent(Closing):
             raise ContentSought(f"request {request}: looking for its {what}")
         return found
 
+    def keep(self, request: int, prepare: Callable[[], Callable[[], FetchedModel]]) -> FetchedModel:
+        """The model that a computation measures and keeps, one request's at a time. Raises what it
+        raised, and ContentSought while it has not ended. `prepare`: makes the computation; raises
+        as `read`."""
+        kept = self._measuring.result(request, prepare)
+        if kept is None:
+            raise ContentSought(f"request {request}: measuring its model")
+        return kept
+
     def specification(self, request: int, digest: bytes) -> Specification:
         """A request's specification, which its terms name by its digest. Raises as `read`.
 
@@ -92,3 +106,4 @@ class RequesterContent(Closing):
     def close(self) -> None:
         """Waits for nothing."""
         self.fetching.close()
+        self._measuring.close(0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedpact.chain.bindings.events import (
@@ -31,8 +32,9 @@ from fedpact.errors import (
     NotReady,
 )
 from fedpact.requester.acting import Acting
-from fedpact.requester.fetching import content_of, delivery_of, opened_key, receive
+from fedpact.requester.fetching import content_of, delivery_of, opened_key, receiving
 from fedpact.requester.look import RequestLook
+from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.slice_opening import open_slice
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import LargeFacts, Phase, Status, seats_of
@@ -155,8 +157,13 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
 def _received(acting: Acting, look: RequestLook, secret: int) -> str:
     """Keep the model with its card."""
     opened = opened_key(look, secret, acting.account.address)
-    reads = content_of(look, acting.account)
-    receive(look, acting.content.read(look.request_id, "result", reads), opened, acting.output)
+
+    def prepare() -> Callable[[], FetchedModel]:
+        reads = content_of(look, acting.account)
+        found = acting.content.read(look.request_id, "result", reads)
+        return receiving(look, found, opened, acting.output)
+
+    acting.content.keep(look.request_id, prepare)
     return f"received the model ({acting.output})"
 
 

@@ -148,29 +148,51 @@ def open_model(
 
     Raises ContentError or ModelError if the content is not the model.
     """
-    last, spec = look.events(RoundFinalised)[-1], content.spec
-    fingerprint = look.client.deployment.fingerprint
-    reference = RoundRef(fingerprint, look.request_id, opened.final_rounds)
-    model = open_global(content.sealed, opened.key, reference, family_of(spec).template(spec))
-    fetched = FetchedModel(
-        look.request_id,
-        fingerprint.hex(),
-        spec,
-        str(content.cid),
-        last.round,
-        None if last.error == INVALID else last.error,
-        _contributors(look, last.round, content.round),
-        output,
-    )
-    return fetched, model
+    return _described(look, content, opened, output), _opener(look, content, opened)()
 
 
 def receive(
     look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
 ) -> FetchedModel:
     """Keep the model, with its JSON file and its card. Raises as `open_model`."""
-    fetched, model = open_model(look, content, opened, output)
-    return keep(fetched, model, content.slices, provenance_of(look, fetched))
+    return receiving(look, content, opened, output)()
+
+
+def receiving(
+    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
+) -> Callable[[], FetchedModel]:
+    """What `receive` does, for any thread: what it needs of the chain is read here. How long it
+    takes depends on the model and on the evaluation slices, on which it is measured."""
+    described = _described(look, content, opened, output)
+    provenance, read = provenance_of(look, described), _opener(look, content, opened)
+    return lambda: keep(described, read(), content.slices, provenance)
+
+
+def _described(
+    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
+) -> FetchedModel:
+    """What the chain says of a model."""
+    last = look.events(RoundFinalised)[-1]
+    return FetchedModel(
+        look.request_id,
+        look.client.deployment.fingerprint.hex(),
+        content.spec,
+        str(content.cid),
+        last.round,
+        None if last.error == INVALID else last.error,
+        _contributors(look, last.round, content.round),
+        output,
+    )
+
+
+def _opener(look: RequestLook, content: ResultContent, opened: OpenedKey) -> Callable[[], Model]:
+    """Decrypts the model, in any thread. That raises as `open_model`."""
+    spec = content.spec
+    fingerprint = look.client.deployment.fingerprint
+    reference = RoundRef(fingerprint, look.request_id, opened.final_rounds)
+    return lambda: open_global(
+        content.sealed, opened.key, reference, family_of(spec).template(spec)
+    )
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from fedpact.background import Background
 from fedpact.chain.records import Frame
 from fedpact.errors import DataError
-from fedpact.provider.background import Background
 from fedpact.provider.context import Cache, Context
 from fedpact.provider.request.view import RequestView
 from fedpact.provider.state.checkpoint import ProviderState

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from fedpact.background import Background
 from fedpact.chain.records import Frame
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PinRegister
 from fedpact.provider import housekeeping
-from fedpact.provider.background import Background
 from fedpact.provider.files import pins_file
 from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.state.checkpoint import Participation

@@ -1,4 +1,4 @@
-"""An attack: a request names content that the store looks for without end.
+"""An attack: a request names content that the store looks for without end, or a model takes long.
 
 An IPFS node says nothing for half a minute before it gives up. The requester's service read one
 request's content while the slices of all others waited.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,10 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.requester.card import writing
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.cid import Cid
+from fedpact.types.requests import Status
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 from tests.offchain.requester.conftest import Played, Scene
 from tests.offchain.requester.test_resold import Buyer, Sale
@@ -121,6 +124,43 @@ def test_a_start_while_the_store_hangs_delays_no_slice(make: Make) -> None:
     its_slice_is_opened_soon(scene, request)
 
 
+def test_a_model_that_takes_long_to_measure_delays_no_slice(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its card was computed in the cycle."""
+    scene = make("requester")
+    request = scene.create(title="Its model takes long").begin()
+    request.finish_round()
+    request.deliver()
+    really, begun = writing.measured, threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        Endless.over.wait(ENDLESS)
+        return really(*given)
+
+    monkeypatch.setattr(writing, "measured", slowly)
+    service = RequesterDaemon(scene.requester, 0.01)
+
+    def measures() -> bool:
+        service.cycle()
+        return begun.is_set()
+
+    wait_until(measures)
+    other = scene.create().begin()
+    other.submit(0, 1, 2)
+    its_slice_is_opened_soon(scene, other, service)
+    assert request.status is Status.DELIVERED
+    Endless.over.set()
+
+    def settled() -> bool:
+        service.cycle()
+        return request.status is Status.SETTLED
+
+    wait_until(settled)
+    assert scene.requester.has_model(request.id)
+
+
 def opens_a_slice_soon(scene: Scene) -> None:
     """A service that is started now, of a request that is made now."""
     request = scene.create().begin()
@@ -128,8 +168,10 @@ def opens_a_slice_soon(scene: Scene) -> None:
     its_slice_is_opened_soon(scene, request)
 
 
-def its_slice_is_opened_soon(scene: Scene, request: Played) -> None:
-    service, began = RequesterDaemon(scene.requester, 0.01), time.monotonic()
+def its_slice_is_opened_soon(
+    scene: Scene, request: Played, service: RequesterDaemon | None = None
+) -> None:
+    service, began = service or RequesterDaemon(scene.requester, 0.01), time.monotonic()
 
     def opened() -> bool:
         service.cycle()

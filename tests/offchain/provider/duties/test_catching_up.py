@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedpact.background import Background
 from fedpact.chain.records import Frame
 from fedpact.consensus.artefacts import RoundRef, seal_local
 from fedpact.consensus.history import InMemoryHistory
@@ -32,7 +33,6 @@ from fedpact.errors import ContentMissing, ContentSought
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.families import family_of
-from fedpact.provider.background import Background
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.duties import catching_up
 from fedpact.provider.duties.catching_up import caught_up

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from fedpact.background import Background
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import MOST, Fetching
 from fedpact.data.dataset import Dataset
@@ -21,7 +22,6 @@ from fedpact.errors import (
     SpecificationError,
     TrainingFailed,
 )
-from fedpact.provider.background import Background
 from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties import deciding, opting_in

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from fedpact.background import Background
 from fedpact.errors import PolicyRefusal
 from fedpact.learning.families import family_of
-from fedpact.provider.background import Background
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import fitting
 from fedpact.provider.duties.deciding import FittingData, public_reason

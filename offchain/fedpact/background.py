@@ -1,4 +1,4 @@
-"""Long computations beside the daemon's cycle."""
+"""Long computations beside a service's cycle."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 CLOSE_SECONDS = 3.0
-"""How long a stopping daemon waits for computations; each can be made again."""
+"""How long a stopping service waits for computations; each can be made again."""
 
 
 class Background:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fedpact.provider.background import Background
+from fedpact.background import Background
 
 
 @pytest.fixture
