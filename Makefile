@@ -108,8 +108,8 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 test: setup ## all static checks, the documentation and the tests that take minutes
 	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED='-m "not slow"'
 
-test-all: setup clients ## as test, with the slow tests
-	@$(MAKE) --no-print-directory -j2 lint-python tests
+test-all: setup clients ## as test, with the slow tests and more examples of each property
+	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED="--hypothesis-profile thorough"
 
 # Types are checked meanwhile, which keeps one core busy for a minute.
 .PHONY: tests

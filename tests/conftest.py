@@ -22,9 +22,12 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# No example fails because the machine is busy.
-settings.register_profile("fedpact", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("fedpact")
+# No example fails because the machine is busy. Each run draws other examples.
+settings.register_profile(
+    "quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=200)
+settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

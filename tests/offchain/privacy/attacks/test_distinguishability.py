@@ -34,7 +34,7 @@ from tests.offchain.privacy.attacks.audited import (
     windows,
 )
 
-FEW, MANY = 600, 100_000
+FEW, MANY = 300, 100_000
 TOLERANCE = 0.02
 SOFTMAX = "softmax-regression"
 RELEASES: dict[str, Release] = {
