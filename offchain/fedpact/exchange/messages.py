@@ -33,14 +33,14 @@ from fedpact.types.document import Document, canonical_json
 from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.validation import first_error
 
-LONGEST = 1 << 17
+LONGEST = 1 << 19
 """Bytes of a list of messages."""
 SLICE_SEAT = 16
 """The seat of the requester's message."""
 SIGNATURE_BYTES = 65
 """r, s, v of an account's key."""
-MOST = 16 * 10 + 1
-"""Messages of a round."""
+MOST = 16 * (8 + 3 * 16) + 1
+"""Messages of a round, in which each seat may support a proposal of each in three steps."""
 
 
 class Forged(InvalidInput):
@@ -49,7 +49,7 @@ class Forged(InvalidInput):
 
 class Kind(StrEnum):
     """What is said, in the order in which a round goes on; the first five in secure sums alone,
-    HELD, PICK and TALLY in large rounds alone."""
+    HELD, PICK, TALLY and RECORD in large rounds alone."""
 
     ANNOUNCE = "announce"
     ROSTER = "roster"
@@ -64,9 +64,12 @@ class Kind(StrEnum):
     REVEAL = "reveal"
     TALLY = "tally"
     ATTEST = "attest"
+    RECORD = "record"
     ROUND = "round"
 
 
+PROPOSALS = (Kind.PICK, Kind.TALLY, Kind.RECORD)
+"""Said by who proposes something, and by all that support it: see `provider.duties.proposals`."""
 SUM_KINDS = (Kind.ANNOUNCE, Kind.ROSTER, Kind.MASKED, Kind.AGREE, Kind.OPEN)
 _STEPS = {kind: number for number, kind in enumerate(SUM_KINDS)}
 _EXTRA = {Kind.ANNOUNCE: 0, Kind.ROSTER: 2, Kind.MASKED: 32, Kind.AGREE: 2, Kind.OPEN: 2}
@@ -124,8 +127,19 @@ class Message(Document):
         return self.model_copy(update={name: signature.hex()})
 
     @property
+    def proposer(self) -> int:
+        """The seat that proposed what a message of PROPOSALS supports."""
+        return self.more[0] if self.extra else 0
+
+    @property
     def at(self) -> tuple[Kind, int]:
-        return self.kind, self.seat
+        """Of which one counts: of a kind and seat, and of proposals of each that proposed one."""
+        return self.place_of(self.kind, self.seat, self.proposer)
+
+    @staticmethod
+    def place_of(kind: Kind, seat: int, proposer: int) -> tuple[Kind, int]:
+        """`at` of a message; the proposer counts for PROPOSALS alone."""
+        return kind, seat + (proposer << 8 if kind in PROPOSALS else 0)
 
 
 _LIST: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
@@ -180,8 +194,12 @@ class Ballot:
         return self.domain.typed(message.kind.name.capitalize(), *at, value)
 
     def key(self, kind: Kind) -> str:
-        """Under which an account notes that it has said this, so that it says nothing else."""
+        """Under which messages of a kind are kept."""
         return kind
+
+    def own_key(self, message: Message) -> str:
+        """Under which an account notes that it has said this, so that it says nothing else."""
+        return self.key(message.kind)
 
     def well_formed(self, message: Message) -> bool:
         """Whether the lengths of its values are those of its kind."""
@@ -244,14 +262,16 @@ class LargeBallot(Ballot):
     | --- | --- | --- |
     | slice | sealed key of the slice | who opens it (20) |
     | held | digest of the list of models held as submissions were over; zeros: none | |
-    | pick | digest of the list of models | mask of the seats whose lists it follows from (2) |
+    | pick | digest of the list of models | who proposes it (1), mask of the seats whose lists it
+    follows from (2) |
     | vote | commitment to the digest of a sheet of scores | digest of the list (32) |
     | reveal | digest of that sheet | salt (32) |
-    | tally | digest of the evidence | |
+    | tally | digest of the evidence | who proposes it (1) |
     | attest | digest of the global model; zeros: none | error (2) |
-    | round | hash of the record | mask of the seats whose errors it has (2) |
+    | record | hash of the record | who proposes it (1), mask of the seats whose errors it has (2) |
+    | round | hash of the record | |
 
-    The seats take turns to say pick, tally and round first; see `provider.duties.judging`.
+    The seats take turns to propose pick, tally and record; see `provider.duties.proposals`.
     """
 
     def typed(self, message: Message) -> TypedData:
@@ -264,6 +284,10 @@ class LargeBallot(Ballot):
     def key(self, kind: Kind) -> str:
         return f"{kind} {self.start}"
 
+    def own_key(self, message: Message) -> str:
+        key = self.key(message.kind)
+        return f"{key} {message.proposer}" if message.kind in PROPOSALS else key
+
     @property
     def start(self) -> str:
         """What tells this round from the same of another start."""
@@ -272,11 +296,20 @@ class LargeBallot(Ballot):
     def well_formed(self, message: Message) -> bool:
         if message.kind in (Kind.SLICE, Kind.ATTEST):
             return _well_formed(message)
+        if message.kind in PROPOSALS and message.proposer >= len(self.accounts):
+            return False
         wanted = _LARGE_EXTRA.get(message.kind)
         return len(message.content) == 32 and len(message.more) == wanted
 
 
-_LARGE_EXTRA = {Kind.HELD: 0, Kind.PICK: 2, Kind.VOTE: 32, Kind.TALLY: 0, Kind.ROUND: 2}
+_LARGE_EXTRA = {
+    Kind.HELD: 0,
+    Kind.PICK: 3,
+    Kind.VOTE: 32,
+    Kind.TALLY: 1,
+    Kind.RECORD: 3,
+    Kind.ROUND: 0,
+}
 
 
 @dataclass

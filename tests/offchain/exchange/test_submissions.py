@@ -9,7 +9,14 @@ from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
 from fedpact.errors import InvalidInput
-from fedpact.exchange.messages import Forged, Kind, LargeBallot, RoundMessages, vote_bytes
+from fedpact.exchange.messages import (
+    Forged,
+    Kind,
+    LargeBallot,
+    Message,
+    RoundMessages,
+    vote_bytes,
+)
 from fedpact.exchange.submissions import AT_ONCE, Models, Roll, Submission, Trainers, shown
 from tests.offchain.exchange.test_boards import FINGERPRINT, JSON, exchanging
 from tests.offchain.exchange.test_messages import DIGEST, DOMAIN, OPENER, OTHER, SIGNERS, signed
@@ -104,12 +111,13 @@ def test_a_committees_messages_are_for_one_start_alone():
     commitment = DOMAIN.commitment(7, 2, SIGNERS[0].address, int.from_bytes(OTHER), SALT)
     said = [
         signed(Kind.SLICE, 16, bytes(80), bytes.fromhex(OPENER.address[2:]), ballot=BALLOT),
-        signed(Kind.PICK, 1, DIGEST, b"\0\3", ballot=BALLOT),
+        signed(Kind.PICK, 1, DIGEST, b"\1\0\3", ballot=BALLOT),
         signed(Kind.VOTE, 0, commitment, DIGEST, ballot=BALLOT),
         signed(Kind.REVEAL, 0, vote_bytes(int.from_bytes(OTHER) >> 1), SALT),
-        signed(Kind.TALLY, 1, DIGEST, ballot=BALLOT),
+        signed(Kind.TALLY, 1, DIGEST, b"\1", ballot=BALLOT),
         signed(Kind.ATTEST, 0, bytes(32), (16_383).to_bytes(2), ballot=BALLOT),
-        signed(Kind.ROUND, 0, DIGEST, b"\0\3", ballot=BALLOT),
+        signed(Kind.RECORD, 0, DIGEST, b"\1\0\3", ballot=BALLOT),
+        signed(Kind.ROUND, 0, DIGEST, ballot=BALLOT),
     ]
     board, other = RoundMessages(BALLOT), RoundMessages(replace(BALLOT, history=b"\6" * 32))
     for message in said:
@@ -124,16 +132,31 @@ def test_a_committees_messages_are_for_one_start_alone():
     )
 
 
+def test_a_judge_supports_one_proposal_of_each_seat():
+    """And two of one seat show that it says different things."""
+    board = RoundMessages(BALLOT)
+    for proposer in (0, 2):
+        assert board.take(signed(Kind.TALLY, 0, DIGEST, bytes([proposer]), ballot=BALLOT))
+    assert not board.contradictions
+    assert board.take(signed(Kind.TALLY, 0, OTHER, b"\2", ballot=BALLOT))
+    assert not board.take(signed(Kind.TALLY, 0, bytes(32), b"\2", ballot=BALLOT))
+    assert list(board.contradictions) == [Message.place_of(Kind.TALLY, 0, 2)]
+    assert BALLOT.own_key(board.all()[0]) != BALLOT.own_key(board.all()[1])
+
+
 @pytest.mark.parametrize(
     "message",
     [
         signed(Kind.PICK, 0, DIGEST, ballot=BALLOT),
         signed(Kind.VOTE, 0, DIGEST, ballot=BALLOT),
-        signed(Kind.TALLY, 0, DIGEST[:31], ballot=BALLOT),
+        signed(Kind.PICK, 0, DIGEST, b"\3\0\3", ballot=BALLOT),
+        signed(Kind.TALLY, 0, DIGEST[:31], b"\0", ballot=BALLOT),
+        signed(Kind.TALLY, 0, DIGEST, ballot=BALLOT),
+        signed(Kind.RECORD, 0, DIGEST, b"\0\3", ballot=BALLOT),
         signed(Kind.ATTEST, 0, DIGEST, (10_001).to_bytes(2), ballot=BALLOT),
-        signed(Kind.ROUND, 0, DIGEST, ballot=BALLOT),
+        signed(Kind.ROUND, 0, DIGEST, b"\0\3", ballot=BALLOT),
         signed(Kind.MODEL, 0, DIGEST, ballot=BALLOT),
-        signed(Kind.PICK, 2, DIGEST, b"\0\3", ballot=BALLOT).model_copy(update={"seat": 3}),
+        signed(Kind.PICK, 2, DIGEST, b"\0\0\3", ballot=BALLOT).model_copy(update={"seat": 3}),
     ],
 )
 def test_a_malformed_word_of_a_judge_does_not_count(message):

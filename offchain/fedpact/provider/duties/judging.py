@@ -1,11 +1,10 @@
 """A judge's part in a large round, once its submissions are over; and what ends such rounds.
 
-Each judge first says which models it holds, and takes none any more. Seats take turns, another one
-first in each round. Whose turn it is says which models the round has (pick), which votes count
-(tally) and whose errors the record has (round); the others go on with the first of these words that
-holds in their eyes, and say nothing else afterwards. So all that agree sign the same record, though
-some are silent. Lists, scores and evidence are in the content store; messages have their digests
-(`exchange.messages.LargeBallot`).
+Each judge first says which models it holds, and takes none any more. Seats take turns to propose
+which models the round has (pick), which votes count (tally) and whose errors the record has
+(record); all go by what a quorum supports (`duties.proposals`). So all that agree sign the same
+record, though some are silent, or say two things. Lists, scores and evidence are in the content
+store; messages have their digests (`exchange.messages.LargeBallot`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import islice, product
 
 from pydantic import ValidationError
@@ -47,6 +47,7 @@ from fedpact.provider.duties.naming import (
     needed_of,
     trainers_of,
 )
+from fedpact.provider.duties.proposals import Proposals
 from fedpact.provider.duties.turns import TURN_SECONDS, due_turn, my_turn_in_pool
 from fedpact.provider.duties.voting import round_models, salt_of
 from fedpact.provider.request.history import board_of, evidence_content, replay_of
@@ -67,8 +68,6 @@ log = logging.getLogger(__name__)
 
 GATHERING = 0.1
 """Share of the commit window in which the first seat waits for all to say what they hold."""
-TURN_PART = 0.1
-"""Share of the commit window that each seat waits for those before it, two seconds at least."""
 BLIND_AFTER = 0.5
 """Share of the commit window after which a round without a slice is blind."""
 MOST_RECORDS = 32
@@ -96,8 +95,8 @@ class _Judging:
     def __init__(self, view: LargeView, talk: Talk) -> None:
         self._view, self._talk = view, talk
         self._at = (view.id, view.round)
-        seats = len(view.cohort.members)
-        self._order = [(view.round + place) % seats for place in range(seats)]
+        self._proposals = Proposals(view, talk)
+        self._order = self._proposals.order
         self._needed = needed_of(view)
 
     def go_on(self) -> DutyResult:
@@ -122,25 +121,6 @@ class _Judging:
             return idle(record)
         return self._post(record, listed)
 
-    # ------------------------------------------------------------------ turns
-
-    def _may_lead(self, step: str, before: Kind, *, ready: bool) -> bool:
-        """Whether it is this seat's turn to say something first. Seats that said nothing of the
-        kind `before` have no turn. `ready`: whether it has all that it could wait for."""
-        view = self._view
-        turn = max(TURN_SECONDS, TURN_PART * view.terms.commit_window)
-        since = view.ctx.cache.first_seen.setdefault(
-            (*self._at, view.start, step), view.frame.timestamp
-        )
-        there = self._talk.held(before)
-        place = sum(seat in there for seat in self._order[: self._order.index(view.seat)])
-        return ready and view.frame.timestamp - since >= place * turn
-
-    def _said_in_turn(self, kind: Kind) -> Iterable[Message]:
-        """What was said of a kind, in the order of turns."""
-        held = self._talk.held(kind)
-        return [held[seat] for seat in self._order if seat in held]
-
     # ------------------------------------------------------------------ which models
 
     def _listed(self) -> ModelList | DutyResult:
@@ -156,22 +136,21 @@ class _Judging:
         if len(forced) != view.facts.forced:
             raise ContentMissing("not all forced models' events have been read yet")
         self._say_held()
-        for message in self._said_in_turn(Kind.PICK):
-            listed = self._acceptable(message, forced)
-            if listed is not None:
-                return self._go_by(listed)
-        held = self._held_lists()
+        held, right = self._held_lists(), partial(self._acceptable, forced=forced)
         over = view.share_passed() > GATHERING and len(held) >= self._needed
-        if not self._may_lead("pick", Kind.HELD, ready=over or len(held) == len(self._order)):
+        ready = over or len(held) == len(self._order)
+        listed = self._proposals.settled(Kind.PICK, Kind.HELD, right, ready=ready)
+        if listed is not None:
+            return self._go_by(listed)
+        if not (ready and self._proposals.may_propose(Kind.PICK, Kind.HELD)):
             return idle(f"{len(held)} judges' lists are here; waiting for that of the round")
         named = self._named(held)
         if not named and not forced:
             return idle("no trainer named a model")
         picked = ModelList.of(named, forced)
         self._publish(picked.encode())
-        if not self._talk.say(Kind.PICK, picked.digest, mask_of(held).to_bytes(2)):
-            return idle("said another list before")
-        return self._go_by(picked)
+        self._proposals.propose(Kind.PICK, picked.digest, mask_of(held).to_bytes(2))
+        return idle(f"proposed a list of {len(picked.models)} models")
 
     def _go_by(self, listed: ModelList) -> ModelList:
         """Judge by a list for good, over a restart too: the vote is for it."""
@@ -229,7 +208,7 @@ class _Judging:
         for it, and it has all that was forced in; None for another, or while one is looked for."""
         view, digest = self._view, message.content
         said, lying = self._talk.held(Kind.HELD), self._contradicting(Kind.HELD)
-        seats = set(seats_of(int.from_bytes(message.more)))
+        seats = set(seats_of(int.from_bytes(message.more[1:])))
         if len(seats) < self._needed or not seats <= set(said):
             return None
         try:
@@ -248,6 +227,9 @@ class _Judging:
             text = "request %d, round %d: not judging by the list 0x%s"
             log.warning(text, *self._at, digest.hex())
             return None
+        for one in (digest, *(said[seat].content for seat in seats - lying)):
+            if any(one):
+                self._publish(self._content(one))  # whoever proposed it may show it to some alone
         return listed
 
     # ------------------------------------------------------------------ votes
@@ -382,19 +364,18 @@ class _Judging:
         over = view.judging_for() >= terms.commit_window + terms.reveal_window
         # Nobody may leave out a vote that is open here. After the window it may not have it.
         wanted = set() if over else readable - self._contradicting(Kind.VOTE)
-        for message in self._said_in_turn(Kind.TALLY):
-            judged = self._agreeable(message.content, listed, wanted)
-            if judged is not None:
-                self._say_tally(judged)
-                known[self._at] = judged
-                return judged
+        right = partial(self._agreeable, listed=listed, wanted=wanted)
         ready = (over or readable | void == voted) and len(readable) >= self._needed
-        if not self._may_lead("tally", Kind.REVEAL, ready=ready):
+        judged = self._proposals.settled(Kind.TALLY, Kind.REVEAL, right, ready=ready)
+        if judged is not None:
+            known[self._at] = judged
+            return judged
+        if not (ready and self._proposals.may_propose(Kind.TALLY, Kind.REVEAL)):
             return f"{len(readable)} of {len(voted)} votes are open"
         judged = self._evidence(listed, readable)
-        self._say_tally(judged)
-        known[self._at] = judged
-        return judged
+        self._keep_evidence(judged)
+        self._proposals.propose(Kind.TALLY, judged.evidence.digest)
+        return f"proposed evidence of {len(readable)} votes"
 
     def _sheets(self, listed: ModelList, opened: set[int]) -> tuple[set[int], set[int]]:
         """Of the seats whose votes are open: those whose sheet is here, and those whose sheet does
@@ -411,12 +392,11 @@ class _Judging:
                 readable.add(seat)
         return readable, void
 
-    def _say_tally(self, judged: JudgedRound) -> None:
-        """Keep the evidence, and say it too: what some found right, all may go on with."""
+    def _keep_evidence(self, judged: JudgedRound) -> None:
+        """Whoever proposed it may show it to some alone."""
         for digest in parts_of(judged.evidence):
             self._publish(self._content(digest))
         self._publish(judged.evidence.encode())
-        self._talk.say(Kind.TALLY, judged.evidence.digest)
 
     def _evidence(self, listed: ModelList, seats: set[int]) -> JudgedRound:
         """Of these seats' votes."""
@@ -445,11 +425,13 @@ class _Judging:
         )
         return read_round(evidence, self._content)
 
-    def _agreeable(self, digest: bytes, listed: ModelList, wanted: set[int]) -> JudgedRound | None:
+    def _agreeable(
+        self, message: Message, listed: ModelList, wanted: set[int]
+    ) -> JudgedRound | None:
         """What evidence says, if it has the own vote, those of the seats `wanted` and enough
         others, and all its votes are signed and open; None for other evidence, or while it is
         looked for."""
-        view = self._view
+        view, digest = self._view, message.content
         try:
             evidence = CommitteeEvidence.decode(self._content(digest))
             judged = read_round(evidence, self._content)
@@ -465,7 +447,9 @@ class _Judging:
         right = right and all(self._stands(one, listed) for one in evidence.votes)
         if not right:
             log.warning("request %d, round %d: not signing for 0x%s", *self._at, digest.hex())
-        return judged if right else None
+            return None
+        self._keep_evidence(judged)
+        return judged
 
     def _stands(self, one: JudgeVote, listed: ModelList) -> bool:
         """Whether a seat signed this vote on the list, and it opens. It need not be the vote that
@@ -537,22 +521,24 @@ class _Judging:
         over = view.judging_for() >= (
             terms.commit_window + terms.reveal_window + terms.attest_window // 2
         )
-        for message in self._said_in_turn(Kind.ROUND):
-            mask = int.from_bytes(message.more)
-            seats = set(seats_of(mask))
+
+        def right(message: Message) -> LargeRecord | None:
+            seats = set(seats_of(int.from_bytes(message.more[1:])))
             # Nobody may leave out an error that is here either.
             if not {view.seat} | (set() if over else sure & voters) <= seats:
-                continue
-            for record in self._records(found, board, digest, seats):
-                if record.hash == message.content:
-                    signed = talk.say(Kind.ROUND, record.hash, mask.to_bytes(2))
-                    return record if signed else "signed another record"
+                return None
+            every = self._records(found, board, digest, seats)
+            return next((one for one in every if one.hash == message.content), None)
+
         ready = len(sure) >= self._needed and (over or sure >= voters)
-        if not self._may_lead("round", Kind.ATTEST, ready=ready):
+        record = self._proposals.settled(Kind.RECORD, Kind.ATTEST, right, ready=ready)
+        if record is not None:
+            return record if talk.say(Kind.ROUND, record.hash) else "signed another record"
+        if not (ready and self._proposals.may_propose(Kind.RECORD, Kind.ATTEST)):
             return f"{len(attested)} judges attest the global model"
         (record,) = self._records(found, board, digest, sure)
-        signed = talk.say(Kind.ROUND, record.hash, mask_of(sure).to_bytes(2))
-        return record if signed else "signed another record"
+        self._proposals.propose(Kind.RECORD, record.hash, mask_of(sure).to_bytes(2))
+        return f"proposed a record with {len(sure)} judges' errors"
 
     def _records(
         self, found: JudgedRound, board: LargeBoard, digest: bytes, seats: set[int]

@@ -55,7 +55,8 @@ class Talk:
         known = self.board.messages.get(own.at)
         if known is not None:
             return (known.value, known.extra) == (own.value, own.extra)
-        if not view.ctx.state.said.may_say(*self._place, self._key(kind), _body(own)):
+        key = self.board.ballot.own_key(own)
+        if not view.ctx.state.said.may_say(*self._place, key, _body(own)):
             log.error("request %d, round %d: not signing another %s", view.id, view.round, kind)
             return False
         if kind is not Kind.REVEAL:

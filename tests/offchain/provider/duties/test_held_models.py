@@ -128,17 +128,17 @@ class Committee:
     def talk(self, *silent: int) -> None:
         """All look, and hear each other, some times."""
         loud = [one for one in self.judges if one.seat not in silent]
-        for _ in range(3):
+        for _ in range(5):
             for judge in loud:
                 judge.look()
             for judge in loud:
                 for other in loud:
                     judge.talk.hear(other.talk)
 
-    def pass_time(self) -> None:
+    def pass_time(self, now: int = 15) -> None:
         for judge in self.judges:
             judge.view.share_passed = lambda: GATHERING * 1.1
-            judge.view.frame = SimpleNamespace(timestamp=15)
+            judge.view.frame = SimpleNamespace(timestamp=now)
 
     def close(self) -> None:
         for file in self._files:
@@ -181,7 +181,7 @@ def test_a_judge_that_takes_names_later_brings_in_none(committee: Any) -> None:
     first.talk.say(Kind.HELD, ModelList.of(some(4, 5, 6), {}).digest)
     forged = ModelList.of(some(4, 5, 6), {})
     found.store[Cid.of(forged.encode())] = forged.encode()
-    first.talk.say(Kind.PICK, forged.digest, (0b1111).to_bytes(2))
+    first.talk.say(Kind.PICK, forged.digest, b"\2\0\17")
     found.talk(2)
     for judge in found.judges:
         judge.talk.hear(first.talk)
@@ -220,9 +220,36 @@ def test_a_judge_that_says_two_things_splits_no_committee(committee: Any) -> Non
         message = found.judges[seat].talk.board.messages[(Kind.HELD, seat)]
         first.talk.board.take(message)
     first.look()
-    assert first.listed == [4, 5]
+    [proposed] = [one for one in first.talk.board.all() if one.kind is Kind.PICK]
+    assert proposed.value == ModelList.of(some(4, 5), {}).digest.hex()
     found.talk(0)
     assert [one.listed for one in found.judges] == [None, [4, 5], [4, 5], [4, 5]]
+
+
+def test_a_judge_that_proposes_two_lists_loses_its_turn_and_not_the_round(committee: Any) -> None:
+    """It shows one to seat 0 and the other to seats 1 and 3, at the same moment."""
+    found = committee(some(4), some(4, 5), some(4, 5), some(4))
+    for judge in found.judges:
+        judge.look()
+    for judge in found.judges:
+        for other in found.judges:
+            judge.talk.hear(other.talk)
+    two = []
+    for models, mask in ((some(4, 5), 0b1111), (some(4), 0b1101)):
+        listed = ModelList.of(models, {})
+        found.store[Cid.of(listed.encode())] = listed.encode()
+        two.append(word(Kind.PICK, 2, listed.digest, b"\2" + mask.to_bytes(2)))
+    for seat, shown in ((0, two[0]), (1, two[1]), (3, two[1])):
+        found.judges[seat].talk.board.messages.pop((Kind.PICK, 2), None)
+        found.judges[seat].talk.board.take(shown)
+    for seat in (0, 1, 3):
+        found.judges[seat].look()
+    for now in range(15, 60, 5):
+        found.pass_time(now)
+        found.talk(2)
+    others = [one.listed for one in found.judges if one.seat != 2]
+    assert others == [others[0]] * 3
+    assert others[0] is not None
 
 
 def test_of_a_trainer_that_named_two_models_that_which_more_held_is_in() -> None:
@@ -259,7 +286,7 @@ def test_a_judge_that_starts_again_goes_on_with_its_list_and_scores(
     assert judge.judging._vote(listed) is None
     assert Cid.of(own.encode()) not in found.store, "nobody can copy scores before they are opened"
     judge.restart()
-    judge.talk.board.messages.pop((Kind.PICK, 2))
+    judge.talk.board.messages.pop(Message.place_of(Kind.PICK, 2, 2))
     judge.look()
     assert judge.listed == [4]
     monkeypatch.setattr(_Judging, "_sheet", lambda *_: "scoring the models")

@@ -33,6 +33,8 @@ from tests.offchain.exchange.test_submissions import BALLOT, ROUND, named, signe
 from tests.support.specifications import BLANK_SLICE, specification
 
 SEATS = range(len(SIGNERS))
+FIRST = 2
+"""Whose turn it is at first."""
 LISTED = ModelList.of({4: named(4), 5: named(5)}, {})
 SHEETS = [ScoreSheet(scores=(100 + seat, 200)) for seat in SEATS]
 OTHER_SHEET = ScoreSheet(scores=(9000, 0))
@@ -131,20 +133,23 @@ class Stage:
 
     def takes(self, proposed: JudgedRound) -> bool:
         """Whether this judge goes on with it when it is proposed."""
-        by = next(seat for seat in SEATS if seat != self.seat)
-        self.board.messages[Kind.TALLY, by] = said(by, Kind.TALLY, proposed.evidence.digest)
+        by = FIRST
+        assert by != self.seat
+        self.board.take(said(by, Kind.TALLY, proposed.evidence.digest, bytes([by])))
         found = self.judge._tally(LISTED)
         self.board.messages = {
             at: one for at, one in self.board.messages.items() if at[0] is not Kind.TALLY
         }
         self.cache.judged.clear()
+        self.cache.first_seen.clear()
         return bool(found == proposed)
 
     def _say(self, kind: Kind, value: bytes, extra: bytes = b"") -> bool:
-        known = self.board.messages.get((kind, self.seat))
+        own = said(self.seat, kind, value, extra)
+        known = self.board.messages.get(own.at)
         if known is not None:
             return (known.content, known.more) == (value, extra)
-        return self.board.take(said(self.seat, kind, value, extra))
+        return self.board.take(own)
 
     def _put(self, _request: int, data: bytes) -> Cid:
         self.store[Cid.of(data).digest] = data
@@ -280,9 +285,10 @@ def test_a_sheet_that_comes_late_counts(store: dict[bytes, bytes]) -> None:
     stage = Stage(SEATS[-1] - 1, ALL, {at: one for at, one in store.items() if at != late})
     stage.view.frame.timestamp += 100
     assert stage.judge._tally(LISTED) == "2 of 3 votes are open"
-    stage.view.frame.timestamp += 100
     stage.store[late] = store[late]
-    assert set(stage.judge._tally(LISTED).votes) == set(SEATS)
+    assert stage.judge._tally(LISTED) == "3 of 3 votes are open"
+    stage.view.frame.timestamp += 100
+    assert stage.judge._tally(LISTED) == "proposed evidence of 3 votes"
 
 
 def test_no_evidence_has_fewer_votes_than_a_quorum(store: dict[bytes, bytes]) -> None:
@@ -309,9 +315,14 @@ def test_a_judge_that_attests_two_errors_does_not_split_the_others(
     found = a.evidence()
     assert a.judge._record(found, board) == "3 judges attest the global model"
     a.view.frame.timestamp += 100
-    record = a.judge._record(found, board)
-    b = Stage(1, [*ALL, attest(0), second, first, a.board.held(Kind.ROUND)[0]], store)
-    assert b.judge._record(found, board) == record
+    assert a.judge._record(found, board) == "proposed a record with 3 judges' errors"
+    proposed = a.board.messages[Message.place_of(Kind.RECORD, 0, 0)]
+    b = Stage(1, [*ALL, attest(0), second, first, proposed], store)
+    b.judge._record(found, board)
+    b.view.frame.timestamp += 100
+    record = b.judge._record(found, board)
+    assert record.hash == proposed.content
+    assert b.board.held(Kind.ROUND)[1].content == record.hash
 
 
 def test_nobody_leaves_out_an_error_before_half_of_the_attest_window_is_over(
@@ -321,7 +332,8 @@ def test_nobody_leaves_out_an_error_before_half_of_the_attest_window_is_over(
     b = Stage(1, [*ALL, attest(0), attest(1), attest(2, 900)], store)
     found = b.evidence()
     (record,) = b.judge._records(found, board, bytes(32), {0, 1})
-    b.board.take(said(0, Kind.ROUND, record.hash, mask_of([0, 1]).to_bytes(2)))
+    mask = mask_of([0, 1]).to_bytes(2)
+    b.board.take(said(FIRST, Kind.RECORD, record.hash, bytes([FIRST]) + mask))
     assert b.judge._record(found, board) == "3 judges attest the global model"
     b.passed = 2.5
     assert b.judge._record(found, board) == record
