@@ -208,8 +208,8 @@ docs: setup ## build the documentation into site/; a broken link or anchor fails
 screenshots: setup ## pictures of the dashboard for the documentation: docs/dashboard
 	@$(BIN)/python -m scripts.screenshots
 
-lock: ## write the newest versions that pyproject.toml allows to requirements.lock
-	@$(PYTHON) -m scripts.lock
+lock: setup ## write the newest versions that pyproject.toml allows to requirements.lock
+	@$(BIN)/python -m scripts.lock
 
 clean: ## remove everything that the other targets installed or built
 	@rm -rf .venv node_modules scripts/ipfs-node/node_modules .cache dist build site
