@@ -1,5 +1,6 @@
 """`fedpact network`: trained networks that requests name by their CID."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,13 +22,20 @@ def add(
     path: Annotated[
         Path,
         typer.Argument(
-            help="ONNX file, one image in, one row out; or EfficientNet-Lite0's weights, "
-            "*.safetensors."
+            help="ONNX file, one image in, or one text's tokens and their mask, and one row out; "
+            "or EfficientNet-Lite0's weights, *.safetensors."
         ),
     ],
     side: Annotated[
         int, typer.Option(min=32, max=320, help="Pixels of the images, with *.safetensors.")
     ] = 224,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="Of a network of texts: BERT's word pieces, one a line (vocab.txt)."),
+    ] = None,
+    cased: Annotated[
+        bool, typer.Option(help="With --vocabulary: keep capital letters and accents.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try a network, keep it on this machine, and put it into the content store.
@@ -37,19 +45,20 @@ def add(
     Example: fedpact network add backbone.onnx
     """
     from fedpact.features.networks.named import keep
+    from fedpact.features.networks.vocabulary import Vocabulary
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"network {path}: {error.strerror}") from error
+    content = _content(path)
     if path.suffix == ".safetensors":
         from fedpact.features.networks.efficientnet import with_weights
 
         content = with_weights(content, side)
+    if vocabulary is not None:
+        content = Vocabulary.of_lines(_content(vocabulary), not cased).added_to(content)
+    elif cased:
+        raise InvalidInput("--cased is about a network of texts: give its --vocabulary too")
     form, digest = keep(content)
     cid = session.of(context).store.put(content)
-    facts = {"network": str(cid), "digest": digest, "side": form.side, "width": form.width}
-    print_facts(facts, as_json=as_json)
+    print_facts({"network": str(cid), "digest": digest, **asdict(form)}, as_json=as_json)
 
 
 @app.command()
@@ -70,5 +79,11 @@ def fetch(
     from fedpact.types.cid import Cid
 
     form, digest = keep(session.of(context).store.get(Cid.parse(cid), MAX_BYTES))
-    facts = {"network": cid, "digest": digest, "side": form.side, "width": form.width}
-    print_facts(facts, as_json=as_json)
+    print_facts({"network": cid, "digest": digest, **asdict(form)}, as_json=as_json)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"network {path}: {error.strerror}") from error

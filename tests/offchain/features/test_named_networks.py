@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import DataError, DataMissing
 from fedpact.features.networks import named, trial
-from fedpact.features.networks.allowed import Form, checked_form
+from fedpact.features.networks.allowed import ImageForm, checked_form
 from fedpact.features.networks.efficientnet import with_weights
 from fedpact.features.networks.images import image_features
 from fedpact.features.networks.named import NamedNetwork, keep, networks_folder
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def in_store(content: bytes, store: EmbeddedStore, **form: int) -> NamedNetwork:
-    asked = Form(**{"side": SIDE, "width": WIDTH, **form})
+    asked = ImageForm(**{"side": SIDE, "width": WIDTH, **form})
     return NamedNetwork(store.put(content), sha256(content).hexdigest(), asked)
 
 
@@ -192,7 +192,7 @@ def test_a_refused_file_is_not_kept(folder: Path) -> None:
 
 
 def test_a_slow_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "SECONDS_AN_IMAGE", 0.0)
+    monkeypatch.setattr(trial, "SECONDS_AN_EXAMPLE", 0.0)
     with pytest.raises(DataError, match="s an image: at most 0"):
         trial.run_trial(small_network())
     monkeypatch.setattr(trial, "WALL_SECONDS", 0.01)

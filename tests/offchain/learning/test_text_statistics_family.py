@@ -1,5 +1,7 @@
 """The family of noised class sums, as a specification names it."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,12 @@ from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.consensus.scoring import NEUTRAL, score_round
+from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
-from fedpact.errors import DataError, SpecificationError
-from fedpact.features.networks.pinned import MINILM
+from fedpact.errors import DataError, DataMissing, SpecificationError
+from fedpact.features.networks import named
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.features.networks.sentences import sentence_features
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.checks import check_specification
@@ -21,7 +25,9 @@ from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise
+from fedpact.types.cid import Cid
 from fedpact.types.scores import INVALID
+from tests.support.networks import TOKENS, WIDTH, small_text_network
 from tests.support.specifications import specification
 from tests.support.text_examples import LABELS, text_dataset
 
@@ -274,8 +280,35 @@ def test_rows_of_a_public_network_are_summed_with_the_words(tmp_path):
 def test_a_network_is_named_with_its_digest():
     for parameters, said in (
         ({**NETWORK, "digest": "00" * 32}, "is unknown"),
-        ({**NETWORK, "network": "another"}, "is unknown"),
+        ({**NETWORK, "network": "another"}, "is neither a CID nor"),
+        ({**NETWORK, "network": EFFICIENTNET_LITE0.name}, "is unknown"),
         ({"network": MINILM.name}, "digest"),
+        ({**NETWORK, "width": 384}, "width must be 0"),
+        ({**NETWORK, "tokens": 128}, "takes 256 tokens, not 128"),
+        ({**NETWORK, "network": str(Cid.of_digest(bytes(32), 1))}, "needs its width"),
     ):
         with pytest.raises(SpecificationError, match=said):
             check_specification(on_network(parameters))
+
+
+def test_a_network_of_texts_may_be_named_by_its_cid(tmp_path, monkeypatch):
+    """A release on its rows, from the store to the prediction."""
+    monkeypatch.setenv(named.FOLDER_VARIABLE, str(tmp_path / "networks"))
+    store, content = EmbeddedStore(tmp_path / "store"), small_text_network()
+    cid = store.put(content)
+    known = {"network": str(cid), "digest": sha256(content).hexdigest()}
+    spec = on_network({"bits": 11, **known, "tokens": TOKENS, "width": WIDTH})
+    check_specification(spec)
+    with_network = family("network-statistics")
+    assert "which the requester named" in with_network.uncovered(spec)
+    part = text_dataset(60, 1)
+    with pytest.raises(DataMissing, match=f"fedpact network fetch {cid}"):
+        represented(spec, part)
+    with_network.obtain(spec, store)
+    start = with_network.initial(spec, 0)
+    given = LocalTraining(spec, start, part, noise=SeededNoise(0), round_and_seat=(1, 0))
+    model = train_local(given)
+    assert model["dense.high"].shape == (len(LABELS), WIDTH)
+    found = with_network.predict(spec, model, part.x)
+    assert (found.argmax(axis=1) == part.y).mean() > 0.7  # 0.33 by chance
+    named._session.cache_clear()

@@ -1,9 +1,10 @@
 """Which ONNX files fedpact runs: fixed shapes, 32-bit values, nothing that depends on a record.
 
 A requester may name any file, so a file must not be able to do more than compute features: it may
-not read other files, draw random numbers, loop, or raise, crash or take longer for one image than
+not read other files, draw random numbers, loop, or raise, crash or take longer for one example than
 for another. Every operator is on a list, every computed value is float32 of a shape that is known
-beforehand, and whatever decides about shapes is a constant.
+beforehand, and whatever decides about shapes is a constant. A text's tokens choose rows of a
+constant table that has a row for each word of the file's vocabulary, and do nothing else.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from fedpact.errors import DataError
+from fedpact.features.networks.vocabulary import VOCABULARY, Vocabulary
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -19,7 +21,9 @@ MAX_BYTES = 1 << 27
 """Of a file."""
 MAX_NODES = 4_000
 MAX_WIDTH = 4_096
-"""Values of an image's row."""
+"""Values of an example's row."""
+MAX_TOKENS = 512
+"""Of a text at once."""
 MAX_VALUE = 1 << 24
 """Numbers in one computed tensor."""
 MAX_VALUES = 1 << 27
@@ -45,13 +49,37 @@ bounds."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a network takes and gives."""
+class ImageForm:
+    """What a network of images takes and gives."""
 
     side: int
     """It takes one image, (1, 3, side, side)."""
     width: int
     """It gives one row, (1, width)."""
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what it takes, and of what it gives."""
+        return (1, 3, self.side, self.side), (1, self.width)
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """What a network of texts takes and gives."""
+
+    tokens: int
+    """It takes one text's tokens, (1, tokens), int64, and a mask of the same shape, float32: 1 for
+    a token, 0 for what only fills up."""
+    width: int
+    """It gives one row, (1, width)."""
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what it takes, and of what it gives."""
+        return (1, self.tokens), (1, self.tokens), (1, self.width)
+
+
+Form = ImageForm | TextForm
 
 
 def checked_form(content: bytes) -> Form:
@@ -97,11 +125,35 @@ def _check_model(model: "ModelProto") -> None:
     made += [name for node in graph.node for name in node.output if name]
     if len(set(made)) < len(made):  # a computed value could pass for a constant
         raise DataError("network: a name is given to two values")
+    tables = {one.name: int(one.dims[0]) for one in graph.initializer if one.dims}
+    taken = [one.name for one in graph.input if one.name not in made]
+    words = _vocabulary(model)
     constants = {one.name for one in graph.initializer}
     for node in graph.node:
+        if words is not None and _looks_up(node, taken[:1], tables, len(words)):
+            continue
         _check_node(node, constants)
         if node.op_type == "Constant":
             constants.update(node.output)
+
+
+def _vocabulary(model: "ModelProto") -> Vocabulary | None:
+    """That of a network of texts; None for one of images."""
+    found = [one.value for one in model.metadata_props if one.key == VOCABULARY]
+    return Vocabulary.parse(found[0]) if found else None
+
+
+def _looks_up(node: "NodeProto", tokens: list[str], tables: dict[str, int], words: int) -> bool:
+    """Whether a node takes a text's tokens, and takes the rows of a constant table by them. Raises
+    DataError for a table with fewer rows than there are words: a text could choose one past it."""
+    if node.op_type != "Gather" or node.domain not in ("", "ai.onnx") or len(node.input) != 2:
+        return False
+    table, chosen = node.input
+    if [chosen] != tokens or table not in tables or any(one.i for one in node.attribute):
+        return False
+    if tables[table] < words:
+        raise DataError(f"network: a table of {tables[table]} rows for {words} words")
+    return len(node.output) == 1
 
 
 def _check_node(node: "NodeProto", constants: set[str]) -> None:
@@ -139,12 +191,13 @@ def _check_tensor(tensor: "TensorProto") -> None:
 def _form(model: "ModelProto") -> Form:
     from onnx import TensorProto
 
-    graph = model.graph
+    graph, words = model.graph, _vocabulary(model)
     given = {one.name for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in given]
-    if len(inputs) != 1 or len(graph.output) != 1:
+    if len(inputs) != (1 if words is None else 2) or len(graph.output) != 1:
         raise DataError(
-            f"network: it takes {len(inputs)} values and gives {len(graph.output)}, not one each"
+            f"network: it takes {len(inputs)} values and gives {len(graph.output)}, not an image "
+            "or, with a vocabulary, tokens and their mask, and one row"
         )
     free = {name for node in graph.node if node.op_type == "Constant" for name in node.output}
     total = 0
@@ -152,24 +205,34 @@ def _form(model: "ModelProto") -> Form:
         if one.name in given or one.name in free:
             continue
         shape = _shape(one)
-        if one.type.tensor_type.elem_type != TensorProto.FLOAT:
-            raise DataError(f"network: {one.name!r:.80} is not float32")
+        tokens = words is not None and one.name == inputs[0].name
+        if one.type.tensor_type.elem_type != (TensorProto.INT64 if tokens else TensorProto.FLOAT):
+            raise DataError(f"network: {one.name!r:.80} is not {'int64' if tokens else 'float32'}")
         if prod(shape) > MAX_VALUE:
             raise DataError(f"network: {one.name!r:.80} has shape {shape}: too large")
         total += prod(shape)
     if total > MAX_VALUES:
-        raise DataError(f"network: it computes {total} numbers an image: at most {MAX_VALUES}")
+        raise DataError(f"network: it computes {total} numbers an example: at most {MAX_VALUES}")
     known = given | {one.name for one in (*graph.input, *graph.value_info, *graph.output)}
     for node in graph.node:
         unknown = [name for name in node.output if name and name not in known | free]
         if unknown:
             raise DataError(f"network: the shape of {unknown[0]!r:.80} is not known beforehand")
-    taken, found = _shape(inputs[0]), _shape(graph.output[0])
-    if len(taken) != 4 or taken[:2] != (1, 3) or taken[2] != taken[3]:
-        raise DataError(f"network: it takes {taken}, not one square image (1, 3, side, side)")
+    found = _shape(graph.output[0])
     if len(found) != 2 or found[0] != 1 or found[1] > MAX_WIDTH:
         raise DataError(f"network: it gives {found}, not (1, at most {MAX_WIDTH})")
-    return Form(taken[2], found[1])
+    taken = [_shape(one) for one in inputs]
+    first = taken[0]
+    if words is not None:
+        if len(first) != 2 or first[0] != 1 or not 2 < first[1] <= MAX_TOKENS or first != taken[1]:
+            raise DataError(
+                f"network: it takes {first} tokens and {taken[1]} of a mask, not (1, 3 to "
+                f"{MAX_TOKENS}) both"
+            )
+        return TextForm(first[1], found[1])
+    if len(first) != 4 or first[:2] != (1, 3) or first[2] != first[3]:
+        raise DataError(f"network: it takes {first}, not one square image (1, 3, side, side)")
+    return ImageForm(first[2], found[1])
 
 
 def _shape(value: "object") -> tuple[int, ...]:

@@ -69,10 +69,10 @@ class NamedNetwork:
 
         Raises DataMissing without its file, DataError for another file or another form."""
         found = _session(self.path, self.digest, str(self.cid))
-        shapes = (1, 3, self.form.side, self.form.side), (1, self.form.width)
-        if found.shapes != shapes:
+        if found.shapes != self.form.shapes:
             raise DataError(
-                f"network {self.cid}: it has the shapes {found.shapes}, named with {shapes}"
+                f"network {self.cid}: it has the shapes {found.shapes}, named with "
+                f"{self.form.shapes}"
             )
         return found
 

@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedpact.features.networks.vocabulary import VOCABULARY, Vocabulary
+
 T = TypeVar("T")
 
 
@@ -28,17 +30,24 @@ class FrozenSession:
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [one.name for one in self._session.get_inputs()]
 
     @property
     def shapes(self) -> tuple[tuple[int | str, ...], ...]:
-        """Of its input and its output; a name is any length."""
+        """Of what it takes, and of what it gives; a name is any length."""
         ends = (*self._session.get_inputs(), *self._session.get_outputs())
         return tuple(tuple(one.shape) for one in ends)
 
-    def run(self, example: NDArray[np.generic]) -> NDArray[np.float32]:
-        """The features, (d,), of one example, (1, *shape)."""
-        (found,) = self._session.run(None, {self._input: np.ascontiguousarray(example)})
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of a network of texts; raises DataError if it has none."""
+        known = self._session.get_modelmeta().custom_metadata_map
+        return Vocabulary.parse(known.get(VOCABULARY, ""))
+
+    def run(self, *example: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The features, (d,), of one example: its parts, (1, *shape) each."""
+        parts = map(np.ascontiguousarray, example)
+        (found,) = self._session.run(None, dict(zip(self._inputs, parts, strict=True)))
         return np.asarray(found[0], dtype=np.float32)
 
 

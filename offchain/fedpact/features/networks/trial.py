@@ -14,9 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedpact.errors import DataError
-from fedpact.features.networks.allowed import Form, checked_form
+from fedpact.features.networks.allowed import Form, ImageForm, TextForm, checked_form
 from fedpact.features.networks.session import FrozenSession
 
 MEMORY = 6 << 30
@@ -25,8 +26,8 @@ PROCESSOR_SECONDS = 120
 """For reading, checking and a few runs."""
 WALL_SECONDS = 600
 """On a busy machine."""
-SECONDS_AN_IMAGE = 2.0
-"""Of the processor: more would keep 50,000 images busy for a day."""
+SECONDS_AN_EXAMPLE = 2.0
+"""Of the processor: more would keep 50,000 images or texts busy for a day."""
 
 
 def tried(path: Path) -> Form:
@@ -39,7 +40,8 @@ def tried(path: Path) -> Form:
     except subprocess.TimeoutExpired as error:
         raise DataError(f"network: its trial run took over {WALL_SECONDS} s") from error
     if done.returncode == 0:
-        return Form(**json.loads(done.stdout.splitlines()[-1]))
+        fields = json.loads(done.stdout.splitlines()[-1])
+        return TextForm(**fields) if "tokens" in fields else ImageForm(**fields)
     if done.returncode == 1 and done.stdout:
         raise DataError(done.stdout.splitlines()[-1])
     raise DataError(
@@ -52,18 +54,38 @@ def run_trial(content: bytes) -> Form:
     """The form of a network; raises DataError for one that is refused, or too slow."""
     form = checked_form(content)
     session = FrozenSession(content)
-    images = np.random.default_rng(0).random((2, 1, 3, form.side, form.side), dtype=np.float32)
-    for image in (*images, np.full_like(images[0], np.nan), np.full_like(images[0], 1e30)):
+    images = isinstance(form, ImageForm)
+    for example in _images(form) if isinstance(form, ImageForm) else _texts(form, session):
         began = time.process_time()
-        row = session.run(image)
+        row = session.run(*example)
         took = time.process_time() - began
-        if took > SECONDS_AN_IMAGE:
-            raise DataError(f"network: {took:.1f} s an image: at most {SECONDS_AN_IMAGE:g}")
+        if took > SECONDS_AN_EXAMPLE:
+            raise DataError(
+                f"network: {took:.1f} s {'an image' if images else 'a text'}: at most "
+                f"{SECONDS_AN_EXAMPLE:g}"
+            )
         if row.shape != (form.width,):
             raise DataError(f"network: a row of shape {row.shape}, not ({form.width},)")
-        if not np.array_equal(row, session.run(image), equal_nan=True):
-            raise DataError("network: two runs of one image differ")
+        if not np.array_equal(row, session.run(*example), equal_nan=True):
+            raise DataError("network: two runs of one example differ")
     return form
+
+
+Example = tuple[NDArray[np.generic], ...]
+
+
+def _images(form: ImageForm) -> list[Example]:
+    random = np.random.default_rng(0).random((2, 1, 3, form.side, form.side), dtype=np.float32)
+    return [(one,) for one in (*random, *(np.full_like(random[0], v) for v in (np.nan, 1e30)))]
+
+
+def _texts(form: TextForm, session: FrozenSession) -> list[Example]:
+    """Short and long ones, and those of the first and of the last word alone."""
+    known, random = session.vocabulary, np.random.default_rng(0)
+    last = len(known) - 1
+    texts = [random.integers(0, last, (1, n)) for n in (2, form.tokens // 2, form.tokens)]
+    texts += [np.full((1, form.tokens), word, np.int64) for word in (0, last)]
+    return [known.filled(one, form.tokens) for one in texts]
 
 
 def main() -> int:

@@ -12,55 +12,60 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from fedpact.data.dataset import Inputs
-from fedpact.features.networks.pinned import MINILM, check_pinned
-from fedpact.features.networks.sentences import MAX_WINDOWS, WIDTH, sentence_features
+from fedpact.errors import SpecificationError
+from fedpact.features.networks.allowed import MAX_TOKENS, TextForm
+from fedpact.features.networks.pinned import MINILM
+from fedpact.features.networks.sentences import MAX_WINDOWS, TOKENS, WIDTH, sentence_features
 from fedpact.learning.discriminant import Constants
+from fedpact.learning.families.on_network import OnNetwork, OnNetworkParameters
 from fedpact.learning.families.text_statistics import ClassSums, ClassSumsParameters
 from fedpact.types.specification import Specification
 
-_WITH_ROW = np.dtype([("text", object), ("row", np.float16, (WIDTH,))])
 
+class NetworkStatisticsParameters(OnNetworkParameters, ClassSumsParameters):
+    """`tokens`: that the network takes at once. `windows`: most windows of so many tokens that are
+    read of a text, for up to so many times the time."""
 
-class NetworkStatisticsParameters(ClassSumsParameters):
-    """`network` and `digest`: the name and the weights' hex sha-256. `windows`: most windows of 256
-    tokens that are read of a text, for up to so many times the time."""
-
-    network: str
-    digest: str
+    tokens: Annotated[int, Field(ge=3, le=MAX_TOKENS)] = TOKENS
     windows: Annotated[int, Field(ge=1, le=MAX_WINDOWS)] = 1
     dense_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.6
 
 
-class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
+class NetworkStatistics(
+    OnNetwork[NetworkStatisticsParameters], ClassSums[NetworkStatisticsParameters]
+):
     name = "network-statistics"
     schema = NetworkStatisticsParameters
+    pinned = MINILM
+    own_width = WIDTH
     constants = Constants(dense_sharpness=0.3, noised_dense_sharpness=1.8)
     """Chosen on held-out training posts (every fifth) of 20 Newsgroups at epsilon 1, 2 and 5."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
         asked = self.parameters(spec)
-        check_pinned(MINILM, asked.network, asked.digest)
+        if self.named(spec) is None and asked.tokens != TOKENS:
+            raise SpecificationError(
+                f"family {self.name}: {asked.network} takes {TOKENS} tokens, not {asked.tokens}"
+            )
 
-    def network(self, spec: Specification) -> tuple[str, str]:
+    def form(self, spec: Specification) -> TextForm:
         asked = self.parameters(spec)
-        return asked.network, asked.digest
-
-    def uncovered(self, spec: Specification) -> str:
-        return MINILM.statement
+        return TextForm(asked.tokens, asked.width)
 
     def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
         """Documents with their network's rows, see `with_rows`."""
         if x.dtype.names is not None:
             return x
         texts, windows = x.tolist(), self.parameters(spec).windows
-        return with_rows(texts, sentence_features(texts, folder if len(x) else None, windows))
+        kept = folder if len(x) else None
+        return with_rows(texts, sentence_features(texts, kept, windows, self.named(spec)))
 
     def texts(self, x: Inputs) -> list[str]:
         return list((x if x.dtype.names is None else x["text"]).tolist())
 
     def dense_width(self, spec: Specification) -> int:
-        return WIDTH
+        return self.row_width(spec)
 
     def dense_rows(self, spec: Specification, x: Inputs) -> NDArray[np.float32]:
         """Rows scaled to norm 1, which 16 bits may exceed; a row of zeros stays one."""
@@ -71,6 +76,7 @@ class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
 
 def with_rows(texts: Sequence[str], rows: NDArray[np.float16]) -> NDArray[np.void]:
     """Records (n,) of `text` and `row`, a document and its network's features."""
-    found = np.empty(len(texts), dtype=_WITH_ROW)
+    form = [("text", object), ("row", np.float16, rows.shape[1:])]
+    found = np.empty(len(texts), dtype=form)
     found["text"], found["row"] = texts, rows
     return found
