@@ -103,6 +103,10 @@ class TrainingFailed(FedpactError):
     """A training raised, was killed, or needed more time or memory than it may take."""
 
 
+class TrialTooLong(TrainingFailed):
+    """A trial before joining did not end in its time."""
+
+
 class PrivacyError(FedpactError):
     """A privacy parameter is out of range, or no noise can meet the privacy asked for."""
 

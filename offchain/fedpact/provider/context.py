@@ -26,6 +26,7 @@ from fedpact.provider.own import Own
 from fedpact.provider.records import SnapshotSource, request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state.checkpoint import ProviderState
+from fedpact.provider.trials import Trials
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from fedpact.types.requests import PoolMember, seats_of
@@ -252,7 +253,7 @@ class Context(Own):
     public_work: Background
     """For what depends on none, such as scores: it never waits for a training, or the time of a
     vote would tell how long another request's training takes."""
-    trials: Background
+    trials: Trials
     """For trying, before joining, how a training would go here: it waits for no record's."""
     fetching: Fetching
     """For content that may be nowhere."""

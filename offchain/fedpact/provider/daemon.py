@@ -61,6 +61,7 @@ from fedpact.provider.startup_checks import (
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.training.trainer import Trainer
+from fedpact.provider.trials import Trials
 from fedpact.provider.wakeup import Bell
 from fedpact.signals import on_signals
 from fedpact.types.deployment import Deployment
@@ -148,7 +149,11 @@ class Daemon:
             Background(self._patience(policy), policy.max_parallel_training),
             Background(0.0),
             Background(settings.poll_seconds),
-            Background(self.FETCH_PATIENCE),
+            Trials(
+                self.FETCH_PATIENCE,
+                policy.max_parallel_training,
+                lambda account: client.registry.participant(account).organisation,
+            ),
         )
         self._context: Context = Context(
             keys,

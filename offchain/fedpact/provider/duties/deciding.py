@@ -1,6 +1,5 @@
 """Whether a request is joined, with which data, and what is said in public (stage 3)."""
 
-import time
 from dataclasses import dataclass
 
 from fedpact.data.description import attributes
@@ -65,11 +64,13 @@ def ready_to_join(
     match = match_to_join(ctx, spec, payment, requester, name, token, reputation)
     family = family_of(spec)
     obtained = ctx.fetching.is_done(request, "obtain", lambda store: family.obtain(spec, store))
-    tried = obtained and _device_is_fit(ctx, spec, request, due)
+    tried = obtained and _device_is_fit(ctx, spec, requester, request, due)
     return match if tried else None
 
 
-def _device_is_fit(ctx: Context, spec: Specification, request: int, due: int) -> bool:
+def _device_is_fit(
+    ctx: Context, spec: Specification, requester: str, request: int, due: int
+) -> bool:
     """Whether the device that trains has been tried and found fit for the request's privacy, beside
     the cycle. Raises PolicyRefusal where it is not, and TrainingFailed where it could not be tried,
     which says nothing about it: the next call tries again."""
@@ -77,15 +78,15 @@ def _device_is_fit(ctx: Context, spec: Specification, request: int, due: int) ->
     if trainer.work.device == PROCESSOR or spec.privacy.mode is not PrivacyMode.SOUND:
         return True
 
-    def tries() -> bool:
-        ends = time.monotonic() + DEVICE_SECONDS
+    def tries(ends: float) -> bool:
         with trainer.training(request_name(ctx.deployment.fingerprint, request), ends) as one:
             one.try_device(spec)
         return True
 
     if request not in fit:
         try:
-            if not ctx.trials.result(("device", request), lambda: tries, due):
+            key = ("device", request)
+            if not ctx.trials.result(key, requester, tries, DEVICE_SECONDS, due):
                 return False
         except DeviceUnfit as unfit:
             raise PolicyRefusal(str(unfit), Reason.PRIVACY) from unfit

@@ -3,10 +3,10 @@ and never on records."""
 
 import logging
 import math
-import time
+from collections.abc import Callable
+from typing import TypeVar
 
-from fedpact.errors import PolicyRefusal, TrainingFailed
-from fedpact.provider.context import Context
+from fedpact.errors import PolicyRefusal, TrainingFailed, TrialTooLong
 from fedpact.provider.duties.deciding import FittingData
 from fedpact.provider.duties.releasing import training_time
 from fedpact.provider.duties.training import training_window
@@ -14,12 +14,15 @@ from fedpact.provider.records import request_name
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.view import RequestView
 from fedpact.provider.training.ceiling import TRAININGS, is_tried
+from fedpact.provider.training.trainer import Training
 from fedpact.provider.training.trial import Work
 from fedpact.types.declining import Reason
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 TRIAL_SECONDS = 120.0
 """After which a trial is killed: even a few steps on a few examples took too long."""
@@ -41,11 +44,7 @@ def fits_its_window(view: RequestView, spec: Specification, match: FittingData) 
         return True
     known = ctx.cache.training_seconds
     if view.id not in known:
-        found = ctx.trials.result(
-            view.id,
-            lambda: lambda: _measured(ctx, view.id, asked),
-            view.pool_facts.plan.join_deadline,
-        )
+        found = _measured(view, asked)
         if found is None:
             return False
         known[view.id] = found
@@ -72,20 +71,30 @@ def fits_its_window(view: RequestView, spec: Specification, match: FittingData) 
     return True
 
 
-def _measured(ctx: Context, request: int, asked: Work) -> float:
-    """Seconds; infinite for a trial that was killed since it took too long, and 0 for one that
-    failed in another way, which says nothing about time."""
-    # By the request's name: its training then finds a process that has loaded the libraries.
-    name = request_name(ctx.deployment.fingerprint, request)
-    ends = time.monotonic() + TRIAL_SECONDS
+def _measured(view: RequestView, asked: Work) -> float | None:
+    """Seconds, or None while it is measured; infinite for a trial that was killed since it took too
+    long, and 0 for one that failed in another way, which says nothing about time."""
     try:
-        with ctx.trainer.training(name, ends) as training:
-            return training.round_seconds(asked)
+        return _tried(view, view.id, lambda training: training.round_seconds(asked))
+    except TrialTooLong:
+        return math.inf
     except TrainingFailed as failure:
-        if time.monotonic() >= ends:
-            return math.inf
-        log.warning("request %d: its training could not be measured: %s", request, failure)
+        log.warning("request %d: its training could not be measured: %s", view.id, failure)
         return 0.0
+
+
+def _tried(view: RequestView, key: object, trial: Callable[[Training], T]) -> T | None:
+    """What a trial says, or None while it runs or waits. Raises as `Trials.result`."""
+    ctx = view.ctx
+    # By the request's name: its training then finds a process that has loaded the libraries.
+    name = request_name(ctx.deployment.fingerprint, view.id)
+
+    def attempt(ends: float) -> T:
+        with ctx.trainer.training(name, ends) as training:
+            return trial(training)
+
+    due = view.pool_facts.plan.join_deadline
+    return ctx.trials.result(key, view.record.requester, attempt, TRIAL_SECONDS, due)
 
 
 def may_pass_its_ceiling(view: RequestView, spec: Specification, match: FittingData) -> bool:
@@ -103,11 +112,7 @@ def may_pass_its_ceiling(view: RequestView, spec: Specification, match: FittingD
         return True
     known = ctx.cache.least_errors
     if view.id not in known:
-        found = ctx.trials.result(
-            ("ceiling", view.id),
-            lambda: lambda: _least_error(ctx, view.id, asked),
-            view.pool_facts.plan.join_deadline,
-        )
+        found = _least_error(view, asked)
         if found is None:
             return False
         known[view.id] = found
@@ -122,13 +127,15 @@ def may_pass_its_ceiling(view: RequestView, spec: Specification, match: FittingD
     return True
 
 
-def _least_error(ctx: Context, request: int, asked: Work) -> int:
-    """1/10,000; UNKNOWN also for a trial that failed or was killed."""
-    name = request_name(ctx.deployment.fingerprint, request)
+def _least_error(view: RequestView, asked: Work) -> int | None:
+    """1/10,000, or None while it is tried; UNKNOWN also for a trial that failed or was killed."""
+
+    def trial(training: Training) -> int:
+        found = training.least_error(asked)
+        return UNKNOWN if found is None else found
+
     try:
-        with ctx.trainer.training(name, time.monotonic() + TRIAL_SECONDS) as training:
-            found = training.least_error(asked)
+        return _tried(view, ("ceiling", view.id), trial)
     except TrainingFailed as failure:
-        log.warning("request %d: its ceiling could not be tried: %s", request, failure)
+        log.warning("request %d: its ceiling could not be tried: %s", view.id, failure)
         return UNKNOWN
-    return UNKNOWN if found is None else found

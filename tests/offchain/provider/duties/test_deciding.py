@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from fedpact.background import Background
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import MOST, Fetching
 from fedpact.data.dataset import Dataset
@@ -29,6 +28,7 @@ from fedpact.provider.duties.deciding import public_reason, ready_to_join
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
+from fedpact.provider.trials import Trials
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.requests import ETHER
@@ -131,7 +131,7 @@ def joining_with(fetching: Fetching, trainer: Any, monkeypatch: pytest.MonkeyPat
         fetching=fetching,
         deployment=SimpleNamespace(fingerprint=b"\1"),
         trainer=trainer,
-        trials=Background(0.1, 2),
+        trials=Trials(0.1, 3, str),
         cache=Cache(),
     )
 

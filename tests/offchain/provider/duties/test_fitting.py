@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -9,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from fedpact.background import Background
 from fedpact.errors import PolicyRefusal
 from fedpact.learning.families import family_of
 from fedpact.provider.context import Cache
@@ -20,6 +20,7 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.records import request_name
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
+from fedpact.provider.trials import Trials
 from fedpact.types.declining import Reason
 from tests.offchain.provider.test_policy import specification
 from tests.support.held_provider import RAISES, HeldWork
@@ -45,7 +46,7 @@ MATCH: Any = FittingData(SimpleNamespace(name="", records=Unreadable()), UNITS) 
 
 @pytest.fixture
 def view() -> Iterator[Any]:
-    pool, cache, trials = WorkerPool(LocalWork(), POLICY), Cache(), Background(PATIENCE)
+    pool, cache, trials = WorkerPool(LocalWork(), POLICY), Cache(), Trials(PATIENCE, 2, str)
     cache.globals[1, 0] = family_of(SPEC).initial(SPEC, 0)
     cache.specifications[1] = SPEC
     ctx = SimpleNamespace(
@@ -61,6 +62,7 @@ def view() -> Iterator[Any]:
         ctx=ctx,
         terms=SimpleNamespace(submit_window=WEEK),
         pool_facts=SimpleNamespace(plan=plan),
+        record=SimpleNamespace(requester="somebody"),
     )
     trials.close()
     pool.close()
@@ -94,9 +96,22 @@ def test_the_policy_bounds_the_time_too(view: Any) -> None:
         fits_its_window(view, SPEC, MATCH)
 
 
+def held(training: Any, go: Event) -> Any:
+    """Trainings that begin when they are let go."""
+
+    @contextmanager
+    def begin(name: str, ends: float) -> Iterator[Any]:
+        go.wait(PATIENCE)
+        yield training
+
+    return begin
+
+
 def test_nothing_waits_while_it_is_measured(view: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    view.ctx.trials.patience, go = 0.0, Event()
-    monkeypatch.setattr(fitting, "_measured", lambda *_: float(go.wait(PATIENCE)))
+    view.ctx.trials, go = Trials(0.0, 2, str), Event()
+    monkeypatch.setattr(
+        view.ctx.trainer, "training", held(SimpleNamespace(round_seconds=lambda _: 1.0), go)
+    )
     assert not fits_its_window(view, SPEC, MATCH)
     assert not fits_its_window(view, SPEC, MATCH)
     go.set()
@@ -201,8 +216,10 @@ def test_a_trial_of_a_ceiling_that_fails_declines_nothing(
 def test_nothing_waits_while_a_ceiling_is_tried(
     noisy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noisy.ctx.trials.patience, go = 0.0, Event()
-    monkeypatch.setattr(fitting, "_least_error", lambda *_: int(go.wait(PATIENCE)))
+    noisy.ctx.trials, go = Trials(0.0, 2, str), Event()
+    monkeypatch.setattr(
+        noisy.ctx.trainer, "training", held(SimpleNamespace(least_error=lambda _: 1), go)
+    )
     assert not may_pass_its_ceiling(noisy, NOISY, FEW)
     go.set()
     wait_until(lambda: may_pass_its_ceiling(noisy, NOISY, FEW), "it was not tried")
