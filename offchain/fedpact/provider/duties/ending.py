@@ -1,4 +1,5 @@
-"""Deliver the model, settle the request, collect the pay; let go of a request."""
+"""Deliver the model, settle the request, collect the pay; let go of a request; what ends large
+rounds."""
 
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from fedpact.errors import ContentMissing
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.turns import my_turn_in_pool
 from fedpact.provider.request.reading import deliveries_of, request_key
-from fedpact.provider.request.view import RequestView, digest_of
+from fedpact.provider.request.view import LargeView, RequestView, digest_of, large_posted
 from fedpact.provider.state.checkpoint import Participation
 from fedpact.types.requests import Earned, RoundsOutcome, Status
 from fedpact.types.scores import MAX_SEATS
@@ -109,3 +110,23 @@ def _collect(view: RequestView, index: int) -> DutyResult:
     reason = f"paid {shown_currency(ctx.client, token).text(paid)}"
     finish(view, reason)
     return idle(reason)
+
+
+def close_large_round(view: LargeView) -> DutyResult:
+    """Close a round that nobody posted in time; members take turns."""
+    if not my_turn_in_pool(view, view.round):
+        return idle("waiting for the members before me to close the round")
+    ctx = view.ctx
+    receipt = ctx.client.send(ctx.keys, ctx.client.large.close(view.id))
+    return did(f"round {view.round} came to nothing: closed it ({receipt.gas_used} gas)")
+
+
+def sum_points(view: LargeView) -> DutyResult:
+    """Have the contract add up the points of all rounds; members take turns."""
+    if not my_turn_in_pool(view, 0):
+        return idle("waiting for the members before me to sum up the points")
+    ctx = view.ctx
+    records = [large_posted(ctx, view.id, one) for one in view.events("RoundPosted")]
+    points = [record.points for record in records if any(record.points)]
+    receipt = ctx.client.send(ctx.keys, ctx.client.large.sum(view.id, points))
+    return did(f"summed up the points of {len(points)} rounds ({receipt.gas_used} gas)")

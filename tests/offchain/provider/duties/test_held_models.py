@@ -16,7 +16,8 @@ from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import naming
-from fedpact.provider.duties.judging import GATHERING, _Judging
+from fedpact.provider.duties.judging.picking import GATHERING, Picking
+from fedpact.provider.duties.judging.voting import Voting
 from fedpact.provider.duties.naming import gather
 from fedpact.provider.duties.voting import salt_of
 from fedpact.provider.request.view import LargeView
@@ -100,11 +101,11 @@ class Judge:
         )
 
     @property
-    def judging(self) -> _Judging:
-        return _Judging(self.view, self.talk)  # type: ignore[arg-type]
+    def voting(self) -> Voting:
+        return Voting(self.view, self.talk)  # type: ignore[arg-type]
 
     def look(self) -> object:
-        return self.judging._listed()
+        return Picking(self.view, self.talk).listed()  # type: ignore[arg-type]
 
     def restart(self) -> None:
         self.view.ctx.cache = Cache()
@@ -282,15 +283,15 @@ def test_a_judge_that_starts_again_goes_on_with_its_list_and_scores(
     found.talk()
     judge, own = found.judges[0], ScoreSheet(scores=(70,))
     listed = judge.view.ctx.cache.picked[PLACE]
-    monkeypatch.setattr(_Judging, "_sheet", lambda *_: own)
-    assert judge.judging._vote(listed) is None
+    monkeypatch.setattr(Voting, "_sheet", lambda *_: own)
+    assert judge.voting.vote(listed) is None
     assert Cid.of(own.encode()) not in found.store, "nobody can copy scores before they are opened"
     judge.restart()
     judge.talk.board.messages.pop(Message.place_of(Kind.PICK, 2, 2))
     judge.look()
     assert judge.listed == [4]
-    monkeypatch.setattr(_Judging, "_sheet", lambda *_: "scoring the models")
-    assert judge.judging._own_sheet(listed) == own.digest
+    monkeypatch.setattr(Voting, "_sheet", lambda *_: "scoring the models")
+    assert judge.voting._own_sheet(listed) == own.digest
     assert Cid.of(own.encode()) in found.store
 
 

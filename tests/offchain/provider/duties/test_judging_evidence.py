@@ -23,8 +23,10 @@ from fedpact.data.slices import encode_slice
 from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
-from fedpact.provider.duties import judging
-from fedpact.provider.duties.judging import _Judging
+from fedpact.provider.duties.judging import voting
+from fedpact.provider.duties.judging.recording import Recording
+from fedpact.provider.duties.judging.tallying import Tallying
+from fedpact.provider.duties.judging.voting import Voting
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ApprovalRule, mask_of
 from fedpact.types.scores import INVALID
@@ -121,13 +123,24 @@ class Stage:
         )
 
     @property
-    def judge(self) -> Any:
-        talk: Any = SimpleNamespace(board=self.board, held=self.board.held, say=self._say)
-        return _Judging(self.view, talk)
+    def voting(self) -> Any:
+        return Voting(self.view, self._talk)
+
+    @property
+    def tallying(self) -> Any:
+        return Tallying(self.view, self._talk)
+
+    @property
+    def recording(self) -> Any:
+        return Recording(self.view, self._talk)
+
+    @property
+    def _talk(self) -> Any:
+        return SimpleNamespace(board=self.board, held=self.board.held, say=self._say)
 
     def evidence(self, seats: Sequence[int] = tuple(SEATS)) -> JudgedRound:
         """That this judge proposes of these seats' votes."""
-        found: JudgedRound = self.judge._evidence(LISTED, set(seats))
+        found: JudgedRound = self.tallying._evidence(LISTED, set(seats))
         self._put(BALLOT.request, found.evidence.encode())
         return found
 
@@ -136,7 +149,7 @@ class Stage:
         by = FIRST
         assert by != self.seat
         self.board.take(said(by, Kind.TALLY, proposed.evidence.digest, bytes([by])))
-        found = self.judge._tally(LISTED)
+        found = self.tallying.tally(LISTED)
         self.board.messages = {
             at: one for at, one in self.board.messages.items() if at[0] is not Kind.TALLY
         }
@@ -208,8 +221,7 @@ def test_a_sealed_key_that_opens_nothing_does_not_stop_a_judge(
     store: dict[bytes, bytes], wrong: bytes
 ) -> None:
     stage = Stage(0, [*ALL, sent(wrong), sent(sealed_key(1))], store)
-    for message in stage.judge._slices():
-        stage.judge._take_slice(message)
+    stage.voting.take_slices()
     assert stage.cache.slices
 
 
@@ -220,7 +232,7 @@ def test_a_slice_without_examples_does_not_stop_a_judge(store: dict[bytes, bytes
     stage.cache.specifications[BALLOT.request] = specification(
         rounds=2, evaluation=[BLANK_SLICE, facts]
     )
-    stage.judge._take_slice(sent(sealed_key(1)))
+    stage.voting._take_slice(sent(sealed_key(1)))
     assert not stage.cache.sealed
 
 
@@ -284,11 +296,11 @@ def test_a_sheet_that_comes_late_counts(store: dict[bytes, bytes]) -> None:
     late = SHEETS[-1].digest
     stage = Stage(SEATS[-1] - 1, ALL, {at: one for at, one in store.items() if at != late})
     stage.view.frame.timestamp += 100
-    assert stage.judge._tally(LISTED) == "2 of 3 votes are open"
+    assert stage.tallying.tally(LISTED) == "2 of 3 votes are open"
     stage.store[late] = store[late]
-    assert stage.judge._tally(LISTED) == "3 of 3 votes are open"
+    assert stage.tallying.tally(LISTED) == "3 of 3 votes are open"
     stage.view.frame.timestamp += 100
-    assert stage.judge._tally(LISTED) == "proposed evidence of 3 votes"
+    assert stage.tallying.tally(LISTED) == "proposed evidence of 3 votes"
 
 
 def test_no_evidence_has_fewer_votes_than_a_quorum(store: dict[bytes, bytes]) -> None:
@@ -297,7 +309,7 @@ def test_no_evidence_has_fewer_votes_than_a_quorum(store: dict[bytes, bytes]) ->
     for passed in (0.5, 2.0, 3.0):
         stage.passed = passed
         stage.view.frame.timestamp += 100
-        assert stage.judge._tally(LISTED) == "0 of 3 votes are open"
+        assert stage.tallying.tally(LISTED) == "0 of 3 votes are open"
     assert not stage.board.held(Kind.TALLY)
 
 
@@ -313,14 +325,14 @@ def test_a_judge_that_attests_two_errors_does_not_split_the_others(
     board = LargeBoard({}, (), (0,) * 8, blind=False)
     a = Stage(0, [*ALL, attest(1), first], store)
     found = a.evidence()
-    assert a.judge._record(found, board) == "3 judges attest the global model"
+    assert a.recording.record(found, board) == "3 judges attest the global model"
     a.view.frame.timestamp += 100
-    assert a.judge._record(found, board) == "proposed a record with 3 judges' errors"
+    assert a.recording.record(found, board) == "proposed a record with 3 judges' errors"
     proposed = a.board.messages[Message.place_of(Kind.RECORD, 0, 0)]
     b = Stage(1, [*ALL, attest(0), second, first, proposed], store)
-    b.judge._record(found, board)
+    b.recording.record(found, board)
     b.view.frame.timestamp += 100
-    record = b.judge._record(found, board)
+    record = b.recording.record(found, board)
     assert record.hash == proposed.content
     assert b.board.held(Kind.ROUND)[1].content == record.hash
 
@@ -331,19 +343,19 @@ def test_nobody_leaves_out_an_error_before_half_of_the_attest_window_is_over(
     board = LargeBoard({}, (), (0,) * 8, blind=False)
     b = Stage(1, [*ALL, attest(0), attest(1), attest(2, 900)], store)
     found = b.evidence()
-    (record,) = b.judge._records(found, board, bytes(32), {0, 1})
+    (record,) = b.recording._records(found, board, bytes(32), {0, 1})
     mask = mask_of([0, 1]).to_bytes(2)
     b.board.take(said(FIRST, Kind.RECORD, record.hash, bytes([FIRST]) + mask))
-    assert b.judge._record(found, board) == "3 judges attest the global model"
+    assert b.recording.record(found, board) == "3 judges attest the global model"
     b.passed = 2.5
-    assert b.judge._record(found, board) == record
+    assert b.recording.record(found, board) == record
 
 
 def test_a_blind_judge_says_which_models_open_once_it_knows(
     store: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge, found = Stage(0, ALL, store).judge, dict[int, object]()
-    monkeypatch.setattr(judging, "round_models", lambda _view: found or None)
+    judge, found = Stage(0, ALL, store).voting, dict[int, object]()
+    monkeypatch.setattr(voting, "round_models", lambda _view: found or None)
     assert judge._blind(late=True) == "waiting for the trainers' models"
     found |= {4: object(), 5: None}
     assert judge._blind(late=True) == ScoreSheet(scores=None, opened=(4,))
