@@ -7,7 +7,7 @@ ten at once.
 import logging
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fedpact.chain.connection import Connection, FrameGone
@@ -22,30 +22,6 @@ NEAR = 16
 """Blocks: a time's block need not be known more exactly, since one query covers them."""
 
 
-def backwards(
-    connection: Connection,
-    newest: int,
-    oldest: int,
-    *,
-    address: str,
-    topics: Sequence[str | None],
-    queries: float = math.inf,
-    stop: threading.Event | None = None,
-) -> Iterator[Event]:
-    """A contract's events from block `newest` down to `oldest`, the last first; with no more than
-    `queries` queries, and none once `stop` is set.
-
-    They are as the node tells them: hints, which the caller checks against the contract's state.
-    Raises NodeUnreachable, also where the node refuses a single block.
-    """
-    for logs in logs_backwards(
-        connection, newest, oldest, address=address, topics=topics, queries=queries, stop=stop
-    ):
-        known = [connection.decode(one) for one in logs]
-        found = [one for one in known if one is not None]
-        yield from sorted(found, key=lambda one: (one.block, one.log_index), reverse=True)
-
-
 def logs_backwards(
     connection: Connection,
     newest: int,
@@ -56,8 +32,12 @@ def logs_backwards(
     queries: float = math.inf,
     stop: threading.Event | None = None,
 ) -> Iterator[list[dict[str, Any]]]:
-    """As `backwards`, of any contract, and not decoded: the entries of a range of blocks, and then
-    those of the range before it."""
+    """The log entries from block `newest` down to `oldest`: those of a range of blocks, and then
+    those of the range before it; with no more than `queries` queries, and none once `stop` is set.
+
+    They are as the node tells them: hints, which the caller checks against the contract's state.
+    Raises NodeUnreachable, also where the node refuses a single block.
+    """
     span, last = QuerySpan(connection.reach), newest
     while last >= oldest and queries > 0 and not (stop is not None and stop.is_set()):
         queries -= 1
@@ -79,6 +59,14 @@ def logs_backwards(
         yield asked_for(logs, topics)
         span.answered(last - first + 1, len(logs))
         last = first - 1
+
+
+def events_in(connection: Connection, ranges: Iterable[list[dict[str, Any]]]) -> Iterator[Event]:
+    """The events of the deployment's contracts in what `logs_backwards` gives, the last first."""
+    for logs in ranges:
+        known = [connection.decode(one) for one in logs]
+        found = [one for one in known if one is not None]
+        yield from sorted(found, key=lambda one: (one.block, one.log_index), reverse=True)
 
 
 def not_before(connection: Connection, seconds: int, head: Frame) -> int:

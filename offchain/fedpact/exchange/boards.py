@@ -8,8 +8,9 @@ for each round that it takes part in, reads it, and adds what it says itself.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fedpact.closing import Closing
@@ -297,43 +298,42 @@ class Exchange(Closing):
                         self._workers.submit(self._ask_models, place, named, peer)
 
     def _ask(self, place: Place, peer: str, content: bytes) -> None:
-        path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
-        try:
-            answer = self._http.post(peer + path, content, "application/json", LONGEST)
+        with self._asking(peer):
+            url = self._url(peer, place)
+            answer = self._http.post(url, content, "application/json", LONGEST)
             board = self._board(place)
             if board is not None:
                 self._take(place, board, decode(answer))
+
+    def _ask_models(self, place: Place, named: "_Named", peer: str) -> None:
+        """Give a judge the models that it lacks; a judge gets those that it lacks itself."""
+        with self._asking(peer):
+            with self._lock:
+                models = tuple(named.roll.lacking(named.known.get(peer, 0)))
+                mask = named.roll.mask if named.judging else _ALL
+            given = Models(known=f"{mask:x}", models=models).encode()
+            url = f"{self._url(peer, place)}/models"
+            found = Models.decode(self._http.post(url, given, "application/json", LONGEST_MODELS))
+            with self._lock:
+                named.known[peer] = found.mask
+            self._take_models(named, found)
+
+    def _url(self, peer: str, place: Place) -> str:
+        return f"{peer}/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
+
+    @contextmanager
+    def _asking(self, peer: str) -> Iterator[None]:
+        """Whatever goes wrong with a peer is logged: nobody waits for the result."""
+        try:
+            yield
         except (RetrievalError, InvalidInput) as error:
             log.debug("no exchange with %s: %s", peer, error)
-        except Exception:  # nobody waits for the result
+        except Exception:
             log.exception("an exchange with %s failed", peer)
         finally:
             with self._lock:
                 self._busy.discard(peer)
             self._news.set()  # there may be more to say to it
-
-    def _ask_models(self, place: Place, named: "_Named", peer: str) -> None:
-        """Give a judge the models that it lacks; a judge gets those that it lacks itself."""
-        path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}/models"
-        try:
-            with self._lock:
-                models = tuple(named.roll.lacking(named.known.get(peer, 0)))
-                mask = named.roll.mask if named.judging else _ALL
-            given = Models(known=f"{mask:x}", models=models)
-            answer = self._http.post(
-                peer + path, given.encode(), "application/json", LONGEST_MODELS
-            )
-            found = Models.decode(answer)
-            with self._lock:
-                named.known[peer] = found.mask
-            self._take_models(named, found)
-        except (RetrievalError, InvalidInput) as error:
-            log.debug("no models to or from %s: %s", peer, error)
-        except Exception:  # nobody waits for the result
-            log.exception("an exchange of models with %s failed", peer)
-        finally:
-            with self._lock:
-                self._busy.discard(peer)
 
     def _take_models(self, named: "_Named", given: Models) -> None:
         """Signatures are checked without the lock; what is not new costs nothing."""

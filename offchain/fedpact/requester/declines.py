@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-from fedpact.chain.backwards import backwards
+from fedpact.chain.backwards import events_in, logs_backwards
 from fedpact.chain.bindings.binding import Binding
 from fedpact.chain.client import ChainClient
 from fedpact.closing import Closing
@@ -223,9 +223,14 @@ class Declines(Closing):
     def _latest(self, contract: Binding, topics: list[str | None]) -> Iterator[dict[str, Any]]:
         """The arguments of a contract's events, the last first."""
         newest, start = self._client.frame().block_number, self._client.deployment.block
-        given: dict[str, Any] = {"address": contract.address, "topics": topics}
-        given |= {"queries": QUERIES, "stop": self._stop}
-        for event in backwards(self._client, newest, start, **given):
+        logs = logs_backwards(
+            *(self._client, newest, start),
+            address=contract.address,
+            topics=topics,
+            queries=QUERIES,
+            stop=self._stop,
+        )
+        for event in events_in(self._client, logs):
             yield event.args
 
 

@@ -7,7 +7,7 @@ from eth_account.messages import SignableMessage
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import MARKET, SECOND
-from fedpact.chain.backwards import backwards, not_before
+from fedpact.chain.backwards import events_in, logs_backwards, not_before
 from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.bindings.events import RequestCreated, request_event
 from fedpact.chain.bindings.pool import Pool
@@ -192,9 +192,8 @@ class Market(Binding):
         topics = [self._abi.event_topic("RequestCreated"), indexed(request)]
         start = self._connection.deployment.block
         newest = not_before(self._connection, self._pool.facts(request, head).closed_at, head)
-        for event in backwards(
-            self._connection, newest, start, address=self.address, topics=topics
-        ):
+        logs = logs_backwards(self._connection, newest, start, address=self.address, topics=topics)
+        for event in events_in(self._connection, logs):
             found = request_event(event)
             assert isinstance(found, RequestCreated)
             if self.terms_hash(found.terms) == stored.terms_hash:
