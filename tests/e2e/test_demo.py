@@ -75,15 +75,15 @@ def on_a_paper(tmp_path: Path, *options: str) -> dict[str, Any]:
 
 def test_runs_wang_s_whole_system(tmp_path: Path) -> None:
     """A pool, DLMU and DDP-SGD together, and a second request that continues the first's model."""
-    result = on_a_paper(tmp_path, "wang", "--providers", "5", "--cohort", "3", "--rounds", "1")
+    result = on_a_paper(tmp_path, "wang", "--providers", "5", "--cohort", "2", "--rounds", "1")
     assert len(result["audits"]) == 2
     assert len(result["accuracy"]) == 2
 
 
-@pytest.mark.slow
-def test_runs_lu_s_whole_system(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_runs_lu_s_whole_system(tmp_path: Path, rounds: int) -> None:
     """From a search to a result that the next requester gets without any training."""
-    result = on_a_paper(tmp_path, "lu", "--rounds", "3")
+    result = on_a_paper(tmp_path, "lu", "--rounds", str(rounds))
     assert len(result["audits"]) == 4
     assert result["right"]["queries"] >= 20
     assert result["right"]["fresh"] >= 20

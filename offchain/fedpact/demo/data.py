@@ -37,10 +37,11 @@ class DemoData:
     """The test examples without their answers, as the requester's file of queries."""
 
 
-def prepare(options: DemoOptions, folder: Path) -> DemoData:
+def prepare(options: DemoOptions, folder: Path, most: int | None = None) -> DemoData:
     """Split the training records, write one file per provider, and keep an evaluation set.
 
-    Raises SpecificationError if family, strategy, rule or privacy do not suit the data.
+    `most`: records of a provider; None: as the recipe says. Raises SpecificationError if family,
+    strategy, rule or privacy do not suit the data.
     """
     source = sources.load(options.data, options.seed)
     recipe = recipe_of(options)
@@ -50,7 +51,7 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     shares = [private[rows] for rows in _partition(options, source, private)]
 
     generator = np.random.default_rng(options.seed)
-    shares = [_at_most(recipe.records, rows, generator) for rows in shares]
+    shares = [_at_most(most or recipe.records, rows, generator) for rows in shares]
     tested = _at_most(recipe.records, np.arange(len(source.y_test)), generator)
     evaluation = _at_most(recipe.records, evaluation, generator)
 

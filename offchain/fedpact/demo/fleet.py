@@ -1,5 +1,6 @@
 """Many programs on one machine: processes that a fork server starts, so that what they import is
 loaded once and its memory shared. Each has its own id, session, environment, data, files and log.
+Daemons' trainings are such processes too.
 
 The fork server imports, and does nothing else: no key, connection, thread or random number from
 before the fork is in two processes.
@@ -17,13 +18,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from multiprocessing import connection
+from functools import cache, partial
+from multiprocessing import connection, forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fedpact.child import end_with_parent
+from fedpact.provider.training import worker_pool, worker_process
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Of linear algebra for each daemon: they share this machine's cores."""
@@ -41,6 +44,13 @@ PRELOADED = (
 
 _lock = threading.Lock()
 """Of multiprocessing's list of processes, which looks at all of them at each start."""
+_preloaded = list(PRELOADED)
+
+
+def preload(*modules: str) -> None:
+    """Let the fork server import these as well: what all trainings to come load. Without effect
+    once it runs."""
+    _preloaded.extend(modules)
 
 
 class Forked:
@@ -98,12 +108,21 @@ def start(arguments: Sequence[str], log: Path) -> Forked:
 @cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload(_preloaded)
     return context
 
 
 def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     """In the new process: become the program."""
+    _settle(environment, log)
+    worker_pool.start_process = partial(_start_training, environment, log)
+    gc.freeze()  # a collection would write to, and so copy, what the processes share
+    sys.argv = arguments
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+def _settle(environment: dict[str, str], log: Path) -> None:
+    """Take an environment, a session and a log of its own."""
     end_with_parent()  # the fork server
     threading.Thread(target=_end_with_starter, daemon=True).start()
     os.setsid()
@@ -114,9 +133,29 @@ def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
-    gc.freeze()  # a collection would write to, and so copy, what the processes share
-    sys.argv = arguments
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+def _start_training(environment: dict[str, str], log: Path, line: Connection) -> Forked:
+    """In a daemon: start a process that trains for it, from the fork server that it is from."""
+    # As multiprocessing documents it; but without this a process that is no starter of the fork
+    # server starts another one.
+    forkserver._forkserver.ensure_running = _nothing  # type: ignore[method-assign]
+    multiprocessing.current_process().daemon = False  # those may start no processes
+    process = _context().Process(target=_train, args=(line, environment, log), daemon=True)
+    with _lock:
+        process.start()
+    return Forked(process)
+
+
+def _nothing() -> None:
+    """The fork server runs as long as any process that is from it."""
+
+
+def _train(line: Connection, environment: dict[str, str], log: Path) -> None:
+    """In the new process."""
+    _settle(environment, log)
+    gc.freeze()
+    worker_process.serve(line)
 
 
 def _end_with_starter() -> None:

@@ -16,6 +16,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.data.proposal import as_toml, propose
 from fedpact.demo.drafts import WINDOWS
+from fedpact.demo.fleet import preload
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import PaperOptions
 from fedpact.demo.papers import logs
@@ -102,6 +103,7 @@ class LuDemo:
         self, network: DemoNetwork, story: PaperStory, registrar: AccountKeys, options: PaperOptions
     ) -> None:
         assert isinstance(network.client, ChainClient)
+        preload("sklearn.ensemble", "sklearn.tree", "wordfreq")
         self._network, self._client, self._story = network, network.client, story
         self._members, self._rounds = options.members, options.iterations
         self._seed = 10_000 * options.seed

@@ -15,6 +15,7 @@ from fedpact.chain.bindings.events import Paid, RoundFinalised
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
+from fedpact.demo.fleet import preload
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions, PaperOptions
 from fedpact.demo.papers.story import PaperStory, short, table
@@ -38,6 +39,9 @@ EPOCHS, BATCH, RATE, MOMENTUM, TAU, EPSILON = 10, 32, 0.001, 0.8, 0.8, 10.0
 """Sections 5.1 (E, B, eta, momentum) and 4.1 (tau); the largest epsilon of section 5.3."""
 TUNED_RATE = 0.1
 """For the second request: section 5.1 tunes the rate for each data set, and names none."""
+IMAGES = BATCH
+"""Of a provider, at most. From a pool as large as the paper's each has half of that; a smaller one
+shows the same, and need not train longer."""
 PAYMENT_WEI = 10**18
 SUBMIT_SECONDS = 600
 """A longer window: members that are not drawn look at the chain less often."""
@@ -68,8 +72,9 @@ class WangDemo:
     ) -> None:
         assert isinstance(network.client, ChainClient)
         self._network, self._client, self._story = network, network.client, story
+        preload("fedpact.learning.ddp_sgd")
         self._options = demo_options(options)
-        self._data: DemoData = prepare(self._options, network.folder)
+        self._data: DemoData = prepare(self._options, network.folder, IMAGES)
         requester, self._auditor, self._providers = admit(
             network, registrar, self._options.providers
         )

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Pipe
-from typing import TYPE_CHECKING, Any
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fedpact.child import start_with_parent
 from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed
@@ -25,6 +25,38 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 5.0
 """How long after a process's SIGTERM the daemon's own may take."""
+
+
+class Process(Protocol):
+    """What a worker needs of subprocess.Popen."""
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+def executed(line: Connection) -> Process:
+    """A process with an interpreter of its own that answers on the line."""
+    end = line.fileno()
+    return start_with_parent(
+        # Not as a script: its classes would have other names there than here.
+        [
+            sys.executable,
+            "-c",
+            f"from fedpact.provider.training.worker_process import main; main({end})",
+        ],
+        pass_fds=(end,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        # Ctrl-C is for the daemon, which ends its workers.
+        start_new_session=True,
+    )
+
+
+start_process: Callable[[Connection], Process] = executed
+"""How this daemon starts its workers; a demo's daemons have another way (`fedpact.demo.fleet`)."""
 
 
 class WorkerPool(Trainer):
@@ -154,17 +186,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         self._line, theirs = Pipe()
         with theirs:
-            end = theirs.fileno()
-            command = f"from fedpact.provider.training.worker_process import main; main({end})"
-            self._process = start_with_parent(
-                # Not as a script: its classes would have other names there than here.
-                [sys.executable, "-c", command],
-                pass_fds=(end,),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # Ctrl-C is for the daemon, which ends its workers.
-                start_new_session=True,
-            )
+            self._process = start_process(theirs)
         with suppress(OSError):  # it has ended; the first question finds that
             self._line.send(setup)
 

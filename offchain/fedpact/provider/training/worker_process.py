@@ -53,7 +53,12 @@ class Failed:
 
 def main(descriptor: int) -> None:
     """`descriptor`: of the socket on which the daemon asks."""
-    with Connection(descriptor) as line, suppress(EOFError, OSError):
+    serve(Connection(descriptor))
+
+
+def serve(line: Connection) -> None:
+    """Answer on the line on which the daemon asks."""
+    with line, suppress(EOFError, OSError):
         setup: Setup = line.recv()
         _restrain(setup)
         log_to_stderr(**setup.logs)
