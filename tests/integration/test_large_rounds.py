@@ -255,6 +255,34 @@ def serve_cut_off(world: World, number: int) -> None:
 
 
 @pytest.mark.slow
+def test_contract_wallets_train_and_judge(tmp_path: Path) -> None:
+    """All members are wallets. A list of models has signatures of keys alone, so that who trains
+    as a wallet forces its model in."""
+    providers, committee, rounds = 3, 2, 2
+    wallets = [f"provider-{number + 1}" for number in range(providers)]
+    with large_world(tmp_path, wallets, providers=providers, rounds=rounds) as world:
+        for number in range(providers):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = created(world, committee)
+
+        def forced(seen: RequestLook) -> bool:
+            made = [one.round for one in seen.events(ModelForced)]
+            return made.count(seen.facts.round) == providers - committee
+
+        followed(world, request, forced)
+        assert [one.round for one in world.events(request, RoundPosted)] == [1, 2]
+        assert [one.mask for one in world.events(request, RoundPosted)] == [0b11, 0b11]
+        outcome = world.client.any_rounds.outcome(request)
+        assert (outcome.final_rounds, outcome.paid_rounds) == (rounds, rounds)
+        paid = world.paid_as_mirrored(request)
+        assert paid.keys() >= {keys.address for keys in world.accounts}
+        audited = world.audited(request, world.auditor)
+        assert audited["votes"] == f"{committee * rounds} votes"
+        assert audited["submissions"] == f"{rounds} models, {rounds} forced in"
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(2_400)
 def test_a_pool_of_forty_with_silent_and_hostile_members(tmp_path: Path) -> None:
     """Two members fall silent after the start, one reaches no judge, one sends no numbers."""

@@ -3,7 +3,7 @@ committee judges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ DRAW_DELAY = 2
 
 
 @contextmanager
-def large_world(folder: Path, **options: Any) -> Iterator[World]:
-    """A fresh chain; no daemon runs yet. Everything is stopped at the end."""
+def large_world(folder: Path, wallets: Collection[str] = (), **options: Any) -> Iterator[World]:
+    """A fresh chain; no daemon runs yet. Everything is stopped at the end. `wallets`: as `World`
+    takes them."""
     data = prepare(DemoOptions(**options), folder)
     with running_network(folder) as (network, registrar):
         _use_large_rounds(network, registrar)
-        world = World(network, registrar, data)
+        world = World(network, registrar, data, wallets)
         world.exchanging = True
         yield world
 

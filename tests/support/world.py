@@ -18,6 +18,7 @@ import httpx
 from eth_utils.crypto import keccak
 
 from fedpact.audit import audit
+from fedpact.chain.addresses import checksum
 from fedpact.chain.bindings.events import Credited, Delivered, Paid, RequestEvent, Started
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
@@ -270,9 +271,9 @@ class World:
         )
         members = self.client.pool.members(request)
         expected = {members[index].account: share for index, share in shares.items()}
-        by_lower = {member.account.lower(): member.account for member in members}
         for poster, wei in refunds_of(listed, terms.gas_budget).items():
-            expected[by_lower[poster]] += wei
+            account = checksum(poster)  # of a wallet that posts: its owner
+            expected[account] = expected.get(account, 0) + wei
         due = {account: wei for account, wei in expected.items() if wei}
         # Members of a pool above sixteen are paid after the settlement, by `pay`.
         wait_until(
