@@ -23,7 +23,7 @@ from fedpact.provider.request.view import LargeView
 from fedpact.types.cid import Cid
 
 
-class Part:
+class JudgesPart:
     """One judge's part in a round."""
 
     def __init__(self, view: LargeView, talk: Talk) -> None:

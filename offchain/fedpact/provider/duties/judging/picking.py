@@ -12,7 +12,7 @@ from fedpact.errors import ContentError, ContentMissing, ContentUnavailable
 from fedpact.exchange.messages import Kind, Message
 from fedpact.exchange.submissions import HeldLists, Roll, Submission
 from fedpact.provider.context import DutyResult, idle
-from fedpact.provider.duties.judging.part import Part
+from fedpact.provider.duties.judging.part import JudgesPart
 from fedpact.provider.duties.naming import (
     forced_models,
     trainers_of,
@@ -26,7 +26,7 @@ GATHERING = 0.1
 """Share of the commit window in which the first seat waits for all to say what they hold."""
 
 
-class Picking(Part):
+class Picking(JudgesPart):
     """Says what this judge holds, and finds the list that all go by."""
 
     def listed(self) -> ModelList | DutyResult:

@@ -15,7 +15,7 @@ from fedpact.consensus.large_rounds import LargeBoard, words
 from fedpact.exchange.messages import Kind, Message
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.aggregating import MEASURING, aggregate_digest, own_error
-from fedpact.provider.duties.judging.part import Part
+from fedpact.provider.duties.judging.part import JudgesPart
 from fedpact.provider.duties.naming import (
     forced_models,
 )
@@ -27,7 +27,7 @@ MOST_RECORDS = 32
 """That are tried where judges attested two errors: for five of them, all that there are."""
 
 
-class Recording(Part):
+class Recording(JudgesPart):
     """Attests the global model, signs the record and posts it."""
 
     def record(self, found: JudgedRound, board: LargeBoard) -> LargeRecord | str:

@@ -18,7 +18,7 @@ from fedpact.consensus.evidence import (
 )
 from fedpact.errors import ContentError, ContentUnavailable, Retryable
 from fedpact.exchange.messages import Forged, Kind, Message
-from fedpact.provider.duties.judging.part import Part
+from fedpact.provider.duties.judging.part import JudgesPart
 from fedpact.provider.request.reading import (
     slice_opened_by,
 )
@@ -26,7 +26,7 @@ from fedpact.provider.request.reading import (
 log = logging.getLogger(__name__)
 
 
-class Tallying(Part):
+class Tallying(JudgesPart):
     """Ties list, slice and opened votes together."""
 
     def tally(self, listed: ModelList) -> JudgedRound | str:

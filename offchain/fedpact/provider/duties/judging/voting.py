@@ -15,7 +15,7 @@ from fedpact.consensus.evidence import (
 from fedpact.errors import ContentError, ContentUnavailable, Retryable
 from fedpact.exchange.messages import Kind, Message
 from fedpact.provider.duties.catching_up import caught_up, counts_as_missing
-from fedpact.provider.duties.judging.part import Part
+from fedpact.provider.duties.judging.part import JudgesPart
 from fedpact.provider.duties.voting import round_models, salt_of
 from fedpact.provider.request.history import replay_of
 from fedpact.provider.request.reading import (
@@ -31,7 +31,7 @@ BLIND_AFTER = 0.5
 """Share of the commit window after which a round without a slice is blind."""
 
 
-class Voting(Part):
+class Voting(JudgesPart):
     """Finds the slice, scores, commits and opens."""
 
     def take_slices(self) -> None:
