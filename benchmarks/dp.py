@@ -116,7 +116,9 @@ def measure(form: str, examples: int, steps: int) -> dict[str, float]:
     shape, inputs, pooled = SHAPES[form]
     channels, hidden = FORMS[form]
     torch.manual_seed(0)
-    network = ConvolutionalNetwork(inputs, channels, (1, 1), pooled, hidden, LABELS, nn.ReLU)
+    network = ConvolutionalNetwork(
+        inputs, channels, (5, 5), (1, 1), pooled, hidden, LABELS, nn.ReLU
+    )
     data = torch.randn(examples, *shape), torch.randint(0, LABELS, (examples,))
     seconds = {name: float("inf") for name in TRAININGS}
     for _ in range(REPEATS):  # In turns, so that a busy machine slows all of them alike.

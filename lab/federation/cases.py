@@ -46,6 +46,9 @@ class LearningSettings(BaseModel):
     train_examples: Annotated[int, Field(ge=1)] | None = None
     """Training examples, drawn with the seed; all if None."""
     test_examples: Annotated[int, Field(ge=1)] | None = None
+    mirrored: bool = False
+    """Of pictures: providers train on half of them mirrored, others in each round, as if they had
+    twice as many."""
     pooled: bool = False
     """All data at one provider: training without federation, with as many passes over the data."""
     privacy: dict[str, Any] = {"mode": PrivacyMode.NONE.value}
@@ -132,6 +135,7 @@ def federation_of(case: Case, settings: LearningSettings, source: TrainTestData)
         case.seed,
         case.device.value,
         partial(noise, case.seed),
+        settings.mirrored,
     )
 
 

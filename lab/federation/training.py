@@ -52,6 +52,8 @@ class Federation:
     """torch device for training in epochs and for evaluation."""
     noise_of: NoiseOf | None = None
     """Noise of privacy modes `sound` and `paper`; round 0 is the noise on a provider's data."""
+    mirrored: bool = False
+    """Whether providers train on pictures of which half are mirrored, others in each round."""
 
     def __post_init__(self) -> None:
         check_specification(self.spec)
@@ -129,12 +131,14 @@ def train_round(federation: Federation, state: State) -> TrainedRound:
 
 
 def _train(federation: Federation, number: int, provider: int, task: LocalTask) -> Model:
-    noise_of = federation.noise_of
+    noise_of, part = federation.noise_of, federation.parts[provider]
+    if federation.mirrored:
+        part = mirrored(part, np.random.SeedSequence([federation.seed, provider, number]))
     model = train_local(
         LocalTraining(
             federation.spec,
             task.start,
-            federation.parts[provider],
+            part,
             noise=noise_of(provider, number) if noise_of else None,
             data_noise=noise_of(provider, 0) if noise_of else None,
             round_and_seat=(number, provider),
@@ -148,6 +152,15 @@ def _train(federation: Federation, number: int, provider: int, task: LocalTask) 
             f"rate is too large, {federation.spec.local}"
         )
     return model
+
+
+def mirrored(part: Dataset, seeds: np.random.SeedSequence) -> Dataset:
+    """The pictures, (n, ..., height, width), each turned left to right or not, by a toss of a
+    coin."""
+    turned = np.random.default_rng(seeds).random(len(part)) < 0.5
+    x = part.x.copy()
+    x[turned] = x[turned][..., ::-1]
+    return replace(part, x=x)
 
 
 # ---------------------------------------------------------------------- curves

@@ -17,6 +17,7 @@ from lab.federation.training import (
     State,
     decode_state,
     measured,
+    mirrored,
     predictions_of,
     train_federation,
     train_round,
@@ -98,6 +99,29 @@ def test_local_models_are_measured_on_their_own_labels():
     assert curves.local == [expected]
     _, on_own = train_federation(found, TEST, own_tests=[inside])
     assert on_own.local == [measured(found, own, inside)]
+
+
+def test_mirrored_pictures_are_others_in_each_round():
+    pictures = np.arange(24, dtype=np.float32).reshape(4, 1, 2, 3)
+    whole = Dataset(np.repeat(pictures, 10, axis=0), np.zeros(40, np.int64), ())
+    first, again, other = (
+        mirrored(whole, np.random.SeedSequence([5, 0, number])).x for number in (1, 1, 2)
+    )
+    assert (first == again).all()
+    assert (first != other).any()
+    turned = (first == whole.x[..., ::-1]).all(axis=(1, 2, 3))
+    assert 10 < turned.sum() < 30
+    assert (first[~turned] == whole.x[~turned]).all()
+
+
+def test_a_provider_trains_on_mirrored_pictures():
+    found = federation(sampled=1, providers=1)
+    turned = replace(found, mirrored=True)
+    models = [train_round(one, State.first(one)).locals[0] for one in (found, turned)]
+    assert encode(models[0]) != encode(models[1])
+    part = mirrored(found.parts[0], np.random.SeedSequence([found.seed, 0, 1]))
+    alike = replace(found, parts=[part])
+    assert encode(train_round(alike, State.first(alike)).locals[0]) == encode(models[1])
 
 
 def test_scaffolds_server_control_is_the_mean_of_all_providers():

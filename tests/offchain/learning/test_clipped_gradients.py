@@ -24,7 +24,7 @@ def summed(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return ConvolutionalNetwork(1, (3, 4), (1, 1), 4 * 2 * 2, (6,), 3, nn.Tanh)
+    return ConvolutionalNetwork(1, (3, 4), (5, 5), (1, 1), 4 * 2 * 2, (6,), 3, nn.Tanh)
 
 
 def strided() -> nn.Module:
@@ -70,7 +70,9 @@ def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
     shape, pooled = SHAPES[form]
     channels, hidden = FORMS[form]
     torch.manual_seed(4)
-    module = ConvolutionalNetwork(shape[0], channels, (1, 1), pooled, hidden, 10, nn.ReLU).float()
+    module = ConvolutionalNetwork(
+        shape[0], channels, (5, 5), (1, 1), pooled, hidden, 10, nn.ReLU
+    ).float()
     module.to(memory_format=torch.channels_last)  # as families load it
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(BLOCK, *shape, generator=generator)

@@ -262,6 +262,18 @@ def test_a_stride_divides_what_a_convolution_passes_on():
     assert family("cnn").predict(spec, model, x).shape == (7, len(spec.labels))
 
 
+def test_a_kernel_of_three_keeps_the_size_that_a_convolution_passes_on():
+    asked = {"form": "cifar10", "channels": [4, 5], "kernels": [5, 3], "strides": [2, 1]}
+    named = {"name": "cnn", "parameters": {**asked, "hidden": [6]}}
+    spec = specification(family=named, features={"shape": [3, 31, 32]})
+    shapes = dict(family("cnn").template(spec).tensors)
+    assert shapes["convolutions.0.weight"] == (4, 3, 5, 5)
+    assert shapes["convolutions.1.weight"] == (5, 4, 3, 3)
+    assert shapes["hidden.0.weight"] == (6, 5 * 4 * 4)
+    model, x, _ = example(spec)
+    assert family("cnn").predict(spec, model, x).shape == (7, len(spec.labels))
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -272,6 +284,7 @@ def test_a_stride_divides_what_a_convolution_passes_on():
         ("cnn", {"features": {"shape": [16]}}),
         ("cnn", {"features": {"shape": [3, 28]}}),
         ("cnn", {"family": {"name": "cnn", "parameters": {"form": "mnist", "strides": [2]}}}),
+        ("cnn", {"family": {"name": "cnn", "parameters": {"form": "mnist", "kernels": [3]}}}),
     ],
 )
 def test_what_a_family_cannot_do_is_refused_before_any_work(name, changes):

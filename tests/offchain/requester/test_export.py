@@ -87,8 +87,9 @@ EXPORTED = {
         "boosted-trees", {"depth": 2}, strategy={"name": "algorithm-one"}, rounds=2
     ),
     "cnn": images("cnn", {"form": "mnist", "channels": [3, 4], "hidden": [6]}),
-    "cnn with strides": images(
-        "cnn", {"form": "mnist", "channels": [3, 4], "strides": [2, 1], "hidden": [6]}
+    "cnn with strides and kernels": images(
+        "cnn",
+        {"form": "mnist", "channels": [3, 4], "kernels": [5, 3], "strides": [2, 1], "hidden": [6]},
     ),
     "char-lstm": spec_of(
         "char-lstm",

@@ -22,7 +22,10 @@ def check_device(device: str) -> None:
     random = torch.Generator().manual_seed(3)
     y = torch.randint(0, 10, (2 * BLOCK,), generator=random)
     for module, shape in (
-        (ConvolutionalNetwork(1, (4, 8), (1, 1), 8 * 2 * 2, (16,), 10, torch.nn.ReLU), (1, 8, 8)),
+        (
+            ConvolutionalNetwork(1, (4, 8), (5, 5), (1, 1), 8 * 2 * 2, (16,), 10, torch.nn.ReLU),
+            (1, 8, 8),
+        ),
         (CharacterNetwork(10, 4, 8, 1), (12,)),
     ):
         with tried(device, "any family"):
