@@ -5,13 +5,18 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from socket import SHUT_RDWR
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from web3 import HTTPProvider, IPCProvider
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint
@@ -38,6 +43,8 @@ T = TypeVar("T")
 Request = tuple[str, Sequence[Any]]
 """Method and parameters."""
 SCHEMES = ("http", "https", "ws", "wss")
+CONNECT_SECONDS = 5.0
+"""Longest time for connecting: a node that takes longer is not there."""
 LARGEST_BATCH = 100
 """Calls in one batch at first; halved for a node that refuses it."""
 
@@ -46,13 +53,14 @@ class Node:
     """A node, what it cannot do, and how it has been answering. Threads may share one."""
 
     def __init__(self, endpoint: str, timeout: float = 10.0, calls_per_minute: int = 0) -> None:
-        """`timeout` in seconds for connecting and for each answer; `calls_per_minute` 0: any.
+        """`timeout` in seconds for each answer; `calls_per_minute` 0: any.
 
         Raises SettingsError for an address of another kind.
         """
         self.endpoint = endpoint
         self.shown = _shown(endpoint)
-        self._session = _session() if endpoint.startswith("http") else None
+        self._adapter = _Adapter()
+        self._session = _session(self._adapter) if endpoint.startswith("http") else None
         self._provider = _provider(endpoint, timeout, self._session)
         self.health = Health()
         self.budget = CallBudget(calls_per_minute)
@@ -61,6 +69,7 @@ class Node:
         self.calls: Counter[str] = Counter()
         """By method."""
         self._lock = Lock()
+        self._given_up = False
         self._pushed: PushedHeads | None = None
 
     def follow_heads(self, on_head: Callable[[], None]) -> None:
@@ -174,6 +183,14 @@ class Node:
             )
         return answers
 
+    def give_up(self) -> None:
+        """End the calls that are under way, of all threads, and answer no more: what asks gets
+        NodeUnreachable. Over IPC a call under way takes its time."""
+        self._given_up = True
+        self._adapter.cut()
+        if isinstance(self._provider, WebSocket):
+            self._provider.give_up()
+
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
@@ -214,6 +231,8 @@ class Node:
         return results
 
     def _ask(self, method: str, counted: Sequence[str], ask: Callable[[], T]) -> T:
+        if self._given_up:
+            raise NodeUnreachable(f"node {self.shown} is not asked any more: the end was asked for")
         self.budget.take(len(counted))
         with self._lock:
             self.calls.update(counted)
@@ -222,7 +241,9 @@ class Node:
             try:
                 answer = ask()
             except requests.exceptions.ConnectionError as error:
-                if not isinstance(error.args[0], urllib3.exceptions.ProtocolError):
+                if self._given_up or not isinstance(
+                    error.args[0], urllib3.exceptions.ProtocolError
+                ):
                     raise
                 # The node closed an idle connection. Every call may safely be repeated: a
                 # transaction sent again is the same signed one.
@@ -266,11 +287,44 @@ def _shown(endpoint: str) -> str:
     )
 
 
-def _session() -> requests.Session:
+class _Adapter(HTTPAdapter):
+    """One whose connections another thread can cut."""
+
+    def __init__(self) -> None:
+        self._made: WeakSet[HTTPConnection] = WeakSet()
+        super().__init__(pool_maxsize=8)
+
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
+        super().init_poolmanager(*given, **named)
+
+        def noting(kind: type[HTTPConnection]) -> Any:
+            def make(*given: Any, **named: Any) -> HTTPConnection:
+                connection = kind(*given, **named)
+                self._made.add(connection)
+                return connection
+
+            return staticmethod(make)
+
+        class Pool(HTTPConnectionPool):
+            ConnectionCls = noting(HTTPConnection)
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = noting(HTTPSConnection)
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
+
+    def cut(self) -> None:
+        """Whoever waits for an answer gets an error."""
+        for connection in list(self._made):
+            with suppress(OSError, AttributeError):  # not connected, or not any more
+                connection.sock.shutdown(SHUT_RDWR)
+
+
+def _session(adapter: HTTPAdapter) -> requests.Session:
     session = requests.Session()
     session.trust_env = False  # would read netrc and the environment at every call
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=8))
+        session.mount(scheme, adapter)
     return session
 
 
@@ -278,12 +332,13 @@ def _provider(
     endpoint: str, timeout: float, session: requests.Session | None
 ) -> JSONBaseProvider | WebSocket:
     if session is not None:
-        arguments = {"timeout": timeout, "allow_redirects": False}
+        waits = (min(CONNECT_SECONDS, timeout), timeout)
+        arguments = {"timeout": waits, "allow_redirects": False}
         return HTTPProvider(
             endpoint, arguments, session=session, exception_retry_configuration=None
         )
     if endpoint.startswith("ws"):
-        return WebSocket(endpoint, timeout)
+        return WebSocket(endpoint, timeout, min(CONNECT_SECONDS, timeout))
     return IPCProvider(endpoint, timeout=max(1, round(timeout)))
 
 

@@ -104,6 +104,11 @@ class Nodes:
             found[node.endpoint] = None if block is None else str(block["hash"])
         return found
 
+    def give_up(self) -> None:
+        """See `Node.give_up`."""
+        for node in self.nodes:
+            node.give_up()
+
     def close(self) -> None:
         for node in self.nodes:
             node.close()

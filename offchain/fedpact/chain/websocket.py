@@ -44,9 +44,10 @@ class WebSocket:
     where the node refuses the connection.
     """
 
-    def __init__(self, endpoint: str, timeout: float) -> None:
-        """`timeout` in seconds, for connecting and for each answer."""
+    def __init__(self, endpoint: str, timeout: float, connect_timeout: float) -> None:
+        """In seconds: for each answer, and for connecting."""
         self._endpoint, self._timeout = endpoint, timeout
+        self._connect_timeout, self._given_up = connect_timeout, False
         self._numbers = count(1)
         self._line: _Line | None = None
         self._lock = Lock()
@@ -83,6 +84,11 @@ class WebSocket:
         if line is not None:
             line.close()
 
+    def give_up(self) -> None:
+        """End the calls that are under way, and connect no more."""
+        self._given_up = True
+        self.close()
+
     def _message(self, method: str, params: Sequence[Any]) -> Message:
         number = next(self._numbers)
         return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
@@ -109,10 +115,12 @@ class WebSocket:
 
     def _connected(self) -> "_Line":
         with self._lock:
+            if self._given_up:
+                raise ConnectionAbortedError("the end was asked for")
             if self._line is None or not self._line.open:
                 socket = connect(
                     self._endpoint,
-                    open_timeout=self._timeout,
+                    open_timeout=self._connect_timeout,
                     close_timeout=CLOSE_SECONDS,
                     max_size=LARGEST_MESSAGE,
                     proxy=None,  # as for HTTP: nothing is taken from the environment

@@ -100,9 +100,13 @@ class Exchange(Closing):
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Ask nobody any more."""
         self._stop = True
         self._news.set()
+
+    def close(self) -> None:
+        self.stop()
         if self._thread.is_alive():
             self._thread.join()
         self._workers.shutdown(wait=True, cancel_futures=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedpact.background import Background
+from fedpact.background import CLOSE_SECONDS, Background
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import TransactionCost
@@ -62,9 +62,9 @@ from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.trials import Trials
-from fedpact.provider.wakeup import Bell
 from fedpact.signals import on_signals
 from fedpact.types.deployment import Deployment
+from fedpact.wakeup import LAST_CALLS, Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,11 +262,19 @@ class Daemon:
     def stop(self) -> None:
         self._bell.stop()
 
+    def give_up_when_stopped(self) -> None:
+        """From now on, `stop` ends what nodes and other daemons do not answer, for good: for who
+        ends with this daemon."""
+        exchange, rpc = self._context.exchange, self._context.client.rpc
+        asking = () if exchange is None else ((0.0, exchange.stop),)
+        self._bell.afterwards(*asking, (LAST_CALLS, rpc.give_up))
+
     def close(self) -> None:
         self._context.trainer.close()
         self._context.fetching.close()
+        until = time.monotonic() + CLOSE_SECONDS
         for worker in self._workers:
-            worker.close()
+            worker.close(max(0.0, until - time.monotonic()))
         self._ledger.close()
         self._state.close()
         self._lock.close()

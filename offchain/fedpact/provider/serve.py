@@ -101,6 +101,7 @@ def serve(
         with _endpoint(settings, client, keys.address, exchange):
             if watching is not None:
                 opened.enter_context(watching(client.deployment, exchange))
+            daemon.give_up_when_stopped()
             daemon.run()
 
 

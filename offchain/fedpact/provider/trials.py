@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from fedpact.background import Background
+from fedpact.background import CLOSE_SECONDS, Background
 from fedpact.errors import TrainingFailed, TrialTooLong
 
 BRIEF_SECONDS = 20.0
@@ -69,10 +69,11 @@ class Trials:
         self._long.forget(now)
         self._too_long = {key: due for key, due in self._too_long.items() if not 0 < due < now}
 
-    def close(self) -> None:
-        """As `Background.close`."""
-        self._brief.close()
-        self._long.close()
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """As `Background.close`, in all."""
+        until = time.monotonic() + seconds
+        self._brief.close(seconds)
+        self._long.close(max(0.0, until - time.monotonic()))
 
 
 def _made(attempt: Callable[[float], T], seconds: float) -> T:

@@ -8,8 +8,8 @@ account's key.
 from __future__ import annotations
 
 import logging
+import math
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -46,6 +46,7 @@ from fedpact.signals import on_signals
 from fedpact.types.requests import Phase, Status, StoredRequest, Terms
 from fedpact.types.resale import SaleStatus
 from fedpact.waiting import when_there
+from fedpact.wakeup import LAST_CALLS, Bell
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,9 @@ def serve(settings: Settings, begin: Callable[[RequesterMetrics], RequesterDaemo
         on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP),
         telling(metrics, settings.monitor),
     ):
-        when_there(lambda: begin(metrics), metrics.pulse.wait_for).run()
+        service = when_there(lambda: begin(metrics), metrics.pulse.wait_for)
+        service.give_up_when_stopped()
+        service.run()
 
 
 AttemptsT = TypeVar("AttemptsT", bound=Attempts)
@@ -93,7 +96,7 @@ class RequesterDaemon:
         self._metrics = metrics or RequesterMetrics(Pulse())
         self._metrics.watch(requester.client.rpc.nodes)
         requester.client.sender.paid = self._metrics.paid
-        self._stop = threading.Event()
+        self._bell = Bell()
         self._exchange = requester.exchange(poll_interval)
         self._content = requester.content(self.FETCH_PATIENCE)
         self._known: dict[int, ServedRequest] = {}
@@ -120,13 +123,13 @@ class RequesterDaemon:
         log.info("serving requests of %s", self._requester.keys.address)
         self._requester.client.follow_heads()
         self._exchange.start()
-        while not self._stop.is_set():
+        while not self._bell.stopped:
             with self._trying(self._cycles, "the cycle failed"):
                 self.cycle()
             if self._cycles.failing:
                 self._metrics.cycle_failed()
             pulse.turned()
-            self._stop.wait(self._cycles.pause or self._interval)
+            self._bell.wait(self._cycles.pause or self._interval, math.inf)
         pulse.stopping()
         self._exchange.close()
         self._content.close()
@@ -134,7 +137,12 @@ class RequesterDaemon:
 
     def stop(self) -> None:
         """After the present duty."""
-        self._stop.set()
+        self._bell.stop()
+
+    def give_up_when_stopped(self) -> None:
+        """From now on, `stop` ends what nodes and other daemons do not answer, for good."""
+        rpc = self._requester.client.rpc
+        self._bell.afterwards((0.0, self._exchange.stop), (LAST_CALLS, rpc.give_up))
 
     def cycle(self) -> None:
         """Look at every request that is not over, once."""
@@ -150,7 +158,7 @@ class RequesterDaemon:
         ]
         for step in steps:
             # A node that hangs holds each of them up for ten seconds.
-            if not self._stop.is_set():
+            if not self._bell.stopped:
                 step()
 
     def _tell(self) -> None:
@@ -199,7 +207,7 @@ class RequesterDaemon:
     ) -> None:
         """Act on each request that is due. `duty`: for logs and metrics."""
         for request, attempts in sorted(listed.items()):
-            if attempts.is_due and not self._stop.is_set():
+            if attempts.is_due and not self._bell.stopped:
                 with about(request=request, duty=duty), self._metrics.duty(duty):
                     act(request, attempts)
                 self._metrics.pulse.turned()  # where a node hangs, each takes its time

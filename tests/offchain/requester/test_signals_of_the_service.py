@@ -23,6 +23,9 @@ def test_sighup_ends_no_service_that_waits_for_its_node(monkeypatch: pytest.Monk
             if len(handlers) == 1:
                 raise NodeUnreachable("no node")
 
+        def give_up_when_stopped(self) -> None:
+            pass
+
         def run(self) -> None:
             handlers.append(signal.getsignal(signal.SIGHUP))
 

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from fedpact.provider.wakeup import Bell
+from fedpact.wakeup import Bell
 
 SOON, LONG = 0.05, 30.0
 
@@ -61,3 +61,18 @@ def test_the_end_is_heard_whenever_it_comes(heads_after: float) -> None:
     began = time.monotonic()
     before.wait(LONG, heads_after)
     assert time.monotonic() - began < LONG / 2
+
+
+def test_what_comes_after_the_end_waits_for_no_loop() -> None:
+    """The loop may hang in what is to be given up."""
+    bell, called, both = Bell(), list[str](), Event()
+
+    def last() -> None:
+        called.append("last")
+        both.set()
+
+    bell.afterwards((0.0, lambda: called.append("first")), (SOON, last))
+    assert not both.wait(2 * SOON)
+    bell.stop()
+    assert both.wait(LONG)
+    assert called == ["first", "last"]
