@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,20 @@ import pexpect
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from fedpact.chain import deployment as deployments
+from fedpact.chain.client import ChainClient
+from fedpact.chain.deploying import LargeParameters, deploy_large
 from fedpact.dashboard.units import ether
 from tests.support.browser import Watched, chromium, serious
-from tests.support.dashboard_world import PUMPS, ROUNDS, DashboardWorld, dashboard_world
+from tests.support.chain_request import ChainRequest
+from tests.support.dashboard_world import (
+    PUMPS,
+    ROUNDS,
+    SERVING,
+    DashboardWorld,
+    dashboard_world,
+    serve_dashboard,
+)
 from tests.support.reports import said
 from tests.support.terminal import fedpact_on_a_terminal
 from tests.support.waiting import PATIENCE, wait_until
@@ -568,3 +580,35 @@ def test_a_daemon_shows_its_requests_below_its_log(shown: DashboardWorld) -> Non
         live.expect("Open to providers: 1 of at most 3 have joined, 2 more are needed.")
         live.kill(15)
         live.expect(pexpect.EOF)
+
+
+@pytest.mark.slow
+def test_a_consortium_sees_both_kinds_of_rounds(shown: DashboardWorld, tmp_path: Path) -> None:
+    """By a process of its own: a request of large rounds that is open, beside those of usual
+    ones."""
+    world, file = shown.world, tmp_path / "large.json"
+    parameters = LargeParameters(world.registrar.address, min_window=1, draw_delay=2)
+    deployment = world.network.deployment
+    large = deploy_large(world.client, world.registrar, parameters, deployment)
+    deployments.save(large, file)
+    with closing(ChainClient.connect(world.network.devnet.url, large)) as client:
+        request = ChainRequest.created(client, shown.people, cohort=2, min_pool=3)
+    dashboard = serve_dashboard(world, "--beside", str(file))
+    try:
+        url = dashboard.wait_for(SERVING, PATIENCE)[1]
+        with httpx.Client(base_url=url, trust_env=False) as site:
+            assert 'href="/large/"' in site.get("/").text
+
+            def seen() -> bool:
+                found = site.get("/large/api/requests").json()
+                return [one["request"] for one in found.get("rows", ())] == [request.id]
+
+            wait_until(seen)
+            own = site.get(f"/large/requests/{request.id}").text
+            assert "Judges a round, all others train" in own
+            assert site.get(f"/large/api/requests/{request.id}").json()["large"]
+            assert not site.get(f"/api/requests/{shown.finished}").json()["large"]
+            listed = site.get("/large/api/network").json()["participants"]
+            assert {one["account"] for one in listed} >= {one.address for one in world.accounts}
+    finally:
+        dashboard.stop()
