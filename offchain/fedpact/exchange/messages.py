@@ -390,7 +390,8 @@ def _well_formed(message: Message) -> bool:
     if message.kind is Kind.ATTEST:
         error = message.error
         return value == 32 and extra == 2 and (error <= MAX_SCORE or error == INVALID)
-    return value == 32 and extra == 0 and any(message.content)
+    of_usual_rounds = message.kind in (Kind.MODEL, Kind.VOTE, Kind.ROUND)
+    return of_usual_rounds and value == 32 and extra == 0 and any(message.content)
 
 
 def vote_bytes(word: int) -> bytes:

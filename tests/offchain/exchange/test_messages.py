@@ -119,6 +119,14 @@ def test_malformed_lists_are_refused(content):
         decode(content)
 
 
+@pytest.mark.parametrize("kind", [Kind.HELD, Kind.PICK, Kind.TALLY, Kind.RECORD])
+def test_words_of_large_rounds_do_not_count_in_usual_ones(kind):
+    """Whoever sent one caused an error that nobody foresaw."""
+    said = Message(kind=kind, seat=0, value=DIGEST.hex(), signature="00" * 65)
+    assert not RoundMessages(BALLOT).take(said)
+    BALLOT.look_up([said.model_copy(update={"signature": "", "wallet": "00"})])
+
+
 def test_a_list_of_too_many_messages_is_refused():
     one = Message(kind=Kind.MODEL, seat=0, value="")
     with pytest.raises(InvalidInput, match=f"{2 * MOST + 1} messages"):
