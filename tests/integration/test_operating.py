@@ -30,6 +30,7 @@ from tests.support.world import PAY, POLICY, POLL, World, running_world
 HEAVY = {
     *("torch", "sklearn", "pandas", "pyarrow", "scipy", "kymatio", "onnxruntime", "flwr"),
     *("PIL", "openpyxl", "sqlalchemy", "h5py", "httpcore", "httpx", "trio", "rich"),
+    "cryptography",
 }
 """What takes megabytes and is needed by some requests and commands alone."""
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from Crypto.Hash import SHA256
+from Crypto.Protocol.KDF import HKDF
 from eth_account import Account
 from eth_account.messages import encode_defunct, encode_typed_data
 from eth_account.signers.base import BaseAccount
@@ -91,7 +91,9 @@ class AccountKeys:
         if self.wallet is not None:  # a key may own several
             parts.append(bytes.fromhex(self.wallet[2:]))
         info = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return HKDF(SHA256(), length=32, salt=None, info=info).derive(root)
+        derived = HKDF(root, 32, b"", SHA256, context=info)
+        assert isinstance(derived, bytes)
+        return derived
 
     @property
     def seal_entropy(self) -> bytes:

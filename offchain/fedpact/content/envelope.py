@@ -6,13 +6,14 @@ key and ciphertext to one position in the protocol, so nothing can be replayed e
 """
 
 from dataclasses import dataclass
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING
 
 from fedpact.errors import DecryptionError, InvalidInput
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+# The library takes 7 MB, so that what seals nothing yet, as an idle daemon, does without it.
 
 KEY_BYTES = 32
 OVERHEAD_BYTES = 16
@@ -73,6 +74,8 @@ def seal_model(key: bytes, plaintext: bytes, aad: Aad) -> bytes:
 
 def open_model(key: bytes, ciphertext: bytes, aad: Aad) -> bytes:
     """Decrypt; DecryptionError unless key and `aad` are those it was sealed with."""
+    from cryptography.exceptions import InvalidTag
+
     if len(ciphertext) <= OVERHEAD_BYTES:
         raise DecryptionError(f"an envelope of {len(ciphertext)} bytes is too short")
     if len(key) != KEY_BYTES:  # others chose it
@@ -87,13 +90,18 @@ def open_model(key: bytes, ciphertext: bytes, aad: Aad) -> bytes:
 
 def derive(secret: bytes, purpose: bytes, context: bytes, length: int) -> bytes:
     """HKDF-SHA256 (RFC 5869) of a 32-byte secret; use one form of `context` per purpose."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     if len(secret) != KEY_BYTES:
         raise InvalidInput(f"a key has {KEY_BYTES} bytes, not {len(secret)}")
     info = purpose + b"\0" + context
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
 
 
-def _cipher(key: bytes, aad: Aad) -> AESSIV:
+def _cipher(key: bytes, aad: Aad) -> "AESSIV":
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
     return AESSIV(derive(key, _DOMAIN, aad.encode(), _SIV_KEY_BYTES))
 
 

@@ -39,6 +39,8 @@ PRELOADED = (
     "fedpact.provider.searching",
     "fedpact.provider.serve",
     "httpcore",  # which httpx loads with its first client
+    "cryptography.hazmat.primitives.ciphers.aead",  # which the first seal loads, as the next
+    "cryptography.hazmat.primitives.kdf.hkdf",
 )
 """What the fork server imports: the modules that daemons load."""
 
