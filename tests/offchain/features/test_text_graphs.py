@@ -11,7 +11,7 @@ from scipy import sparse
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.clustering import k_medoids
 from fedpact.features.text.graphs import (
-    Vocabulary,
+    GraphVocabulary,
     matrix,
     merged,
     public_vocabulary,
@@ -25,10 +25,10 @@ WORDS = ("alpha", "beta", "gamma", "delta")
 SENTENCES = st.lists(st.sampled_from((*WORDS, "other")), max_size=12).map(" ".join)
 
 
-def terms(words: tuple[str, ...] = WORDS, idf: float = 1.0) -> Vocabulary:
+def terms(words: tuple[str, ...] = WORDS, idf: float = 1.0) -> GraphVocabulary:
     hashes = term_hashes(words)
     order = np.argsort(hashes)
-    return Vocabulary(
+    return GraphVocabulary(
         hashes[order], np.full(len(words), idf), tuple(words[index] for index in order)
     )
 

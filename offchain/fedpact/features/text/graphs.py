@@ -24,7 +24,7 @@ _TEXTS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class GraphVocabulary:
     """The k representative terms of the graphs."""
 
     hashes: NDArray[np.uint64]
@@ -53,7 +53,7 @@ class Vocabulary:
         return [*self.words, *(f"{self.words[i]}~{self.words[j]}" for i, j in edges)]
 
 
-def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
+def vocabulary(texts: Sequence[str], terms: int) -> GraphVocabulary:
     """The most distinctive terms of `texts`; idf = ln(n / df), df > 1.
 
     A term's weight is the sum over the texts of its squared share of the text: TF-IDF, each text
@@ -80,10 +80,10 @@ def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
         )
     chosen = np.sort(np.argsort(-weight, kind="stable")[:terms])
     words = tuple(tokens.word(int(first[index])) for index in chosen)
-    return Vocabulary(hashes[chosen], idf[chosen], words)
+    return GraphVocabulary(hashes[chosen], idf[chosen], words)
 
 
-def public_vocabulary(words: Sequence[str]) -> Vocabulary:
+def public_vocabulary(words: Sequence[str]) -> GraphVocabulary:
     """Terms named by a specification, weighted by public word frequencies: idf = -ln p, at least 1.
 
     Raises SpecificationError for a word that is not a single term, or is named twice.
@@ -96,10 +96,10 @@ def public_vocabulary(words: Sequence[str]) -> Vocabulary:
     share = np.where(listed[index] == hashes, shares[index], shares.min())
     order = np.argsort(hashes)
     idf = np.maximum(-np.log(share), 1.0)
-    return Vocabulary(hashes[order], idf[order], tuple(words[one].lower() for one in order))
+    return GraphVocabulary(hashes[order], idf[order], tuple(words[one].lower() for one in order))
 
 
-def serialised(texts: Sequence[str], terms: Vocabulary) -> sparse.csr_matrix:
+def serialised(texts: Sequence[str], terms: GraphVocabulary) -> sparse.csr_matrix:
     """One normalised graph for each text: (n, k + k (k - 1) / 2) float32, no value negative.
 
     A text with none of the terms has a row of zeros.
@@ -121,7 +121,7 @@ def merged(graphs: sparse.csr_matrix) -> sparse.csr_matrix:
     return _normalised(sparse.csr_matrix(each_once @ graphs.astype(np.float64)))
 
 
-def matrix(row: sparse.csr_matrix, terms: Vocabulary) -> NDArray[np.float64]:
+def matrix(row: sparse.csr_matrix, terms: GraphVocabulary) -> NDArray[np.float64]:
     """A serialised graph (1, width) as its symmetric weight matrix A, (k, k)."""
     count = len(terms.hashes)
     values = row.toarray().reshape(-1).astype(np.float64)
@@ -130,7 +130,7 @@ def matrix(row: sparse.csr_matrix, terms: Vocabulary) -> NDArray[np.float64]:
     return np.asarray(upper + upper.T + np.diag(values[:count]))
 
 
-def _counts(tokens: Tokens, terms: Vocabulary) -> sparse.csr_matrix:
+def _counts(tokens: Tokens, terms: GraphVocabulary) -> sparse.csr_matrix:
     """How often each term occurs in each text, (texts, k)."""
     index = np.minimum(np.searchsorted(terms.hashes, tokens.hashes), len(terms.hashes) - 1)
     known = terms.hashes[index] == tokens.hashes
@@ -142,7 +142,7 @@ def _counts(tokens: Tokens, terms: Vocabulary) -> sparse.csr_matrix:
     return counts
 
 
-def _graphs(counts: sparse.csr_matrix, terms: Vocabulary) -> sparse.csr_matrix:
+def _graphs(counts: sparse.csr_matrix, terms: GraphVocabulary) -> sparse.csr_matrix:
     """Nodes and edges of every text, from the pairs of its terms."""
     count = len(terms.hashes)
     sizes = np.diff(counts.indptr).astype(np.int64)

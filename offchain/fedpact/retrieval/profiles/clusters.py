@@ -80,7 +80,7 @@ def context_view(texts: Sequence[str], seed: int = 0) -> ContextView:
     )
 
 
-def _vocabulary(texts: Sequence[str]) -> graphs.Vocabulary | None:
+def _vocabulary(texts: Sequence[str]) -> graphs.GraphVocabulary | None:
     """Terms in many of the texts (2 to half) and rare in public; None if fewer than two."""
     tokens = tokenise(texts)
     hashes, first, indices = np.unique(tokens.hashes, return_index=True, return_inverse=True)
@@ -93,7 +93,7 @@ def _vocabulary(texts: Sequence[str]) -> graphs.Vocabulary | None:
     if len(chosen) < graphs.MIN_TERMS:
         return None
     words = tuple(tokens.word(int(first[index])) for index in chosen.tolist())
-    return graphs.Vocabulary(hashes[chosen], weights[chosen], words)
+    return graphs.GraphVocabulary(hashes[chosen], weights[chosen], words)
 
 
 def _clustered(rows: sparse.csr_matrix, seed: int) -> tuple[NDArray[np.int64], float | None]:
@@ -119,7 +119,7 @@ def _clustered(rows: sparse.csr_matrix, seed: int) -> tuple[NDArray[np.int64], f
 
 
 def _clusters(
-    rows: sparse.csr_matrix, labels: NDArray[np.int64], terms: graphs.Vocabulary
+    rows: sparse.csr_matrix, labels: NDArray[np.int64], terms: graphs.GraphVocabulary
 ) -> list[Cluster]:
     nodes = rows[:, : len(terms.words)]
     whole = graphs.merged(nodes).toarray().reshape(-1)
