@@ -10,7 +10,7 @@ from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.duties.releasing import training_time
 from fedpact.provider.duties.secure_sums import MASKED_UNTIL
-from fedpact.provider.duties.training import publish_model, training_window, waiting_to_submit
+from fedpact.provider.duties.submitting import publish_model, training_window, waiting_to_submit
 from fedpact.types.cid import Cid
 from tests.support.summing import (
     REQUEST,

@@ -23,7 +23,7 @@ from fedpact.provider.duties.aggregating import (
     tallied_of,
 )
 from fedpact.provider.duties.messages import Talk, peers_of
-from fedpact.provider.duties.training import publish_model, ready_model
+from fedpact.provider.duties.submitting import publish_model, ready_model
 from fedpact.provider.duties.turns import due_turn
 from fedpact.provider.duties.voting import anchored_of, look_ahead, own_vote, packed, salt_of
 from fedpact.provider.request.reading import (

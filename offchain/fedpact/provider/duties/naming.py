@@ -1,7 +1,7 @@
 """A trainer's part in a large round: train, name the model to the committee, publish it.
 
 Who judges is known a few blocks after a round opened. All others train as in any round, and their
-release is charged, kept and timed as any other (`duties.training`). In place of a transaction, the
+release is charged, kept and timed as any other (`duties.submitting`). In place of a transaction, the
 digest goes to the committee's daemons, signed. Their answers say what they hold: a trainer whose
 model is held by too few, so that a quorum could leave it out, forces it in on chain.
 """
@@ -15,7 +15,7 @@ from fedpact.exchange.boards import Exchange
 from fedpact.exchange.submissions import Submission, Trainers, vouchers_needed
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.messages import Talk, peers_of
-from fedpact.provider.duties.training import publish_submitted, ready_model
+from fedpact.provider.duties.submitting import publish_submitted, ready_model
 from fedpact.provider.duties.turns import due_turn
 from fedpact.provider.request.reading import request_key
 from fedpact.provider.request.view import LargeView, digest_of

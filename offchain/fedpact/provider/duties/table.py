@@ -17,7 +17,7 @@ from fedpact.provider.duties.naming import name_model, publish_named
 from fedpact.provider.duties.opting_in import opt_in
 from fedpact.provider.duties.selling import on_offer, sell_result
 from fedpact.provider.duties.starting import start_request, wait_for_members
-from fedpact.provider.duties.training import publish_model, submit_model
+from fedpact.provider.duties.submitting import publish_model, submit_model
 from fedpact.provider.duties.voting import commit_vote, reveal_vote, tally_votes
 from fedpact.provider.request.view import LargeView, RequestView
 from fedpact.types.requests import Phase
