@@ -47,7 +47,7 @@ from fedpact.privacy_audit.hostile import (
 from fedpact.privacy_audit.release import DELTA, Finding
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties.deciding import match_to_join, opt_in_record
-from fedpact.provider.duties.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.duties.training import PlannedRelease, make_release, submission_time
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords

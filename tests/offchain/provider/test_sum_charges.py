@@ -8,9 +8,9 @@ from fedpact.errors import LedgerError
 from fedpact.exchange.messages import Kind
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
-from fedpact.provider.duties.releasing import training_time
 from fedpact.provider.duties.secure_sums import MASKED_UNTIL
 from fedpact.provider.duties.submitting import publish_model, training_window, waiting_to_submit
+from fedpact.provider.duties.training import training_time
 from fedpact.types.cid import Cid
 from tests.support.summing import (
     REQUEST,

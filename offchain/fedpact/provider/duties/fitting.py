@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from fedpact.errors import PolicyRefusal, TrainingFailed, TrialTooLong
 from fedpact.provider.duties.deciding import FittingData
-from fedpact.provider.duties.releasing import training_time
 from fedpact.provider.duties.submitting import training_window
+from fedpact.provider.duties.training import training_time
 from fedpact.provider.records import request_name
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.view import RequestView

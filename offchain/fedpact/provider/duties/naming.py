@@ -1,9 +1,9 @@
 """A trainer's part in a large round: train, name the model to the committee, publish it.
 
 Who judges is known a few blocks after a round opened. All others train as in any round, and their
-release is charged, kept and timed as any other (`duties.submitting`). In place of a transaction, the
-digest goes to the committee's daemons, signed. Their answers say what they hold: a trainer whose
-model is held by too few, so that a quorum could leave it out, forces it in on chain.
+release is charged, kept and timed as any other (`duties.submitting`). In place of a transaction,
+the digest goes to the committee's daemons, signed. Their answers say what they hold: a trainer
+whose model is held by too few, so that a quorum could leave it out, forces it in on chain.
 """
 
 import logging

@@ -13,13 +13,13 @@ from fedpact.errors import ContentError, ContentSought, DecryptionError, NotRead
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.catching_up import caught_up
-from fedpact.provider.duties.releasing import (
+from fedpact.provider.duties.secure_sums import MASKED_BY, ready_sum, seal_values
+from fedpact.provider.duties.training import (
     PlannedRelease,
     make_release,
     submission_time,
     training_time,
 )
-from fedpact.provider.duties.secure_sums import MASKED_BY, ready_sum, seal_values
 from fedpact.provider.request.history import replay_of
 from fedpact.provider.request.reading import (
     data_of,

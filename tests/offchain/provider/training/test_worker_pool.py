@@ -13,10 +13,10 @@ from fedpact.errors import NotReady, TrainingFailed
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.provider.duties.releasing import PlannedRelease
+from fedpact.provider.duties.training import PlannedRelease
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.worker_pool import WorkerPool
-from tests.offchain.provider.duties.test_releasing import RELEASE, own_side, planned, released
+from tests.offchain.provider.duties.test_training import RELEASE, own_side, planned, released
 from tests.support.held_provider import GREEDY, HANGS, HELD, KILLED, PRIVATE, RAISES, HeldWork
 from tests.support.waiting import PATIENCE, wait_until
 

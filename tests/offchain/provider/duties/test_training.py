@@ -26,8 +26,8 @@ from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.context import Background
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.duties import releasing
-from fedpact.provider.duties.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.duties import training
+from fedpact.provider.duties.training import PlannedRelease, make_release, submission_time
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
@@ -158,7 +158,7 @@ def test_whether_a_training_is_begun_and_when_it_is_ready_follows_from_its_longe
 ) -> None:
     """An app's longest time is fixed. Before, one with too little left was begun and cut off, or
     not, as the records had it."""
-    monkeypatch.setattr(releasing, "fixed_time", lambda _: 400.0)
+    monkeypatch.setattr(training, "fixed_time", lambda _: 400.0)
     for number, (left, trained_on) in enumerate(((390.0, [0]), (500.0, [9]))):
         folder = tmp_path / str(number)
         folder.mkdir()
