@@ -3,7 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from fedpact.dashboard.views.provider import MONTH_SECONDS, DaemonRow, OwnSources, OwnView, own_view
+from fedpact.dashboard.views.own_provider import (
+    MONTH_SECONDS,
+    DaemonRow,
+    OwnSources,
+    OwnView,
+    own_view,
+)
 from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.read_only import Decision, LedgerLook, LedgerRelease

@@ -29,13 +29,13 @@ from fedpact.dashboard.story import ClosedPool, RequestStage, RequestStory
 from fedpact.dashboard.views.member import member_view
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.network import node_rows
+from fedpact.dashboard.views.own_provider import DaemonRow, OwnSources, own_view
 from fedpact.dashboard.views.participant import (
     ParticipantSources,
     ParticipantView,
     earnings_chart,
     participant_view,
 )
-from fedpact.dashboard.views.provider import DaemonRow, OwnSources, own_view
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
 from fedpact.errors import InvalidInput

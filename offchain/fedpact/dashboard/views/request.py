@@ -14,7 +14,7 @@ from fedpact.dashboard.views.card import CardView, card_view
 from fedpact.dashboard.views.charts import error_chart, points_chart
 from fedpact.dashboard.views.money import MemberRow, MoneyView, member_rows, money_view
 from fedpact.dashboard.views.now import Now, Said, now_of
-from fedpact.dashboard.views.privacy import PrivacyView, privacy_view
+from fedpact.dashboard.views.request_privacy import PrivacyView, privacy_view
 from fedpact.dashboard.views.resale import ResaleView, resale_view
 from fedpact.dashboard.views.rounds import RoundView, round_views
 from fedpact.dashboard.views.timeline import TimelineRow, timeline

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from fedpact.dashboard.views.market import summaries
-from fedpact.dashboard.views.provider import DaemonRow, LogLine, OwnSources, OwnView, own_view
+from fedpact.dashboard.views.own_provider import DaemonRow, LogLine, OwnSources, OwnView, own_view
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import FedpactError, Retryable
 from fedpact.privacy.filters import PrivacyLimit
