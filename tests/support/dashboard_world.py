@@ -20,7 +20,7 @@ from fedpact.chain.signed_messages import RoundRecord
 from fedpact.child import ChildProcess
 from fedpact.content.delivery import public_key
 from fedpact.dashboard.web.login import token_file
-from fedpact.requester import request as requests
+from fedpact.requester import preparing
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.specification import Specification
 from tests.support.chain_request import SECRET, ChainRequest, People, admit
@@ -67,7 +67,7 @@ class DashboardWorld:
         windows = dict.fromkeys(self.world.data.draft.fields["windows"], 1_000)
         draft = self.world.data.draft.changed(rounds=6, windows=windows, **changes)
         keys = self.world.requester_keys
-        prepared = requests.prepare(draft, self.world.data.evaluation, keys)
+        prepared = preparing.prepare(draft, self.world.data.evaluation, keys)
         self.world.put(prepared.contents)
         return self.created(prepared.specification, people)
 

@@ -35,7 +35,7 @@ from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.provider.files import ledger_file, state_file
-from fedpact.requester import request as requests
+from fedpact.requester import preparing
 from fedpact.requester.client import Requester
 from fedpact.requester.slices import slice_key
 from fedpact.requester.terms import MarketTerms
@@ -164,7 +164,7 @@ class World:
         )
         if cohort is not None:
             draft = draft.changed(min_providers=cohort, max_providers=cohort)
-        prepared = requests.prepare(draft, self.data.evaluation, self.requester_keys)
+        prepared = preparing.prepare(draft, self.data.evaluation, self.requester_keys)
         self.specification = spec = prepared.specification
         self.put(prepared.contents)
         pool = MarketTerms(max_pool=len(self.accounts), dispute_window=1)

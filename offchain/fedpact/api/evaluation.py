@@ -13,7 +13,7 @@ from fedpact.data.readers.npz import array_records
 from fedpact.data.readers.records import Records, label_name
 from fedpact.data.readers.texts import text_records
 from fedpact.errors import DataError
-from fedpact.requester.request import read_evaluation
+from fedpact.requester.preparing import read_evaluation
 
 if TYPE_CHECKING:
     from fedpact.requester.draft import Draft

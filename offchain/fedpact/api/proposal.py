@@ -13,7 +13,7 @@ from fedpact.errors import PrivacyError, SpecificationError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.past import block_seconds, windows
-from fedpact.requester.request import judged_fairly
+from fedpact.requester.preparing import judged_fairly
 from fedpact.simulation.expectation import Expectation, expected
 from fedpact.types.schema import DataSchema
 

@@ -66,7 +66,7 @@ def create(
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
     from fedpact.requester.draft import Draft
-    from fedpact.requester.request import read_evaluation
+    from fedpact.requester.preparing import read_evaluation
     from fedpact.retrieval.record import RetrievalRecord
 
     at = session.of(context)

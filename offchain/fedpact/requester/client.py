@@ -45,7 +45,7 @@ from fedpact.requester.listing import ListedRequest
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model_file import FetchedModel, card_paths, check_output
 from fedpact.requester.offer import Offer
-from fedpact.requester.request import read_bytes
+from fedpact.requester.preparing import read_bytes
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.slice_messages import SliceMessages
 from fedpact.retrieval.http import OwnAddress

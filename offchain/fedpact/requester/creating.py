@@ -27,7 +27,7 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, Reverted
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.look import RequestLog
-from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
+from fedpact.requester.preparing import PreparedRequest, prepare, read_bytes, read_evaluation
 from fedpact.requester.terms import LONGEST_WINDOW, MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.currency import ETHER_CURRENCY, Currency
@@ -35,7 +35,7 @@ from fedpact.types.files import read_json
 from fedpact.types.requests import ETHER, Terms
 
 if TYPE_CHECKING:
-    from fedpact.requester.request import Evaluation
+    from fedpact.requester.preparing import Evaluation
 
 PERMIT_SECONDS = 1800
 """For which a signed allowance holds."""

@@ -33,7 +33,7 @@ from fedpact.provider.request import history
 from fedpact.provider.request.history import replay_of
 from fedpact.provider.state.checkpoint import CastVote
 from fedpact.requester.draft import Draft
-from fedpact.requester.request import PreparedRequest, prepare
+from fedpact.requester.preparing import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key
 from fedpact.simulation.adversaries import NotANumber, RoundTask, SimulatedProvider
 from fedpact.simulation.request import Seat, SimulatedRequest, simulate

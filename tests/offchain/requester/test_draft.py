@@ -16,7 +16,7 @@ from fedpact.learning.families import family
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import GaussianRelease, of_request, releases_of
 from fedpact.requester.draft import DEFAULT_WINDOWS, Draft
-from fedpact.requester.request import prepare
+from fedpact.requester.preparing import prepare
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import account, draft, evaluation

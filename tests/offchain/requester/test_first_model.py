@@ -12,7 +12,7 @@ from fedpact.errors import ContentMissing, SpecificationError
 from fedpact.learning.artefact import Model, encode
 from fedpact.requester import model_file
 from fedpact.requester.draft import Draft
-from fedpact.requester.request import prepare
+from fedpact.requester.preparing import prepare
 from fedpact.types.cid import Cid
 from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from fedpact.content.delivery import Point
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.requester.buying import published
-from fedpact.requester.request import PreparedRequest, prepare
+from fedpact.requester.preparing import PreparedRequest, prepare
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Terms

@@ -12,7 +12,7 @@ from fedpact.consensus.artefacts import open_slice
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import ContentError, DataError, DecryptionError
 from fedpact.requester import slices
-from fedpact.requester.request import prepare
+from fedpact.requester.preparing import prepare
 from fedpact.requester.slices import cut, slice_key
 from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 

@@ -11,7 +11,7 @@ from fedpact.demo import plants
 from fedpact.errors import DataError, PrivacyError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
-from fedpact.requester.request import judged_fairly, read_evaluation
+from fedpact.requester.preparing import judged_fairly, read_evaluation
 from fedpact.simulation.expectation import expected
 from fedpact.types.specification import Specification
 
