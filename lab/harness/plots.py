@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.harness.configuration import Unit
+from lab.harness.figures import PERCENT
 from lab.harness.statistics import estimate
 from lab.harness.studies import Study, cells
-from lab.harness.tables import PERCENT, paper_value
+from lab.harness.tables import paper_value
 
 PANEL_INCHES = (3.6, 2.8)
 STYLE: dict[Any, Any] = {

@@ -1,16 +1,16 @@
 """Studies as Markdown: each cell's figures, their intervals and the paper's figure."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from lab.harness import configuration
-from lab.harness.configuration import Claim, Experiment, PaperFigure, Unit
+from lab.harness import claims, configuration
+from lab.harness.configuration import Experiment, PaperFigure
+from lab.harness.figures import interval, mean, number, signed, table, unit_of, words
 from lab.harness.results import Result
 from lab.harness.standalone import StandaloneClaim
-from lab.harness.statistics import MeanEstimate, ahead_from, estimate, paired_difference
+from lab.harness.statistics import estimate, paired_difference
 from lab.harness.studies import Cell, Study, cells
 
-PERCENT = Unit(name="%", factor=100)
 HEAD = "Written by `python -m lab report`; do not edit."
 
 
@@ -56,11 +56,11 @@ def index(
     rows += standalone
     lines += ["", *table(("experiment", "what", "scale", "cases", "hours", "state"), rows)]
     run = [study for study in studies if study.started]
-    claims = [(study, claim) for study in run for claim in study.experiment.claims]
-    if claims:
-        lines += ["", "## The papers' claims and our results", "", *_claims(claims)]
+    claimed_by = [(study, claim) for study in run for claim in study.experiment.claims]
+    if claimed_by:
+        lines += ["", "## The papers' claims and our results", "", *claims.verdicts(claimed_by)]
     if claimed:
-        lines += ["", "### Computed, not repeated", "", *_computed(claimed)]
+        lines += ["", "### Computed, not repeated", "", *claims.computed(claimed)]
     if unmatched:
         names = sorted({str(result.case.get("experiment")) for result in unmatched})
         lines += [
@@ -84,17 +84,8 @@ def page(studies: Sequence[Study], plots: Mapping[str, str | None]) -> str:
             lines += ["", f"![{experiment.title}, scale {study.scale}]({plot})"]
         lines += ["", *(_pivots(study) if experiment.grid else _flat(study))]
         if experiment.claims:
-            lines += ["", *_claims([(study, claim) for claim in experiment.claims])]
+            lines += ["", *claims.verdicts([(study, claim) for claim in experiment.claims])]
     return "\n".join(lines) + "\n"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
 
 
 def paper_value(experiment: Experiment, cell: Cell, metric: str) -> float | None:
@@ -151,7 +142,7 @@ def _flat(study: Study) -> list[str]:
     base = next(iter(study.experiment.methods))
     rows = []
     for metric in study.metrics():
-        unit = _unit(study, metric)
+        unit = unit_of(study, metric)
         for cell, _ in cells(study):
             values = study.values(cell, metric)
             if not values:
@@ -163,11 +154,11 @@ def _flat(study: Study) -> list[str]:
                 (
                     cell[0],
                     cell[1],
-                    _words(metric),
-                    _mean(found, unit),
-                    _interval(found, unit),
-                    "-" if cell[1] == base or paired is None else _signed(paired, unit),
-                    "-" if figure is None else f"{_number(figure.value, unit)} ({figure.source})",
+                    words(metric),
+                    mean(found, unit),
+                    interval(found, unit),
+                    "-" if cell[1] == base or paired is None else signed(paired, unit),
+                    "-" if figure is None else f"{number(figure.value, unit)} ({figure.source})",
                     str(found.count),
                     study.scale.value,
                 )
@@ -193,7 +184,7 @@ def _pivots(study: Study) -> list[str]:
     for metric, partition in itertools.product(
         study.metrics(), dict.fromkeys(cell[0] for cell, _ in cells(study))
     ):
-        unit = _unit(study, metric)
+        unit = unit_of(study, metric)
         rows: dict[tuple[str, ...], dict[str, str]] = {}
         columns: dict[str, None] = {}
         for cell, _ in cells(study):
@@ -204,9 +195,9 @@ def _pivots(study: Study) -> list[str]:
             key = (cell[1].split(" ")[0], *(_shown(case.at(axis)) for axis in down))
             column = _shown(case.at(across))
             columns[column] = None
-            rows.setdefault(key, {})[column] = _mean(estimate(list(values.values())), unit)
+            rows.setdefault(key, {})[column] = mean(estimate(list(values.values())), unit)
         if rows:
-            lines += ["", f"**{_words(metric)}, {partition}, scale {study.scale}**, by {across}:"]
+            lines += ["", f"**{words(metric)}, {partition}, scale {study.scale}**, by {across}:"]
             lines += [
                 "",
                 *table(
@@ -218,118 +209,3 @@ def _pivots(study: Study) -> list[str]:
                 ),
             ]
     return lines[1:]
-
-
-def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
-    rows = []
-    for study, claim in claims:
-        unit = _unit(study, claim.metric)
-        ours, base = (claim.partition, claim.method), (claim.partition, claim.base)
-        paired = paired_difference(
-            study.values(ours, claim.metric), study.values(base, claim.metric)
-        )
-        paper = claim.paper_difference
-        if paired is None:
-            continue
-        rows.append(
-            (
-                claim.text,
-                study.experiment.dataset,
-                claim.partition,
-                "-" if paper is None else f"{paper * unit.factor:+.2f} {unit.name}",
-                _signed(paired, unit),
-                _verdict(paired),
-                _ahead(study, claim),
-                _seeds_ahead(study, claim),
-                study.scale.value,
-            )
-        )
-    head = (
-        "claim",
-        "data set",
-        "partition",
-        "paper's difference",
-        "ours, same seeds [95 %]",
-        "result at this scale",
-        "ahead from round",
-        "seeds ahead",
-        "scale",
-    )
-    return table(head, rows)
-
-
-def _computed(claims: Sequence[StandaloneClaim]) -> list[str]:
-    rows = [
-        (
-            claim.text,
-            claim.source,
-            claim.setting,
-            f"{claim.ours:,.4g} against {claim.base:,.4g} {claim.unit}",
-            claim.verdict,
-        )
-        for claim in claims
-    ]
-    return table(("claim", "source", "setting", "ours", "result"), rows)
-
-
-def _verdict(paired: MeanEstimate) -> str:
-    if paired.low is None or paired.high is None:
-        return "one seed: no conclusion"
-    if paired.low > 0:
-        return "observed"
-    return "opposite observed" if paired.high < 0 else "not significant"
-
-
-def _seeds_ahead(study: Study, claim: Claim) -> str:
-    """In how many of the seeds that both have the method is above the base."""
-    ours, base = (
-        study.values((claim.partition, method), claim.metric)
-        for method in (claim.method, claim.base)
-    )
-    both = ours.keys() & base.keys()
-    return f"{sum(ours[seed] > base[seed] for seed in both)} of {len(both)}"
-
-
-def _ahead(study: Study, claim: Claim) -> str:
-    """From which round the mean curve stays above the base's."""
-    if not claim.curve:
-        return "-"
-    ours, base = (
-        [sum(column) / len(column) for column in zip(*curves, strict=False)]
-        for curves in (
-            study.curves((claim.partition, claim.method), claim.curve),
-            study.curves((claim.partition, claim.base), claim.curve),
-        )
-    )
-    since = ahead_from(ours, base)
-    return f"never in {len(ours)}" if since is None else f"{since} of {len(ours)}"
-
-
-def _unit(study: Study, metric: str) -> Unit:
-    return study.experiment.units.get(metric, PERCENT)
-
-
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")
-
-
-def _number(value: float, unit: Unit) -> str:
-    return f"{value * unit.factor:.2f} {unit.name}"
-
-
-def _mean(found: MeanEstimate, unit: Unit) -> str:
-    spread = "" if found.std is None else f" ± {found.std * unit.factor:.2f}"
-    return f"{found.mean * unit.factor:.2f}{spread} {unit.name}"
-
-
-def _interval(found: MeanEstimate, unit: Unit) -> str:
-    if found.low is None or found.high is None:
-        return "-"
-    return f"{found.low * unit.factor:.2f} to {found.high * unit.factor:.2f}"
-
-
-def _signed(found: MeanEstimate, unit: Unit) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.mean * unit.factor:+.2f}"
-    low, high = found.low * unit.factor, found.high * unit.factor
-    return f"{found.mean * unit.factor:+.2f} [{low:+.2f}, {high:+.2f}]"
