@@ -11,6 +11,8 @@ MOST_SECONDS_A_BLOCK = 15.0
 LOOKS_A_BLOCK = 12
 """While a request is open: a duty is noticed within a twelfth of the time between two blocks."""
 LONGEST_OPEN_WAIT = 1.0
+BLOCKS_IDLE = 1.2
+"""Times between two blocks from one look to the next while nothing is open."""
 LONGEST_FAILED_WAIT = 15.0
 LONGEST_REST = 15.0
 """A new request is noticed within its join window, however long the open ones ask nothing."""
@@ -23,7 +25,8 @@ SMOOTHING = 0.3
 
 
 class Pace:
-    """Polls fast while something is open that may ask for this account, else about once a block."""
+    """Polls fast while something is open that may ask for this account, else a little less than
+    once a block."""
 
     def __init__(self, poll_seconds: float) -> None:
         """`poll_seconds`: the shortest wait."""
@@ -72,7 +75,7 @@ class Pace:
         if self._busy:
             look = min(self._block_seconds / LOOKS_A_BLOCK, LONGEST_OPEN_WAIT)
             return max(self._poll, look, min(self._rest, LONGEST_REST))
-        return max(self._poll, self._block_seconds)
+        return max(self._poll, BLOCKS_IDLE * self._block_seconds)
 
     def for_heads(self) -> float:
         """Seconds from one look to the next, at least, if a new head is pushed meanwhile; infinite

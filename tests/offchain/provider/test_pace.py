@@ -24,6 +24,8 @@ def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() ->
     assert pace.wait() == LONGEST_REST
     pace.may_rest(0.0)
     assert pace.wait() == 1.0
+    pace.succeeded(busy=False)
+    assert pace.wait() == pytest.approx(14.4)
 
 
 def test_a_pushed_head_is_looked_at_unless_nothing_is_asked_or_can_be_read() -> None:
