@@ -15,7 +15,7 @@ from fedpact import Draft
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_stratified
-from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy, noise, simulate
 
 
@@ -59,7 +59,9 @@ def main() -> None:
     if asked.examples is not None:
         order = order[: asked.providers * asked.examples]
     parts = partition.iid(source.y_train[order], asked.providers, asked.seed)
-    seats = [Seat(number, held(order[part]), Provider()) for number, part in enumerate(parts)]
+    seats = [
+        Seat(number, held(order[part]), SimulatedProvider()) for number, part in enumerate(parts)
+    ]
     cuts = cut_stratified(
         source.y_train[evaluation], spec.rounds, np.random.default_rng(asked.seed)
     )

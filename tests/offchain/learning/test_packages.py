@@ -247,13 +247,21 @@ SMALL: dict[str, list[dict[str, object]]] = {
             }
         }
     ],
+    "image-adapters": [
+        {
+            "features": {"shape": [3, 16, 16]},
+            "family": {"name": "image-adapters", "parameters": {"rank": 2, "side": 32}},
+        }
+    ],
 }
 """Of each example, drafts that are checked quickly."""
+QUICK = ("sensor-cnn", "image-adapters")
+"""Those that `make test` checks."""
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=() if name == "sensor-cnn" else pytest.mark.slow) for name in SMALL],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SMALL],
 )
 def test_an_example_passes_its_checks(name: str, install: Install, tmp_path: Path) -> None:
     folder = tmp_path / name
@@ -266,6 +274,23 @@ def test_an_example_passes_its_checks(name: str, install: Install, tmp_path: Pat
         found = check_family(drafted(folder, **fields))
         assert [one for one in found if not one.passed] == []
         assert "device" in {one.check for one in found}
+
+
+def test_a_family_is_tried_with_the_numbers_that_it_makes_of_images(
+    tmp_path: Path, install: Install
+) -> None:
+    folder = tmp_path / "package"
+    code = write_package("my-rows", folder)[-1]
+    text = code.read_text().replace("math.prod(spec.features.shape)", "3")
+    code.write_text(text.replace("    def module(", f"{ROWS}\n    def module(", 1))
+    install(folder)
+    found = check_family(drafted(folder))
+    assert [one for one in found if not one.passed] == []
+
+
+ROWS = """    def represented(self, spec, x, folder=None):
+        return x if x.shape[1:] == (3,) else x[:, :3] + x[:, 3:6]
+"""
 
 
 def test_an_example_over_texts_is_trained_and_judged_in_a_request(

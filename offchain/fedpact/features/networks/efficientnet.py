@@ -19,6 +19,9 @@ INPUT = "image"
 _MEAN, _SPREAD = 127.0, 128.0
 """Of pixels, in training."""
 _EPSILON = 1e-3
+_LAST = "_conv_head", "_bn1"
+BEFORE_LAST = 320
+"""Channels that the last convolution takes."""
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -43,7 +46,9 @@ _STAGES = (
 )
 
 
-def efficientnet_lite0(tensors: Tensors, shape: tuple[int, int, int], side: int) -> bytes:
+def efficientnet_lite0(
+    tensors: Tensors, shape: tuple[int, int, int], side: int, whole: bool = True
+) -> bytes:
     """The model that takes one image (1, *shape), its three channels in red, green, blue with
     values from 0 to 1, and gives (1, width).
 
@@ -51,6 +56,8 @@ def efficientnet_lite0(tensors: Tensors, shape: tuple[int, int, int], side: int)
         tensors: the state of `efficientnet_lite_pytorch`'s module.
         shape: (3, height, width).
         side: pixels, on both sides, that the image is scaled to (bilinear).
+        whole: whether it goes up to the last layer's mean; otherwise it gives what that layer, see
+            `last_layer`, takes: BEFORE_LAST channels of `places(side)` squared.
 
     Raises KeyError for a missing tensor.
     """
@@ -66,10 +73,23 @@ def efficientnet_lite0(tensors: Tensors, shape: tuple[int, int, int], side: int)
         for repeat in range(stage.repeats):
             x = layers.block(f"_blocks.{number}", stage, x, first=repeat == 0)
             number += 1
-    x = layers.clipped(layers.convolution("_conv_head", "_bn1", x))
-    x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
-    width = len(tensors["_conv_head.weight"])
+    width = BEFORE_LAST * places(side) ** 2
+    if whole:
+        x = graph.add("GlobalAveragePool", layers.clipped(layers.convolution(*_LAST, x)))
+        width = len(tensors[f"{_LAST[0]}.weight"])
+    x = graph.add("Flatten", x)
     return graph.model({INPUT: (TensorProto.FLOAT, [1, *shape])}, x, width)
+
+
+def places(side: int) -> int:
+    """Of the last layer, along an image's side of so many pixels: it was halved five times."""
+    return -(-side // 32)
+
+
+def last_layer(tensors: Tensors) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights (1280, BEFORE_LAST, 1, 1) and bias (1280,) of the last convolution, its normalisation
+    in them; values are cut off below 0 and above 6 after it."""
+    return _folded(tensors, *_LAST)
 
 
 def with_weights(weights: bytes, side: int) -> bytes:
@@ -113,18 +133,27 @@ class _Layers:
         self, name: str, normalisation: str, x: str, stride: int = 1, alone: bool = False
     ) -> str:
         """A convolution and its batch normalisation in one; `alone`: channel by channel."""
-        weight = self._tensors[f"{name}.weight"].astype(np.float64)
-        scale, shift, mean, variance = (
-            self._tensors[f"{normalisation}.{part}"].astype(np.float64)
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = scale / np.sqrt(variance + _EPSILON)
+        weight, bias = _folded(self._tensors, name, normalisation)
         return self.graph.add(
             "Conv",
             x,
-            self.graph.constant((weight * scale[:, None, None, None]).astype(np.float32)),
-            self.graph.constant((shift - mean * scale).astype(np.float32)),
+            self.graph.constant(weight),
+            self.graph.constant(bias),
             auto_pad="SAME_UPPER",
             strides=[stride, stride],
             group=len(weight) if alone else 1,
         )
+
+
+def _folded(
+    tensors: Tensors, name: str, normalisation: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weight and bias of a convolution with its batch normalisation in them."""
+    weight = tensors[f"{name}.weight"].astype(np.float64)
+    scale, shift, mean, variance = (
+        tensors[f"{normalisation}.{part}"].astype(np.float64)
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = scale / np.sqrt(variance + _EPSILON)
+    scaled = (weight * scale[:, None, None, None]).astype(np.float32)
+    return scaled, (shift - mean * scale).astype(np.float32)

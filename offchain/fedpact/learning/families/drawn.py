@@ -20,16 +20,15 @@ LONGEST = 8
 def drawn_examples(
     family: ModelFamily[Any], spec: Specification, count: int, seed: int
 ) -> tuple[NDArray[np.float32], Targets]:
-    """Numbers from 0 to 1, (count, *shape), or what the family makes of texts of random words; and
-    random labels, or normal values."""
+    """What the family makes of numbers from 0 to 1, (count, *shape), or of texts of random words;
+    and random labels, or normal values."""
     random = np.random.default_rng(seed)
-    x: NDArray[np.float32]
     if spec.features.kind == "text":
         sizes = [1 + LONGER * (row % LONGEST) for row in range(count)]
-        texts = documents([" ".join(random.choice(WORDS, size)) for size in sizes])
-        x = family.represented(spec, texts)
+        drawn = documents([" ".join(random.choice(WORDS, size)) for size in sizes])
     else:
-        x = random.random((count, *spec.features.shape)).astype(np.float32)
+        drawn = random.random((count, *spec.features.shape)).astype(np.float32)
+    x = family.represented(spec, drawn).astype(np.float32, copy=False)
     if spec.task == "classification":
         return x, random.integers(0, spec.outputs, count)
     return x, random.normal(size=count).astype(np.float32)
