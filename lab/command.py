@@ -16,6 +16,7 @@ from lab.incentives import command as incentives
 from lab.incentives import sums_command
 from lab.public_networks import command as public_networks
 from lab.retrieval import command as retrieval
+from lab.synthetic_features import command as synthetic_features
 from lab.tables import command as tables
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command("digits")(digits.digits)
 app.command("incentives")(incentives.incentives)
 app.command("sum-riders")(sums_command.sum_riders)
 app.command("public-networks")(public_networks.public_networks)
+app.command("synthetic-features")(synthetic_features.synthetic_features)
 app.command("tables")(tables.tables)
 STANDALONE = (
     retrieval.STUDY,
@@ -40,6 +42,7 @@ STANDALONE = (
     incentives.STUDY,
     sums_command.STUDY,
     public_networks.STUDY,
+    synthetic_features.STUDY,
     tables.STUDY,
 )
 

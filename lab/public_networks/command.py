@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
@@ -81,40 +80,20 @@ def public_networks(
 
 def _rows(parts: list[Part], seeds: int, windows: int) -> Iterator[dict[str, Any]]:
     from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
+    from lab.image_requests import request
+    from lab.image_requests.request import about, figures
     from lab.public_networks import images, texts
 
     for epsilon in TEXT_EPSILONS if Part.TEXTS in parts else ():
         runs = [texts.run(epsilon, seed, windows) for seed in range(seeds)]
-        about = _about(texts.DATA, MINILM.name, texts.PARTITION, texts.PROVIDERS, epsilon)
-        about["windows"] = windows
+        found = about(texts.DATA, MINILM.name, texts.PARTITION, texts.PROVIDERS, epsilon)
+        found["windows"] = windows
         macro_auc, accuracy = METRICS[Part.TEXTS]
-        yield about | _figures(macro_auc, [one.macro_auc for one in runs])
-        yield about | _figures(accuracy, [one.accuracy for one in runs])
+        yield found | figures(macro_auc, [one.macro_auc for one in runs])
+        yield found | figures(accuracy, [one.accuracy for one in runs])
     for epsilon in IMAGE_EPSILONS if Part.IMAGES in parts else ():
         reached = [images.run(epsilon, seed) for seed in range(seeds)]
-        about = _about(
-            images.DATA, EFFICIENTNET_LITE0.name, images.PARTITION, images.PROVIDERS, epsilon
+        found = about(
+            request.DATA, EFFICIENTNET_LITE0.name, request.PARTITION, request.PROVIDERS, epsilon
         )
-        yield about | _figures(METRICS[Part.IMAGES][0], reached)
-
-
-def _about(
-    dataset: str, network: str, partition: str, providers: int, epsilon: float
-) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "network": network,
-        "partition": partition,
-        "providers": providers,
-        "privacy": "sound",
-        "epsilon": epsilon,
-    }
-
-
-def _figures(metric: str, values: list[float]) -> dict[str, Any]:
-    return {
-        "metric": metric,
-        "mean": round(mean(values), 5),
-        "std": round(stdev(values), 5),
-        "seeds": len(values),
-    }
+        yield found | figures(METRICS[Part.IMAGES][0], reached)

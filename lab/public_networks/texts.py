@@ -23,7 +23,7 @@ from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.requester.draft import Draft
 from fedpact.types.specification import Specification
-from lab.public_networks.images import FEATURES
+from lab.image_requests.request import FEATURES
 from lab.text_training.collections import TextMeasures, collection, measured
 
 DATA, PARTITION, PROVIDERS = "20newsgroups", "sorted", 9

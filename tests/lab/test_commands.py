@@ -47,6 +47,7 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
         "incentives": "not run: python -m lab incentives",
         "sum-riders": "not run: python -m lab sum-riders",
         "public-networks": "not run: python -m lab public-networks",
+        "synthetic-features": "not run: python -m lab synthetic-features",
         "tables": "not run: python -m lab tables",
     }
     index = Path("out/README.md").read_text()
@@ -57,7 +58,16 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
 
 @pytest.mark.parametrize(
     "study",
-    ["retrieval", "consensus", "digits", "incentives", "sum-riders", "public-networks", "tables"],
+    [
+        "retrieval",
+        "consensus",
+        "digits",
+        "incentives",
+        "sum-riders",
+        "public-networks",
+        "synthetic-features",
+        "tables",
+    ],
 )
 def test_each_study_without_configuration_has_its_own_command(lab: Lab, study: str) -> None:
     help_ = lab(study, "--help")

@@ -1,0 +1,1 @@
+"""Requests for linear models on frozen networks' features of images, which studies share."""

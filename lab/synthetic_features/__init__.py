@@ -1,0 +1,1 @@
+"""Study: private models on features that were learnt from made-up images alone."""
