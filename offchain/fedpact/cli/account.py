@@ -17,7 +17,9 @@ Name = Annotated[str | None, typer.Option(help="Name for the account. Default: i
 
 @app.command()
 def new(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
-    """Create an account and store its key, encrypted with a password.
+    """Create an account and store its encrypted key.
+
+    A password encrypts it.
 
     Example: fedpact account new --name alice
     """
@@ -135,7 +137,9 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(context: typer.Context, as_json: AsJson = False) -> None:
-    """Show the account's address and its X25519 public key, with which others encrypt to it.
+    """Show the account's address and encryption key.
+
+    Others encrypt to this account with its X25519 public key.
 
     Example: fedpact --account alice account show
     """

@@ -17,7 +17,9 @@ def audit(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute a request from the chain and the content store, and report what holds.
+    """Recompute a request and report what holds.
+
+    From the chain and the content store.
 
     Exits with code 16 if any check fails. With --sealed, the account must be a member of the
     request or an auditor named in its specification.

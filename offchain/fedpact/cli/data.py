@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fedpact.data.doctor import Diagnosis
 
 app = typer.Typer(
-    help="Look at your data and declare them, split public data sets for trials.",
+    help="Inspect and declare your data.",
     no_args_is_help=True,
 )
 
@@ -33,7 +33,9 @@ def describe(
     output: OutputColumn = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a provider publishes about its data, and what stays on this machine.
+    """Show what a provider publishes about its data.
+
+    And what stays on this machine.
 
     Example: fedpact data describe own.csv --category machines/turbofan --output cycles_left
     """
@@ -88,8 +90,9 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what your data seem to be and what would go wrong, and draft the schema for
-    `fedpact provider serve`.
+    """Say what your data seem to be and draft their schema.
+
+    Also says what would go wrong. `fedpact provider serve` reads the schema.
 
     Nothing is sent, and no value of a record is printed. The draft says in public what is in your
     data: review it. If a schema exists, the data are checked against it.
@@ -155,7 +158,9 @@ def split(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Split a public data set: a folder per provider, an evaluation file and a test file.
+    """Split a public data set for trials.
+
+    Writes a folder per provider, an evaluation file and a test file.
 
     Example: fedpact data split digits --providers 4 --partition class5 --output trial
     """

@@ -104,7 +104,9 @@ def demo(
         typer.Option(help="How many providers are drawn for a round. Default: all, up to 16."),
     ] = None,
 ) -> None:
-    """Run a whole request: chain, daemons, training, votes, payment, model, audit, report.
+    """Run a whole request on this machine.
+
+    Chain, daemons, training, votes, payment, model, audit, report.
 
     Exits with an error if any check fails.
 

@@ -24,7 +24,9 @@ def up(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a chain in the background; `fedpact devnet down` stops it.
+    """Start a chain in the background.
+
+    `fedpact devnet down` stops it.
 
     Example: fedpact devnet up --port 8545 --fund alice --fund bob
     """
@@ -56,8 +58,9 @@ def market(
         Path, typer.Argument(help="Where to write settings and files; made if it is missing.")
     ] = Path(),
 ) -> None:
-    """Run a market to try things on: chain, contracts, store, and three plants' daemons with
-    made-up data. Ctrl-C ends it.
+    """Run a market to try things on.
+
+    Chain, contracts, store, and three plants' daemons with made-up data. Ctrl-C ends it.
 
     Writes fedpact.toml of an account with money, machines.schema.toml, evaluation.csv and
     queries.csv, with which docs/python.md begins.

@@ -10,14 +10,14 @@ from fedpact.cli.output import AsJson, print_json, print_rows
 from fedpact.types.device import PROCESSOR
 
 app = typer.Typer(
-    help="See which model families are installed, write one of your own, and try it.",
+    help="List model families, write one of your own, try it.",
     no_args_is_help=True,
 )
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the families that are installed here, with the packages that they come from.
+    """List the installed families and their packages.
 
     Example: fedpact family list
     """
@@ -71,8 +71,10 @@ def check(
     ] = PROCESSOR,
     as_json: AsJson = False,
 ) -> None:
-    """Try the family that a draft asks for: template, predictions, gradients against autograd,
-    clipping of each example, noise, device, threads. Exit code 1 if a check fails.
+    """Try the family that a draft asks for.
+
+    Template, predictions, gradients against autograd, clipping of each example, noise, device,
+    threads. Exit code 1 if a check fails.
 
     It finds mistakes. It cannot find malice: read a package before you list it in your policy.
 

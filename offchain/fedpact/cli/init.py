@@ -9,8 +9,9 @@ import typer
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
 ) -> None:
-    """Write files to fill in, with a comment on every field: settings, a provider's policy and the
-    schema of its data, a requester's draft. A file that exists is never changed.
+    """Write settings, policy, schema and draft to fill in.
+
+    Every field has a comment. A file that exists is never changed.
 
     Each is made from what the program reads. `fedpact data doctor` drafts a better schema from the
     data, `fedpact request new` a better draft.

@@ -102,11 +102,11 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Sell what data knows without handing it over.
+    """Buy and sell models trained on data that stay private.
 
     Settings come from a TOML file (--config, ./fedpact.toml, ~/.config/fedpact/config.toml),
-    then from FEDPACT_* variables, then from these options; later ones win. Options of this list go
-    before the command.
+    then from FEDPACT_* variables, then from these options; later ones win. Put these options before
+    the command.
 
     Example: fedpact --endpoint http://127.0.0.1:8545 --account alice request list
     """

@@ -11,7 +11,7 @@ from fedpact.cli.output import AsJson, print_facts
 from fedpact.errors import InvalidInput
 
 app = typer.Typer(
-    help="Try and keep trained networks (ONNX) that requests name by their CID.",
+    help="Try and keep networks that requests name by CID.",
     no_args_is_help=True,
 )
 
@@ -38,7 +38,9 @@ def add(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try a network, keep it on this machine, and put it into the content store.
+    """Try a network, keep it, and put it into the store.
+
+    It is kept on this machine and in the content store.
 
     Prints the family's parameters for a request. Which files are refused: docs/families.md.
 
@@ -67,7 +69,7 @@ def fetch(
     cid: Annotated[str, typer.Argument(help="As in the request.")],
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a network that a request names, try it, and keep it on this machine.
+    """Fetch a network that a request names, try and keep it.
 
     Requesters and auditors need it to compute predictions. A provider that lists the digest in the
     policy's `networks` may fetch it beforehand, so that its daemon need not.

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from fedpact.chain.connection import Connection
     from fedpact.types.deployment import PresentDeployment
 
-registrar = typer.Typer(
-    help="Admit, suspend and restore participants (the registrar's commands).", no_args_is_help=True
-)
+registrar = typer.Typer(help="Admit, suspend and restore participants.", no_args_is_help=True)
 
 Account = Annotated[str, typer.Argument(help="Account (address or name).")]
 Organisation = Annotated[int, typer.Option(help="Number of the account's organisation.")]
@@ -242,7 +240,9 @@ def revoke(
 
 @registrar.command()
 def suspend(context: typer.Context, account: Account) -> None:
-    """Bar an account from new requests, and from running ones from their next round on.
+    """Bar an account from requests.
+
+    From new ones, and from running ones from their next round on.
 
     After the deployment's delay, and from new requests alone.
 
@@ -266,7 +266,9 @@ def restore(context: typer.Context, account: Account) -> None:
 
 @registrar.command()
 def recorder(context: typer.Context) -> None:
-    """Let the deployment's market record in the ledger, after the ledger's delay.
+    """Let the deployment's market record in the ledger.
+
+    It may after the ledger's delay.
 
     For a market that is deployed beside another one; until then its requests cannot be settled.
 

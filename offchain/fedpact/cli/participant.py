@@ -16,7 +16,9 @@ def register(
         typer.Option(help="Category of the data, such as images/digits; repeatable."),
     ] = None,
 ) -> None:
-    """Register your account with a voucher; also publishes its encryption key and data profile.
+    """Register your account with a voucher.
+
+    Also publishes its encryption key and data profile.
 
     Example: fedpact --account alice register --voucher voucher.json --category images/digits
     """

@@ -38,7 +38,9 @@ def audit(
         Path | None, typer.Option("--json", help="Write the result to this file (JSON).")
     ] = None,
 ) -> None:
-    """Run a family's local training on public digits and test its stated privacy bound.
+    """Test the privacy bound that a family states.
+
+    Runs the family's local training on public digits.
 
     Exits with code 16 if a check fails. A check that holds does not prove privacy: it only failed
     to refute the bound.

@@ -54,7 +54,9 @@ def serve(
     ] = False,
     plain: Plain = False,
 ) -> None:
-    """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
+    """Run the daemon.
+
+    It joins requests that the policy allows, trains, votes, and is paid.
 
     On a terminal it shows the rounds that it takes part in, below its log.
 
@@ -105,8 +107,9 @@ def check(
     new_data: NewData = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at everything that serving needs, and list all findings: keys, nodes, admission, store,
-    data, ledger, disk and clock. Nothing is sent or changed.
+    """Check all that serving needs; list every problem.
+
+    Keys, nodes, admission, store, data, ledger, disk and clock. Nothing is sent or changed.
 
     Exits with code 2 if there is a problem. A daemon may be running.
 
@@ -130,7 +133,7 @@ def check(
 
 @app.command()
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the requests that the daemon has seen, with its decisions.
+    """List the requests seen, with the daemon's decisions.
 
     Example: fedpact --account alice provider status --json
     """
@@ -197,8 +200,9 @@ def personal(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train your own model of a request with the strategy ditto: from the last global model and
-    your records.
+    """Train your own model of a Ditto request.
+
+    From the last global model and your records.
 
     The command first trains on three in four records, and measures this model and the global one
     on the others, so that you see which kind serves you better. The model in the file is trained
@@ -257,8 +261,10 @@ def backup(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Copy what cannot be got back from chain and store into a new folder: key store, owner's key,
-    privacy ledger, state. A daemon may be running.
+    """Copy keys, ledger and state into a new folder.
+
+    What cannot be had again from chain and store: key store, owner's key, privacy ledger, state. A
+    daemon may be running.
 
     Example: fedpact --account alice provider backup /mnt/backup/alice-2026-11-29
     """

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from fedpact.provider.policy import Policy
     from fedpact.session import Session
 
-app = typer.Typer(help="Inspect the privacy ledger.", no_args_is_help=True)
+app = typer.Typer(help="Inspect and move the privacy ledger.", no_args_is_help=True)
 
 Delta = Annotated[float, typer.Option(help="Delta at which epsilon is shown.")]
 
 
 @app.command()
 def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
-    """Show what the most charged privacy unit has spent, and on how many releases; with --json
-    what each data set was charged, too.
+    """Show what the most charged privacy unit has spent.
+
+    And on how many releases; with --json what each data set was charged, too.
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """
@@ -55,8 +56,9 @@ def limit(
     policy: PolicyFile,
     as_json: AsJson = False,
 ) -> None:
-    """Show the policy's limits, and what is left of the most charged unit's lifetime budget; of
-    each data set's, where the policy lists several.
+    """Show the policy's limits and what is left.
+
+    Of the most charged unit's lifetime budget; of each data set's, where the policy lists several.
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
@@ -112,7 +114,9 @@ def export(
     context: typer.Context,
     output: Annotated[Path, typer.Argument(help="The file to write.")],
 ) -> None:
-    """Write the ledger's passport: what another machine needs to know of the privacy spent.
+    """Write the ledger's passport.
+
+    What another machine needs to know of the privacy spent.
 
     Signed by the account. It holds no record and no model; the owner's key is sealed to it.
     Stop the daemon before you move: what it releases later is not in the file.
@@ -148,7 +152,9 @@ def import_(
 
 @app.command()
 def verify(context: typer.Context, as_json: AsJson = False) -> None:
-    """Check the ledger file, and compare it with this account's submissions on chain.
+    """Check the ledger file against the chain.
+
+    Compares it with this account's submissions.
 
     Exits with code 13 if the file is damaged, or older than the submissions on chain. If no
     Ethereum node answers, only the file is checked, and the output says so.

@@ -89,7 +89,9 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the built profile, and the document that would be published.
+    """Show the built profile.
+
+    And the document that would be published.
 
     Example: fedpact --account alice provider profile show --policy policy.toml --attribute labels
     """
@@ -106,7 +108,9 @@ def show(
 
 @app.command()
 def publish(context: typer.Context, policy: PolicyFile, as_json: AsJson = False) -> None:
-    """Publish the profile: the document in the content store, its digest on chain.
+    """Publish the profile.
+
+    The document goes to the content store, its digest on chain.
 
     The endpoint is the setting `advertise` (or else `listen`), the price the policy's least pay per
     round. Publishing an unchanged profile again costs nothing.

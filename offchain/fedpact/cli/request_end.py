@@ -16,7 +16,9 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 
 
 def refund(context: typer.Context, request_id: RequestId) -> None:
-    """Take back what the providers did not earn, or a purchase whose key did not arrive.
+    """Take back money that was not earned.
+
+    What the providers did not earn, or a purchase whose key did not arrive.
 
     Settles an own request: members are paid, and a delivered model is accepted.
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def follow(
     context: typer.Context, request_id: RequestId, plain: Plain = False, as_json: AsJson = False
 ) -> None:
-    """Follow a request until the model is delivered, and open each round's evaluation slice.
+    """Follow a request and open its evaluation slices.
+
+    Until the model is delivered.
 
     On a terminal it shows the round as it goes on: who has acted, whose turn it is,
     seconds left, error by round. Ctrl-C stops it; it can be started again at any time. Rounds

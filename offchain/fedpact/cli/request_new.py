@@ -56,7 +56,9 @@ def new(
     max_providers: Annotated[int | None, typer.Option(min=2, max=16)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Propose a draft, and estimate what its model will be worth; publishes and pays nothing.
+    """Propose a draft and estimate the model's quality.
+
+    Publishes and pays nothing.
 
     Asks for what is not given. Family, rounds, training and clipping follow from data and epsilon,
     windows from the chain's blocks, the pay from earlier requests. A request that cannot be

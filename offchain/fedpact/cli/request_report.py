@@ -22,7 +22,9 @@ def report(
     output: Annotated[Path, typer.Option(help="Folder for the report; made if it is missing.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a report as one HTML file that needs no network, with its data as JSON.
+    """Write a report as one HTML file.
+
+    It needs no network. Its data are written as JSON, too.
 
     It shows errors by round, the model on the evaluation slices (to its requester alone), rounds,
     contributions, pay, gas, privacy and the audit.

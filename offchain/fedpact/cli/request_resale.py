@@ -31,7 +31,9 @@ def offers(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List finished results that answer the same question, with evidence of their quality.
+    """List finished results for the same question.
+
+    With evidence of their quality.
 
     The error was measured by the committee that made the result, on the first requester's
     evaluation set. Colluding accounts can fake a good result, so the list also shows its cost, the

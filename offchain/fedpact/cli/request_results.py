@@ -24,8 +24,10 @@ def fetch(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch and decrypt a delivered, bought or given model, with a JSON file that describes it and
-    a model card: how good it is by slice and label, how private, and where it came from.
+    """Fetch and decrypt a model, and write its card.
+
+    The model was delivered, bought or given. A JSON file describes it; the model card says how good
+    it is by slice and label, how private, and where it came from.
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
@@ -46,8 +48,9 @@ def give(
     request_id: RequestId,
     output: Annotated[Path, typer.Argument(help="File to write; whoever has it has the model.")],
 ) -> None:
-    """Give a finished result away: whoever has the file can fetch the model at no price, checked
-    against the chain. Not for a result that is for sale.
+    """Write a file with which anyone can fetch a result.
+
+    At no price, and checked against the chain. Not for a result that is for sale.
 
     Example: fedpact --account bob request give 1 gift.json
     """
@@ -80,7 +83,9 @@ def answer(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a file of queries with a fetched model: label, each label's probability, model quality.
+    """Answer a file of queries with a fetched model.
+
+    Writes the label, each label's probability and the model's quality.
 
     One row for each query, in their order. Columns are matched by name. Also reports whether these
     are the queries that the request was made for.
@@ -115,7 +120,9 @@ def export(
     model: Annotated[str, typer.Argument(help="Number of a fetched request, or a model file.")],
     output: Annotated[Path, typer.Argument(help="File to write, .onnx or .pt2 (torch.export).")],
 ) -> None:
-    """Write a fetched model for other programs, which then need no fedpact: ONNX, or torch.export.
+    """Write a fetched model as ONNX or torch.export.
+
+    Other programs then need no fedpact.
 
     What the files take and give: docs/python.md.
 

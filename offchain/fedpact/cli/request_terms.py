@@ -48,7 +48,9 @@ def slice_keys(
     request_id: RequestId,
     output: Annotated[Path, typer.Option(help="File to write, readable by its owner alone.")],
 ) -> None:
-    """Write the keys of a request's evaluation slices, for an opener that its terms name.
+    """Write the keys of the evaluation slices.
+
+    For an opener that the request's terms name.
 
     Whoever has the file can read the evaluation set: hand it over in secret. The opener
     puts it into the folder of its `fedpact requester serve --slices`.

@@ -7,7 +7,7 @@ import typer
 
 from fedpact.cli import session
 
-app = typer.Typer(help="Serve the account's requests without attendance.", no_args_is_help=True)
+app = typer.Typer(help="Serve the account's requests unattended.", no_args_is_help=True)
 
 
 @app.command()

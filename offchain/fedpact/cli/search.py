@@ -47,7 +47,9 @@ def search(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the providers whose published profiles match best, checked against the chain.
+    """Find the providers whose profiles match best.
+
+    The published profiles are checked against the chain.
 
     The daemons that the search reaches see your account, the category and hashes of the query's 32
     heaviest words. Anyone with a dictionary can guess the words. With --distance paper all daemons

@@ -13,7 +13,9 @@ app = typer.Typer(help="See and prune what is kept for requests.", no_args_is_he
 
 @app.command()
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """List what the accounts in the state folder keep, for which request and until when.
+    """List what is kept, for which request, until when.
+
+    By the accounts in the state folder.
 
     Example: fedpact store status --json
     """
@@ -42,8 +44,9 @@ def prune(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Unpin what no account in the state folder owes any more, and have the store delete whatever
-    is not pinned.
+    """Unpin what is owed no more, and collect garbage.
+
+    Whatever no account in the state folder owes is unpinned; the store deletes what is not pinned.
 
     Do not prune a store that others use too: what they keep may be the same items.
 

@@ -51,6 +51,11 @@ def test_every_role_has_its_commands() -> None:
         assert path in ALL
 
 
+def test_no_summary_in_a_list_of_commands_is_cut_off(cli: Cli) -> None:
+    for path in {one[:length] for one in ALL for length in range(len(one))}:
+        assert "..." not in cli(*path, "--help").out.partition("Commands:")[2], path
+
+
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_help_shows_an_example_of_the_command(cli: Cli, path: tuple[str, ...]) -> None:
     result = cli(*path, "--help")
