@@ -18,7 +18,7 @@ from fedpact.types.scores import MAX_SCORE
 
 if TYPE_CHECKING:
     from fedpact.learning.artefact import Model as Weights
-    from fedpact.requester.decisions import Decisions
+    from fedpact.requester.thresholds import Decisions
     from fedpact.types.specification import Specification
 
 

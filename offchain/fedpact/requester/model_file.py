@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.errors import InvalidInput, ModelError, NotReady
-from fedpact.requester.decisions import Decisions
+from fedpact.requester.thresholds import Decisions
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 

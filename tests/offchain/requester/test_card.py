@@ -19,8 +19,8 @@ from fedpact.requester.card.card import ModelCard, make_card
 from fedpact.requester.card.markdown import markdown, plain
 from fedpact.requester.card.provenance import GlobalModel, Milestone, Provenance, ProviderShare
 from fedpact.requester.card.quality import Quality, interval, judge, share
-from fedpact.requester.decisions import Decisions
 from fedpact.requester.model_file import FetchedModel
+from fedpact.requester.thresholds import Decisions
 from fedpact.types.metric import Metric, MetricName
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft

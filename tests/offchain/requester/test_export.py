@@ -16,8 +16,8 @@ from fedpact.errors import InvalidInput, ModelError
 from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.families import FAMILIES, family_of
 from fedpact.learning.trees.ensemble import LARGEST
-from fedpact.requester.decisions import Decisions
 from fedpact.requester.model import Model
+from fedpact.requester.thresholds import Decisions
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft

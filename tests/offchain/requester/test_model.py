@@ -27,10 +27,10 @@ from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.artefact import encode
 from fedpact.learning.families import family_of
 from fedpact.requester import model_file
-from fedpact.requester.decisions import Decisions
 from fedpact.requester.draft import Draft
 from fedpact.requester.model import Model
 from fedpact.requester.model_file import FetchedModel, facts_path
+from fedpact.requester.thresholds import Decisions
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
 from tests.support.specifications import specification

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 5
 
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    # Spends as `budget.Spend` encodes them.
+    # Spends as `filters.Spend` encodes them.
     "CREATE TABLE accounts (id INTEGER PRIMARY KEY, spend BLOB NOT NULL)",
     """CREATE TABLE units (digest BLOB PRIMARY KEY, account INTEGER NOT NULL
         REFERENCES accounts(id)) WITHOUT ROWID""",

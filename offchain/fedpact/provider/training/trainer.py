@@ -1,6 +1,6 @@
 """What a daemon asks of whoever trains for it: a task in, an artefact or a typed failure out.
 
-`workers.WorkerPool` trains in processes of their own, as a daemon does. `InProcess` trains where it
+`worker_pool.WorkerPool` trains in processes of their own, as a daemon does. `InProcess` trains where it
 is called: for the participation game, which has to see each draw of noise.
 """
 

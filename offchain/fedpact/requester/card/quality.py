@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset, Targets
 from fedpact.learning.families import family_of
 from fedpact.learning.metrics import error, value_errors
-from fedpact.requester.decisions import Decisions
+from fedpact.requester.thresholds import Decisions
 from fedpact.types.metric import Metric, MetricName
 from fedpact.types.specification import Specification
 

@@ -12,9 +12,9 @@ from fedpact.requester.card.card import make_card
 from fedpact.requester.card.markdown import markdown
 from fedpact.requester.card.provenance import Provenance
 from fedpact.requester.card.quality import Quality, measure
-from fedpact.requester.decisions import Decisions, fitted
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.slices import together
+from fedpact.requester.thresholds import Decisions, fitted
 
 if TYPE_CHECKING:
     from fedpact.learning.artefact import Model

@@ -12,7 +12,7 @@ from fedpact.requester.queries import queries_of
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.requester.decisions import Decisions
+    from fedpact.requester.thresholds import Decisions
 
 LINEAR = ("softmax-regression", "linear-regression", "generalised-linear")
 

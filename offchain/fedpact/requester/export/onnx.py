@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.learning.artefact import Model as Weights
-from fedpact.requester.decisions import SMALLEST, Decisions
 from fedpact.requester.export.inputs import add_inputs
 from fedpact.requester.export.onnx_families import add_predictions
 from fedpact.requester.export.onnx_graph import PredictionGraph, f64
+from fedpact.requester.thresholds import SMALLEST, Decisions
 from fedpact.types.specification import Specification
 
 

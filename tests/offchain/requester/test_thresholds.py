@@ -13,8 +13,8 @@ from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.requester import model_file
 from fedpact.requester.answer import answer_file
-from fedpact.requester.decisions import Decisions, fitted
 from fedpact.requester.model_file import FetchedModel
+from fedpact.requester.thresholds import Decisions, fitted
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
 
