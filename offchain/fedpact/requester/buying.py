@@ -23,7 +23,7 @@ from fedpact.errors import (
     NotReady,
     Retryable,
 )
-from fedpact.requester.duties import Refund
+from fedpact.requester.ending import Refund
 from fedpact.requester.fetching import opened_key, sale_of
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.offer import Offer, doubts, price_differs, sorted_offers

@@ -29,7 +29,8 @@ from fedpact.requester.content import RequesterContent
 from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
-from fedpact.requester.duties import Refund, next_duty, require_open, settle
+from fedpact.requester.duties import next_duty
+from fedpact.requester.ending import Refund, require_open, settle
 from fedpact.requester.fetching import (
     OpenedKey,
     content_of,

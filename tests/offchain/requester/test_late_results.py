@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.consensus.artefacts import RoundRef, seal_global
 from fedpact.requester.client import Requester
-from fedpact.requester.duties import settle
+from fedpact.requester.ending import settle
 from fedpact.requester.look import look
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Status

@@ -1,7 +1,7 @@
 """What a daemon asks of whoever trains for it: a task in, an artefact or a typed failure out.
 
-`worker_pool.WorkerPool` trains in processes of their own, as a daemon does. `InProcess` trains where it
-is called: for the participation game, which has to see each draw of noise.
+`worker_pool.WorkerPool` trains in processes of their own, as a daemon does. `InProcess` trains
+where it is called: for the participation game, which has to see each draw of noise.
 """
 
 from collections.abc import Collection, Iterator
