@@ -25,6 +25,18 @@ TASKS: dict[str, Callable[[int], TableTask]] = {
 }
 PRIVATE = Step(trees=256, steps=1, rate=200.0, clipping=0.3)
 OPEN = Step(trees=256, steps=20, rate=60.0, clipping=0.3)
+PRIVATE_MIXED = Step(
+    trees=512,
+    depth=2,
+    steps=1,
+    rounds=20,
+    rate=60.0,
+    clipping=0.6,
+    momentum=0.8,
+    numbers=0.95,
+)
+OPEN_MIXED = Step(trees=256, depth=5, steps=20, rate=60.0, clipping=0.3, numbers=0.95)
+"""For classes by numbers and other columns."""
 PRIVATE_VALUES = Step(trees=256, steps=1, rate=8.0, clipping=0.5)
 OPEN_VALUES = Step(trees=256, steps=20, rate=3.0, clipping=0.5)
 """The private ones were chosen on the maintenance tables of seeds from 100, for all tables."""
@@ -67,6 +79,8 @@ def rows(
 
 
 def step_of(task: TableTask, epsilon: float | None) -> Step:
+    if task.labels and any(one.type not in ("number", "integer") for one in task.columns):
+        return OPEN_MIXED if epsilon is None else PRIVATE_MIXED
     if task.labels:
         return OPEN if epsilon is None else PRIVATE
     return OPEN_VALUES if epsilon is None else PRIVATE_VALUES

@@ -22,7 +22,7 @@ from fedpact.types.specification import Specification
 from lab.tables.tasks import PROVIDERS, TableTask
 
 DELTA = 1e-5
-ROUNDS, DEPTH = 10, 3
+ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,19 @@ class Step:
     clipping: float
     momentum: float = 0.9
     """The server's where a round is one step, else that of the local steps."""
+    depth: int = 3
+    rounds: int = ROUNDS
+    numbers: float | None = None
+    """The share of questions that begin with a column of numbers."""
 
 
 def specification(task: TableTask, epsilon: float | None, step: Step) -> Specification:
     """The request. Values are fitted by squares, under privacy by their median, whose gradients are
     bounded by themselves."""
     loss = {"loss": "quantile"} if epsilon is not None and not task.labels else {}
-    parameters = {"trees": step.trees, "depth": DEPTH, "priors": list(priors(task)), **loss}
+    asked = {} if step.numbers is None else {"numbers": step.numbers}
+    size = {"trees": step.trees, "depth": step.depth}
+    parameters = {**size, "priors": list(priors(task)), **loss, **asked}
     fields: dict[str, Any] = {
         "title": f"A model of {task.name}",
         "category": f"tables/{task.name}",
@@ -63,7 +69,7 @@ def specification(task: TableTask, epsilon: float | None, step: Step) -> Specifi
             "learning_rate": step.rate,
             "momentum": step.momentum if step.steps > 1 else 0.0,
         },
-        "rounds": ROUNDS,
+        "rounds": step.rounds,
         "min_providers": 2,
         "max_providers": PROVIDERS,
         "score": "contribution",

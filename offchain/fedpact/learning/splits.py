@@ -101,16 +101,30 @@ class _Draws:
 
 @lru_cache(maxsize=16)
 def random_splits(
-    columns: tuple[ColumnSchema, ...], inputs: int, lowest: float, count: int, seed: int
+    columns: tuple[ColumnSchema, ...],
+    inputs: int,
+    lowest: float,
+    count: int,
+    seed: int,
+    numbers: float | None = None,
 ) -> tuple[Split, ...]:
     """`count` splits of rows of `inputs` values.
 
     `columns`: as the specification's `features.laid_out` has them; none: all inputs are numbers
-    from `lowest` to 1. Columns are asked equally often, however many inputs they have.
+    from `lowest` to 1. Columns are asked equally often, however many inputs they have, but that
+    `numbers` of the splits begin with a column of numbers, where there are other columns.
     """
     draws, known = _Draws(seed), _columns(columns, inputs, lowest)
-    numbers = [one for one in known if one.is_number]
-    return tuple(_split(known[draws.below(len(known))], numbers, draws) for _ in range(count))
+    measured = [one for one in known if one.is_number]
+    others = [one for one in known if not one.is_number]
+
+    def first() -> _Column:
+        among = known
+        if numbers is not None and measured and others:
+            among = measured if draws.share() < numbers else others
+        return among[draws.below(len(among))]
+
+    return tuple(_split(first(), measured, draws) for _ in range(count))
 
 
 def _columns(columns: tuple[ColumnSchema, ...], inputs: int, lowest: float) -> list[_Column]:

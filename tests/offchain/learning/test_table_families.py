@@ -69,6 +69,17 @@ def test_splits_follow_from_the_declaration_alone_and_never_change() -> None:
     assert hashlib.sha256(np.packbits(answers).tobytes()).hexdigest()[:16] == "21c5cd9bd8ffbd9c"
 
 
+def test_a_share_of_the_splits_begins_with_a_number() -> None:
+    numbers = {place for place, one in enumerate(COLUMNS) if one.type in ("number", "integer")}
+    found = random_splits(COLUMNS, WIDTH, -1.0, 2000, 7, 0.9)
+    begun = [asked_about(one) <= numbers for one in found]
+    # Some columns of numbers also have a question about missing values: that of the same column.
+    assert np.mean(begun) == pytest.approx(0.9, abs=0.03)
+    alone = (COLUMNS[next(iter(numbers))],)
+    width = alone[0].width
+    assert random_splits(alone, width, -1.0, 20, 7, 0.9) == random_splits(alone, width, -1.0, 20, 7)
+
+
 def test_splits_ask_every_column_and_each_kind_of_question() -> None:
     found = random_splits(COLUMNS, WIDTH, -1.0, 1000, 7)
     first = [min(asked_about(one)) for one in found if len(asked_about(one)) == 1]

@@ -55,13 +55,15 @@ ERROR_BITS = 30
 class ObliviousTreesParameters(LossParameters):
     """`trees` of `depth` questions each, drawn from `seed`; `interaction`: what each further
     question of a product weighs. `lowest`: inputs that no column declares, those of arrays, are
-    asked about from this value to 1."""
+    asked about from this value to 1. `numbers`: the share of the questions that begin with a column
+    of numbers; without it all columns are asked equally often."""
 
     trees: Annotated[int, Field(ge=1, le=4096)] = 256
     depth: Annotated[int, Field(ge=1, le=8)] = 3
     interaction: Annotated[float, Field(ge=1e-3, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     lowest: Annotated[float, Field(ge=-1e6, lt=1)] = -1.0
+    numbers: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
@@ -173,7 +175,9 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         asked = self.parameters(spec)
         inputs = math.prod(spec.features.shape)
         count = asked.trees * asked.depth
-        return random_splits(spec.features.laid_out, inputs, asked.lowest, count, asked.seed)
+        return random_splits(
+            spec.features.laid_out, inputs, asked.lowest, count, asked.seed, asked.numbers
+        )
 
     def _leaves(self, spec: Specification, x: Inputs) -> NDArray[np.int64]:
         """Each row's leaf in each tree, (trees, n), of both forms of examples."""
