@@ -106,12 +106,14 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 	@$(BIN)/python -m scripts.static_analysis
 
 test: setup ## all static checks, the documentation and the tests that take minutes
-	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED='-m "not slow"'
+	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED='-m "not slow"' $(AND_SAY)
 
 test-all: setup clients ## as test, with the slow tests and more examples of each property
-	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED="--hypothesis-profile thorough"
+	@$(MAKE) --no-print-directory -j2 lint-python tests SELECTED="--hypothesis-profile thorough" $(AND_SAY)
 
-# Types are checked meanwhile, which keeps one core busy for a minute.
+# Types are checked meanwhile, which keeps one core busy for a minute. What they miss stands far above
+# the tests' last line: it is said again.
+AND_SAY = || { $(MAKE) --no-print-directory lint-python; exit 1; }
 .PHONY: tests
 tests: lint-contracts lint-config slither docs
 	@echo "== tests"

@@ -199,7 +199,7 @@ def source_hash(roots: Iterable[str | Path]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Compile the contracts into the wheel's artifacts")
+    parser = argparse.ArgumentParser(description="Compile the contracts")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if stale")
     check = parser.parse_args().check
     stale = {kept: kept.stale() for kept in (DEPLOYED, HARNESSES)}

@@ -41,7 +41,8 @@ def main() -> None:
     together = [one for one in wanted if one not in alone]
     known = LOCK.read_text() if keep else ""
     found = resolved(together, known) + resolved(alone, known, "--no-deps")
-    lines = [one for one in found if not one.startswith(CUDA)]
+    # A local build of torch (2.13.0+cpu) exists only where it was found; its version is the same.
+    lines = [one.split("+", 1)[0] for one in found if not one.startswith(CUDA)]
     LOCK.write_text("\n".join(sorted(lines, key=str.lower)) + "\n")
 
 

@@ -24,7 +24,7 @@ def missing(path: Path) -> list[str]:
 
 STUDY = StandaloneStudy(
     name="synthetic-features",
-    title="No public data: accuracy of private models on features learnt from made-up images",
+    title="Accuracy of private models on features learnt from made-up images",
     results="synthetic-features.json",
     page="synthetic-features.json",
     missing=missing,
@@ -47,13 +47,16 @@ def synthetic_features(
 ) -> None:
     """CIFAR-10 on features that were learnt from dead leaves, under mode sound.
 
-    The network is made first, in minutes on one core, and kept in .cache/synthetic-features; the
-    images' features in .cache/features. A run that is interrupted goes on where it stopped. The
-    file is written after each figure; other figures in it stay.
+    The network is made first, in under a minute of one core, and kept in
+    .cache/synthetic-features; the images' features in .cache/features. A run that is interrupted
+    goes on where it stopped. The file is written after each figure; other figures in it stay.
 
     Example: python -m lab synthetic-features --json docs/results/synthetic-features.json
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for one in epsilon or ():
+        if one not in EPSILONS:
+            raise typer.BadParameter(f"--epsilon {one:g}: 2, 3, 5 or 10")
     asked = [one for one in EPSILONS if epsilon is None or one in epsilon]
     if tune is not None:
         _tune(tune, asked, seeds)

@@ -35,7 +35,7 @@ def describe(
 ) -> None:
     """Show what a provider publishes about its data.
 
-    And what stays on this machine.
+    Also shows what stays on this machine.
 
     Example: fedpact data describe own.csv --category machines/turbofan --output cycles_left
     """

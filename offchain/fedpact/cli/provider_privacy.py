@@ -23,7 +23,7 @@ Delta = Annotated[float, typer.Option(help="Delta at which epsilon is shown.")]
 def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
     """Show what the most charged privacy unit has spent.
 
-    And on how many releases; with --json what each data set was charged, too.
+    Also tells on how many releases; with --json what each data set was charged, too.
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """

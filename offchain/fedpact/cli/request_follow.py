@@ -26,7 +26,7 @@ def follow(
 ) -> None:
     """Follow a request and open its evaluation slices.
 
-    Until the model is delivered.
+    It ends when the model is delivered.
 
     On a terminal it shows the round as it goes on: who has acted, whose turn it is,
     seconds left, error by round. Ctrl-C stops it; it can be started again at any time. Rounds

@@ -50,7 +50,7 @@ def give(
 ) -> None:
     """Write a file with which anyone can fetch a result.
 
-    At no price, and checked against the chain. Not for a result that is for sale.
+    It costs nothing, and is checked against the chain. Not for a result that is for sale.
 
     Example: fedpact --account bob request give 1 gift.json
     """

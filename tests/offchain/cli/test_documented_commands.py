@@ -1,4 +1,4 @@
-"""The commands that documents name exist, with their options."""
+"""The commands that README.md, CONTRIBUTING.md and docs/ name exist, and their long options."""
 
 import re
 import shlex

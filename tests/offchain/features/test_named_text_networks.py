@@ -119,7 +119,12 @@ def open_length(model: onnx.ModelProto) -> None:
         one.type.tensor_type.shape.dim[1].dim_param = "length"
 
 
+def another_vocabulary(model: onnx.ModelProto) -> None:
+    model.metadata_props.add(key=VOCABULARY, value=Vocabulary((*WORDS, "more")).text())
+
+
 HOSTILE = {
+    "two vocabularies": (changed(another_vocabulary), "2 vocabularies"),
     "a table too short": (Vocabulary(WORDS).added_to(text_network(rows=9)), "9 rows for 38 words"),
     "no vocabulary": (text_network(), "must be a constant"),
     "another kind of vocabulary": (with_words("{}"), "cannot be read"),

@@ -140,6 +140,8 @@ def _check_model(model: "ModelProto") -> None:
 def _vocabulary(model: "ModelProto") -> Vocabulary | None:
     """That of a network of texts; None for one of images."""
     found = [one.value for one in model.metadata_props if one.key == VOCABULARY]
+    if len(found) > 1:  # whoever runs the network could take another one than is checked here
+        raise DataError(f"network: {len(found)} vocabularies; one is allowed")
     return Vocabulary.parse(found[0]) if found else None
 
 

@@ -70,9 +70,9 @@ def _row(
 ) -> NDArray[np.float32]:
     # Half of a surrogate pair is no character that a tokenizer takes.
     readable = text[:CHARACTERS].encode("utf-8", "replace").decode()
-    first = tokenizer.encode(readable)
-    read = [np.array([one.ids], np.int64) for one in (first, *first.overflowing)][:windows]
     try:
+        first = tokenizer.encode(readable)
+        read = [np.array([one.ids], np.int64) for one in (first, *first.overflowing)][:windows]
         found = run(read[0])
         with np.errstate(all="ignore"):
             if len(read) > 1:
