@@ -45,6 +45,7 @@ class Metrics:
         self._requests = Gauge(
             "fedpact_requests", "Requests with a duty to come, by stage", ["stage"], registry=to
         )
+        self._stages: set[str] = set()
         self._transactions = Counter(
             "fedpact_transactions",
             "Mined, by action and outcome",
@@ -76,9 +77,12 @@ class Metrics:
 
     def saw(self, stages: Iterable[str]) -> None:
         """The stages of all requests with a duty to come."""
-        self._requests.clear()
-        for stage in stages:
-            self._requests.labels(stage).inc()
+        counted = Counts(stages)  # a scrape may come at any moment
+        for stage in self._stages - counted.keys():
+            self._requests.remove(stage)
+        for stage, count in counted.items():
+            self._requests.labels(stage).set(count)
+        self._stages = set(counted)
 
     def cycle_failed(self) -> None:
         self._cycles.labels("failed").inc()

@@ -168,7 +168,8 @@ class RequesterDaemon:
         listed = (self._waiting, self._known, self._purchases, self._results)
         every = [one for each in listed for one in each.values()]
         metrics.saw(one.stage for one in every)
-        metrics.fail(sum(one.failing for one in every))
+        beside = (*self._read.values(), self._tending, self._upkeep)
+        metrics.fail(sum(one.failing for one in (*every, *beside)))
         if time.monotonic() > self._measured_until and self._measuring.is_due:
             with self._trying(self._measuring, "cannot tell what is left"):
                 self._measure()

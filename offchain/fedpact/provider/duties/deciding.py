@@ -86,7 +86,8 @@ def _device_is_fit(
     if request not in fit:
         try:
             key = ("device", request)
-            if not ctx.trials.result(key, requester, tries, DEVICE_SECONDS, due):
+            seconds = min(DEVICE_SECONDS, ctx.policy.max_training_seconds)
+            if not ctx.trials.result(key, requester, tries, seconds, due):
                 return False
         except DeviceUnfit as unfit:
             raise PolicyRefusal(str(unfit), Reason.PRIVACY) from unfit

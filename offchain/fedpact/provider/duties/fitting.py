@@ -94,7 +94,8 @@ def _tried(view: RequestView, key: object, trial: Callable[[Training], T]) -> T 
             return trial(training)
 
     due = view.pool_facts.plan.join_deadline
-    return ctx.trials.result(key, view.record.requester, attempt, TRIAL_SECONDS, due)
+    seconds = min(TRIAL_SECONDS, ctx.policy.max_training_seconds)
+    return ctx.trials.result(key, view.record.requester, attempt, seconds, due)
 
 
 def may_pass_its_ceiling(view: RequestView, spec: Specification, match: FittingData) -> bool:

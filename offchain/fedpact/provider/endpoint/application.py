@@ -16,6 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
+from fedpact.exchange.messages import LONGEST
+from fedpact.exchange.submissions import LONGEST_MODELS
 from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
 from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi
 from fedpact.types.validation import first_error
@@ -160,10 +162,10 @@ class Endpoint:
 
     async def _exchanged(self, request: Request) -> Response:
         self._admit(request, self._message_rate)
-        content = await self._body(request, JSON, self._limits.message_bytes)
+        models = request.url.path.endswith("/models")
+        content = await self._body(request, JSON, LONGEST_MODELS if models else LONGEST)
         at = request.path_params
         deployment, number, round_ = str(at["deployment"]), int(at["request"]), int(at["round"])
-        models = request.url.path.endswith("/models")
         respond = self._exchange.answer_models if models else self._exchange.answer
         answer = await self._answer(
             self._messages, lambda: respond(deployment, number, round_, content)

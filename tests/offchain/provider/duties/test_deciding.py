@@ -132,6 +132,7 @@ def joining_with(fetching: Fetching, trainer: Any, monkeypatch: pytest.MonkeyPat
         deployment=SimpleNamespace(fingerprint=b"\1"),
         trainer=trainer,
         trials=Trials(0.1, 3, str),
+        policy=Policy(),
         cache=Cache(),
     )
 

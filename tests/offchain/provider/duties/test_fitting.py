@@ -142,6 +142,15 @@ def test_a_trial_that_does_not_end_declines_and_one_that_fails_does_not(
     view.ctx.trainer.close()
 
 
+def test_a_trial_that_the_policy_would_kill_declines(view: Any) -> None:
+    """It counted as one that says nothing about time."""
+    view.ctx.policy = POLICY.model_copy(update={"max_training_seconds": 0.05})
+    view.ctx.trainer = WorkerPool(LocalWork(), view.ctx.policy)
+    with pytest.raises(PolicyRefusal):
+        fits_its_window(view, SPEC, MATCH)
+    view.ctx.trainer.close()
+
+
 def test_the_training_finds_the_process_of_its_trial(view: Any) -> None:
     """Each start of one loads torch anew."""
     pool = view.ctx.trainer = WorkerPool(LocalWork(), POLICY)
