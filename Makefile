@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Compiling the imports again costs each of the hundred processes that tests start about 4 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One more than cores: tests of daemons wait for blocks and processes at times.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Two more than cores: tests of daemons wait for blocks and processes at times.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 # A file's tests run in one worker: others would start its daemons and deploy its contracts again.
 # In our order, which begins with those that wait longest (tests/conftest.py).
 PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder

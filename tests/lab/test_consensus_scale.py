@@ -109,6 +109,7 @@ def test_what_cannot_be_is_refused(measured: MeasuredParts) -> None:
         cost(measured, Conditions(), Mode.POW, 1_000, 50)
 
 
+@pytest.mark.slow
 def test_results_are_written_with_their_assumptions(
     measured: MeasuredParts, tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_the_draft_has_no_privacy_only_without_epsilon():
     assert drafts.draft(source, 3, 20, None)["rounds"] == 20
 
 
+@pytest.mark.slow
 def test_results_are_written_with_seeds_and_targets(tmp_path):
     result = measure([SEED], noise_seed=1, further=False)
     write(result, tmp_path / "results" / "digits.json")

@@ -148,6 +148,7 @@ settings = { privacy = { mode = "sound", epsilon = 5.0, delta = 1e-5, clipping_n
 STEPS = "[settings]\nsound_local = { steps = 2, learning_rate = 1.0 }\n"
 
 
+@pytest.mark.slow
 def test_claimed_and_guaranteed_privacy_are_kept_apart() -> None:
     # Providers of one size need one calibration.
     text = PRIVATE.replace("[settings]\n", STEPS).replace("class2", "iid")

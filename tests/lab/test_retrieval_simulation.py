@@ -43,6 +43,7 @@ def test_the_first_profiles_use_each_document_once_and_all_are_signatures() -> N
     assert made.buckets.max() < WIDTH
 
 
+@pytest.mark.slow
 def test_a_simulation_reports_all_figures_and_is_repeatable(tmp_path: Path) -> None:
     scenario = Scenario(
         300, churn=0.1, malicious=0.1, aimed=0.5, lookups=6, source=DocumentSource.SYNTHETIC

@@ -172,6 +172,7 @@ def test_a_collection_that_is_unknown_or_missing_is_refused(
         text_collections.collection("r8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("posts")
 def test_a_graph_of_words_and_documents_learns_the_groups_in_one_place() -> None:
     found = outcome(case(family="text-gcn"))
