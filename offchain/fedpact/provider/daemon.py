@@ -228,7 +228,8 @@ class Daemon:
         self._reconciliation.compare(ctx, frame)
 
     def run(self) -> None:
-        """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
+        """Serve until `stop`, SIGINT or SIGTERM; a duty under way is finished
+        first, but for its calls to nodes if `give_up_when_stopped` was called."""
         renewing = () if self._settings.policy_file is None else (signal.SIGHUP,)
         with (
             on_signals(self.stop, signal.SIGINT, signal.SIGTERM),
