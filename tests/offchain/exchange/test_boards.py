@@ -88,7 +88,7 @@ def test_strangers_get_an_answer_and_leave_nothing_behind() -> None:
         assert client.post(PATH, content=b"[]").status_code == 415
         assert client.post(PATH + "1", content=b"[]", headers=JSON).status_code == 400
         assert client.post(PATH, content=b"[" * (LONGEST + 1), headers=JSON).status_code == 413
-        # As much as honest members may have to send, where wallets sign.
+        # The endpoint takes whatever the exchange may send.
         full = b"[" + b" " * (LONGEST - 2) + b"]"
         assert client.post(PATH, content=full, headers=JSON).status_code == 200
         assert client.get("/retrieval/about").status_code == 404
