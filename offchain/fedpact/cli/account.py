@@ -19,7 +19,7 @@ Name = Annotated[str | None, typer.Option(help="Name for the account. Default: i
 def new(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
     """Create an account and store its encrypted key.
 
-    A password encrypts it.
+    Only your password opens it.
 
     Example: fedpact account new --name alice
     """

@@ -19,7 +19,7 @@ def audit(
 ) -> None:
     """Recompute a request and report what holds.
 
-    From the chain and the content store.
+    It is recomputed from the chain and the content store.
 
     Exits with code 16 if any check fails. With --sealed, the account must be a member of the
     request or an auditor named in its specification.

@@ -106,7 +106,8 @@ def demo(
 ) -> None:
     """Run a whole request on this machine.
 
-    Chain, daemons, training, votes, payment, model, audit, report.
+    It starts a chain and daemons, has a model trained, judged and paid, fetches and audits it, and
+    writes a report.
 
     Exits with an error if any check fails.
 

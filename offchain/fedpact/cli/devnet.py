@@ -60,7 +60,7 @@ def market(
 ) -> None:
     """Run a market to try things on.
 
-    Chain, contracts, store, and three plants' daemons with made-up data. Ctrl-C ends it.
+    It has a chain, contracts, a store, and three plants' daemons with made-up data. Ctrl-C ends it.
 
     Writes fedpact.toml of an account with money, machines.schema.toml, evaluation.csv and
     queries.csv, with which docs/python.md begins.

@@ -73,8 +73,8 @@ def check(
 ) -> None:
     """Try the family that a draft asks for.
 
-    Template, predictions, gradients against autograd, clipping of each example, noise, device,
-    threads. Exit code 1 if a check fails.
+    It tries template, predictions, gradients against autograd, clipping of each example, noise,
+    device and threads. The exit code is 1 if a check fails.
 
     It finds mistakes. It cannot find malice: read a package before you list it in your policy.
 

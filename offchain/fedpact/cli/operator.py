@@ -240,11 +240,9 @@ def revoke(
 
 @registrar.command()
 def suspend(context: typer.Context, account: Account) -> None:
-    """Bar an account from requests.
+    """Bar an account from new requests.
 
-    From new ones, and from running ones from their next round on.
-
-    After the deployment's delay, and from new requests alone.
+    It takes effect after the deployment's delay. Requests that it has joined go on.
 
     Example: fedpact --account operator registrar suspend 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
@@ -268,7 +266,7 @@ def restore(context: typer.Context, account: Account) -> None:
 def recorder(context: typer.Context) -> None:
     """Let the deployment's market record in the ledger.
 
-    It may after the ledger's delay.
+    It may do so after the ledger's delay.
 
     For a market that is deployed beside another one; until then its requests cannot be settled.
 

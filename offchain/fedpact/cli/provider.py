@@ -109,7 +109,8 @@ def check(
 ) -> None:
     """Check all that serving needs; list every problem.
 
-    Keys, nodes, admission, store, data, ledger, disk and clock. Nothing is sent or changed.
+    It looks at keys, nodes, admission, store, data, ledger, disk and clock. Nothing is sent or
+    changed.
 
     Exits with code 2 if there is a problem. A daemon may be running.
 
@@ -202,7 +203,7 @@ def personal(
 ) -> None:
     """Train your own model of a Ditto request.
 
-    From the last global model and your records.
+    It is trained from the last global model and your records.
 
     The command first trains on three in four records, and measures this model and the global one
     on the others, so that you see which kind serves you better. The model in the file is trained
@@ -263,7 +264,7 @@ def backup(
 ) -> None:
     """Copy keys, ledger and state into a new folder.
 
-    What cannot be had again from chain and store: key store, owner's key, privacy ledger, state. A
+    These cannot be had again from chain and store: key store, owner's key, privacy ledger, state. A
     daemon may be running.
 
     Example: fedpact --account alice provider backup /mnt/backup/alice-2026-11-29

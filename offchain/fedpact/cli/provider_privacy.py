@@ -58,7 +58,8 @@ def limit(
 ) -> None:
     """Show the policy's limits and what is left.
 
-    Of the most charged unit's lifetime budget; of each data set's, where the policy lists several.
+    That is what is left of the most charged unit's lifetime budget; of each data set's, where the
+    policy lists several.
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
@@ -116,7 +117,7 @@ def export(
 ) -> None:
     """Write the ledger's passport.
 
-    What another machine needs to know of the privacy spent.
+    It tells another machine what privacy was spent.
 
     Signed by the account. It holds no record and no model; the owner's key is sealed to it.
     Stop the daemon before you move: what it releases later is not in the file.

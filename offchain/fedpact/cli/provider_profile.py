@@ -91,7 +91,7 @@ def show(
 ) -> None:
     """Show the built profile.
 
-    And the document that would be published.
+    Also shows the document that would be published.
 
     Example: fedpact --account alice provider profile show --policy policy.toml --attribute labels
     """

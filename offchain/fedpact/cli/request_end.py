@@ -18,7 +18,7 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 def refund(context: typer.Context, request_id: RequestId) -> None:
     """Take back money that was not earned.
 
-    What the providers did not earn, or a purchase whose key did not arrive.
+    That is what the providers did not earn, or the price of a purchase whose key did not arrive.
 
     Settles an own request: members are paid, and a delivered model is accepted.
 

@@ -33,7 +33,7 @@ def offers(
 ) -> None:
     """List finished results for the same question.
 
-    With evidence of their quality.
+    Shows evidence of their quality.
 
     The error was measured by the committee that made the result, on the first requester's
     evaluation set. Colluding accounts can fake a good result, so the list also shows its cost, the

@@ -50,7 +50,7 @@ def slice_keys(
 ) -> None:
     """Write the keys of the evaluation slices.
 
-    For an opener that the request's terms name.
+    An opener that the request's terms name needs them.
 
     Whoever has the file can read the evaluation set: hand it over in secret. The opener
     puts it into the folder of its `fedpact requester serve --slices`.

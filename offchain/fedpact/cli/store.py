@@ -15,7 +15,7 @@ app = typer.Typer(help="See and prune what is kept for requests.", no_args_is_he
 def status(context: typer.Context, as_json: AsJson = False) -> None:
     """List what is kept, for which request, until when.
 
-    Lists what the accounts in the state folder keep.
+    These are the items that the accounts in the state folder keep.
 
     Example: fedpact store status --json
     """

@@ -13,7 +13,8 @@ class RequesterMetrics(Metrics):
         super().__init__(pulse)
         self._failing = Gauge(
             "fedpact_requests_failing",
-            "Requests and purchases whose last attempt failed",
+            "Requests, purchases and files of slice keys whose last attempt failed; one more each"
+            " while transactions or content cannot be looked after",
             registry=self.registry,
         )
 

@@ -220,8 +220,11 @@ class RequesterDaemon:
             self._add(int(event.args["request"]))
         for event in bought.scan() if bought is not None else ():
             self._add_purchase(int(event.args["request"]))
-        for path in sorted(self._slices.glob("*.json")) if self._slices is not None else ():
+        paths = sorted(self._slices.glob("*.json")) if self._slices is not None else []
+        self._read = {path: file for path, file in self._read.items() if path in paths}
+        for path in paths:
             self._open_for(path)
+            self._metrics.pulse.turned()  # where a node hangs, each takes its time
 
     def _begin(self) -> tuple[EventScanner, EventScanner | None]:
         """Take up what the contracts' state says of this account; scanners for what comes later.
@@ -419,9 +422,10 @@ class RequesterDaemon:
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Time of change and size of a file; zeros where it cannot be looked at."""
+    """Time of the last change of a file, of its mode or owner too, and its size; zeros where it
+    cannot be looked at."""
     try:
         found = path.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return found.st_ctime_ns, found.st_size

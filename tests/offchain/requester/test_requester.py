@@ -222,6 +222,18 @@ def test_an_opener_opens_slices_while_the_requester_is_away(
     service.cycle()
     service.cycle()
     assert caplog.text.count("0-damaged.json cannot be used") == 1
+    assert failing(service) == 1
+    (folder / "0-damaged.json").chmod(0o640)  # It may have been the mode that kept it unread.
+    service.cycle()
+    assert caplog.text.count("0-damaged.json cannot be used") == 2
+    (folder / "0-damaged.json").unlink()
+    service.cycle()
+    assert failing(service) == 0
+
+
+def failing(service: PatientService) -> float | None:
+    """What its metrics say."""
+    return service._metrics.registry.get_sample_value("fedpact_requests_failing")
 
 
 def test_a_corrected_file_of_slice_keys_replaces_the_wrong_one(
