@@ -292,29 +292,37 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         self._made: WeakSet[HTTPConnection] = WeakSet()
+        self._is_cut = False
         super().__init__(pool_maxsize=8)
 
     def init_poolmanager(self, *given: Any, **named: Any) -> None:
         super().init_poolmanager(*given, **named)
 
-        def noting(kind: type[HTTPConnection]) -> Any:
-            def make(*given: Any, **named: Any) -> HTTPConnection:
-                connection = kind(*given, **named)
-                self._made.add(connection)
-                return connection
+        adapter = self
 
-            return staticmethod(make)
+        def cuttable(kind: Any) -> Any:
+            class Cuttable(kind):  # type: ignore[misc]
+                def connect(self) -> None:
+                    adapter._made.add(self)
+                    super().connect()
+                    if adapter._is_cut:  # while this connected, so that nobody could cut it yet
+                        self.close()
+                        raise ConnectionAbortedError("the end was asked for")
+
+            return Cuttable
 
         class Pool(HTTPConnectionPool):
-            ConnectionCls = noting(HTTPConnection)
+            ConnectionCls = cuttable(HTTPConnection)
 
         class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = noting(HTTPSConnection)
+            ConnectionCls = cuttable(HTTPSConnection)
 
         self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
 
     def cut(self) -> None:
-        """Whoever waits for an answer gets an error."""
+        """Whoever waits for an answer, or is just connecting, gets an error; nobody connects any
+        more."""
+        self._is_cut = True
         for connection in list(self._made):
             with suppress(OSError, AttributeError):  # not connected, or not any more
                 connection.sock.shutdown(SHUT_RDWR)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from urllib3.connection import HTTPConnection
 from websockets.sync.server import ServerConnection, serve
 
 from fedpact.chain.node import Node
@@ -25,8 +26,8 @@ def over_http() -> Iterator[tuple[str, Asked]]:
 
         def listen() -> None:
             with server.accept()[0] as connection:
-                connection.recv(1)
-                asked.set()
+                if connection.recv(1):
+                    asked.set()
                 while connection.recv(1024):
                     pass
 
@@ -72,4 +73,37 @@ def test_a_call_that_hangs_ends_when_it_is_given_up(hanging: Callable[[], object
         assert said == [f"node {address} does not answer: {said[0].rpartition(': ')[2]}"]
         with pytest.raises(NodeUnreachable, match="is not asked any more"):
             node.call("eth_chainId", [])
+        node.close()
+
+
+def test_a_call_that_is_just_connecting_ends_when_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was asked all the same, and its answer was waited for."""
+    connecting, go, said = threading.Event(), threading.Event(), list[str]()
+    connected = HTTPConnection._new_conn
+
+    def slowly(self: HTTPConnection) -> socket.socket:
+        connecting.set()
+        assert go.wait(PATIENCE)
+        return connected(self)
+
+    monkeypatch.setattr(HTTPConnection, "_new_conn", slowly)
+    with over_http() as (address, asked):
+        node = Node(address, timeout=LONG)
+
+        def call() -> None:
+            try:
+                node.call("eth_chainId", [])
+            except NodeUnreachable as error:
+                said.append(str(error))
+
+        calling = threading.Thread(target=call, daemon=True)
+        calling.start()
+        assert connecting.wait(PATIENCE)
+        node.give_up()
+        go.set()
+        calling.join(PATIENCE)
+        assert len(said) == 1
+        assert not asked.is_set()
         node.close()
