@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +14,13 @@ from tests.support.waiting import PATIENCE
 
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IpfsNode, IpfsNode]]:
-    def start(name: str) -> IpfsNode:
-        return IpfsNode.start(
-            tmp_path_factory.mktemp(name), max_request_bytes=MAX_REQUEST_BYTES, timeout=PATIENCE
-        )
+    def start(folder: Path) -> IpfsNode:
+        return IpfsNode.start(folder, max_request_bytes=MAX_REQUEST_BYTES, timeout=PATIENCE)
 
+    # Not in the threads: the first of a worker's folders is made after all of them are removed.
+    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     with ThreadPoolExecutor() as pool:
-        first, second = pool.map(start, ["first", "second"])
+        first, second = pool.map(start, folders)
     yield first, second
     first.close()
     second.close()
