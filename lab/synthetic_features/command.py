@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,8 +84,6 @@ def _rows(asked: list[float], seeds: int) -> Iterator[dict[str, Any]]:
 
 
 def _tune(rate: float, asked: list[float], seeds: int) -> None:
-    from dataclasses import replace
-
     from lab.synthetic_features import images
 
     for epsilon in asked:

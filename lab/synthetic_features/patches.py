@@ -4,8 +4,7 @@
 Filters are means of whitened patches. What they answer is cut off below, averaged over the four
 quarters of the image, and turned and scaled by the covariance of the made-up images' own features:
 directions in which images hardly differ count about as much as others, since the noise of a private
-gradient is as large in each direction. A network of one layer sees no parts of objects; it
-takes minutes on one core.
+gradient is as large in each direction. A network of one layer sees no parts of objects.
 """
 
 from dataclasses import dataclass
