@@ -17,7 +17,8 @@ from eth_account import Account
 from eth_utils import keccak
 
 from fedpact.chain.signed_messages import pack_signatures
-from fedpact.content.delivery import Deliveries, Point
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Deliveries
 from tests.contracts.large.kit import DRAW_DELAY, LargeRounds
 from tests.contracts.market.kit import REQUEST_KEY, as_argument
 from tests.contracts.rounds.kit import (

@@ -22,7 +22,7 @@ from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.consensus.scoring import score_round
-from fedpact.content.delivery import public_key
+from fedpact.content.bn254 import public_key
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.data import partition, sources

@@ -15,13 +15,6 @@ from scipy import sparse
 
 from fedpact.features.text.graphs import serialised, vocabulary
 from fedpact.features.text.hashing import HashedBag
-from fedpact.learning.algorithm_one import (
-    BoostingParticipant,
-    EnsembleParticipant,
-    PaperNoise,
-    Reading,
-    algorithm_one,
-)
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import Ensemble, empty, union
 from fedpact.learning.trees.random_splits import (
@@ -41,6 +34,13 @@ from lab.text_training.task import (
     TextRun,
     TextTask,
     paper_privacy,
+)
+from lab.texts.algorithm_one import (
+    BoostingParticipant,
+    EnsembleParticipant,
+    PaperNoise,
+    Reading,
+    algorithm_one,
 )
 
 TERMS = 256

@@ -72,7 +72,7 @@ class Session(Closing):
 
     @cached_property
     def store(self) -> "ContentStore":
-        from fedpact.content.opening import open_store
+        from fedpact.content.store_address import open_store
 
         settings = self.settings
         return open_store(*settings.store, credentials=settings.store_credentials)

@@ -21,7 +21,7 @@ import numpy as np
 from fedpact.chain.keystore import AccountKeys
 from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.opening import open_store
+from fedpact.content.store_address import open_store
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind

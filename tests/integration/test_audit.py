@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from fedpact.audit import audit
-from fedpact.audit.present.audit import inspect
-from fedpact.audit.present.chain import Facts
-from fedpact.audit.present.evidence import gather
 from fedpact.audit.report import AuditItem, Verdict
+from fedpact.audit.second.audit import inspect
+from fedpact.audit.second.chain import Facts
+from fedpact.audit.second.evidence import gather
 from fedpact.chain.abi import ROUNDS, SECOND, contract_abi
 from fedpact.chain.bindings.events import Started
 from fedpact.chain.devnet import Devnet

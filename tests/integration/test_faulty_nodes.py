@@ -23,7 +23,7 @@ from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.dispatch import Requests
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.provider.training.trainer import InProcess
 from fedpact.provider.training.work import LocalWork
 from fedpact.types.requests import Join

@@ -22,8 +22,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.families import family_of
-from fedpact.learning.flower import app_process
-from fedpact.learning.flower.app_process import Host, host_of
+from fedpact.learning.flower import app_host
+from fedpact.learning.flower.app_host import Host, host_of
 from fedpact.learning.flower.jobs import App, AppFailed, AppRecords, Array, Train, template_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.packages import package_of_app
@@ -493,14 +493,14 @@ def test_a_process_is_ended_when_nobody_asks_and_not_while_somebody_does(
     asked_of(host, 0)
     first = host._process
     assert first is not None
-    host._used -= app_process.IDLE_SECONDS
+    host._used -= app_host.IDLE_SECONDS
     late = threading.Thread(target=host._end_idle)
     with host._lock:  # somebody asks, as the time is up
         late.start()
         host._rest()
     late.join()
     assert first.poll() is None
-    monkeypatch.setattr(app_process, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(app_host, "IDLE_SECONDS", 0.1)
     host.start()
     wait_until(lambda: host._process is None, "the idle process is still there")
     assert app_processes(folder) == []

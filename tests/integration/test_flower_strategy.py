@@ -17,7 +17,7 @@ import pytest
 
 import fedpact
 from fedpact.data.dataset import Dataset
-from fedpact.learning.flower.app_process import host_of
+from fedpact.learning.flower.app_host import host_of
 from fedpact.learning.flower.serving import stand_in
 from fedpact.learning.packages import package_of_app
 from fedpact.types.requests import Status

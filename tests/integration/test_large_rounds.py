@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from fedpact.audit import audit
-from fedpact.audit.present.chain import Facts
+from fedpact.audit.second.chain import Facts
 from fedpact.chain.bindings.events import (
     CommitteeDrawn,
     Credited,

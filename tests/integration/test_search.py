@@ -22,8 +22,8 @@ from fedpact.demo.searchable import SearchableProvider, publish_providers, serve
 from fedpact.errors import InvalidInput, SearchFailed
 from fedpact.requester.client import specification_of
 from fedpact.requester.search import Searcher, query_of, row
-from fedpact.retrieval.record import RetrievalRecord
 from fedpact.retrieval.schema import SearchAnswer, SearchBody
+from fedpact.retrieval.search_record import RetrievalRecord
 from fedpact.retrieval.signature import support_weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from fedpact.types.cid import Cid

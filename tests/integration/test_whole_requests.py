@@ -17,7 +17,8 @@ from fedpact.chain.bindings.events import (
     Started,
 )
 from fedpact.consensus import draw
-from fedpact.content import delivery
+from fedpact.content.bn254 import public_key
+from fedpact.content.delivery import Deliveries
 from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
@@ -188,8 +189,8 @@ def other_deliveries(world: World, request: int) -> Start:
     manifest = Manifest.sealing(key, public, here, request, "request-key", 0, b"\6" * 32)
     digest = world.network.store.put(manifest.encode()).digest
     committee = bytes(committee_key(key, here, request).public_key)
-    other = delivery.public_key(world.secret)
-    root = delivery.Deliveries.seal(b"\7" * 32, other, here, request, ROUNDS).root
+    other = public_key(world.secret)
+    root = Deliveries.seal(b"\7" * 32, other, here, request, ROUNDS).root
     return Start(digest, key_hash(key), committee, root)
 
 

@@ -17,8 +17,8 @@ from typer.main import get_command
 from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
 from fedpact.cli.main import app
+from fedpact.monitor.health import Pulse
 from fedpact.monitor.metrics import Metrics
-from fedpact.monitor.pulse import Pulse
 from fedpact.provider.metrics import BudgetGauge, Holdings, ProviderMetrics
 from fedpact.requester.metrics import RequesterMetrics
 from fedpact.settings import Settings

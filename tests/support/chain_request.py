@@ -21,7 +21,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
 from fedpact.chain.scanner import EventScanner
 from fedpact.chain.signed_messages import RoundRecord
-from fedpact.content.delivery import Deliveries, Point, public_key
+from fedpact.content.bn254 import Point, public_key
+from fedpact.content.delivery import Deliveries
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.deployment import PresentDeployment
 from fedpact.types.requests import (

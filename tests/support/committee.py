@@ -25,7 +25,8 @@ from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_
 from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.judgement import judge
 from fedpact.consensus.replay import Replay
-from fedpact.content.delivery import Deliveries, Point, withheld
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Deliveries, withheld
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, committee_key, key_hash, seal
 from fedpact.content.store import ContentStore

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedpact.exchange.boards import Exchange
+from fedpact.exchange.gossip import Exchange
 from fedpact.logs import log_to_stderr
 from fedpact.provider.training.work import LocalWork
 

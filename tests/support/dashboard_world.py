@@ -18,7 +18,7 @@ from fedpact.chain.abi import POOL, SECOND, contract_abi
 from fedpact.chain.bindings.events import Settled
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.child import ChildProcess
-from fedpact.content.delivery import public_key
+from fedpact.content.bn254 import public_key
 from fedpact.dashboard.web.login import token_file
 from fedpact.requester import preparing
 from fedpact.requester.terms import MarketTerms

@@ -16,7 +16,7 @@ from fedpact.privacy.noise import SeededNoise
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.training.trainer import InProcess
 from fedpact.provider.training.work import LocalWork, TrainingTask

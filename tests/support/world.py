@@ -24,8 +24,8 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
-from fedpact.consensus.earned import fold, payouts, refunds_of
-from fedpact.content import delivery
+from fedpact.consensus.payout import fold, payouts, refunds_of
+from fedpact.content import bn254, delivery
 from fedpact.content.keys import seal
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.fleet import Process
@@ -168,7 +168,7 @@ class World:
         self.specification = spec = prepared.specification
         self.put(prepared.contents)
         pool = MarketTerms(max_pool=len(self.accounts), dispute_window=1)
-        asked = pool.complete(spec, delivery.public_key(self.secret), PAY)
+        asked = pool.complete(spec, bn254.public_key(self.secret), PAY)
         call = self.client.market.create_request(replace(asked, **terms))
         receipt = self.client.send(self.requester_keys, call)
         return int(receipt.event("RequestCreated").args["request"])
@@ -302,7 +302,7 @@ class World:
         assert self.specification is not None
         [sent] = self.events(request, Delivered)
         given = delivery.Delivery(
-            delivery.Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof
+            bn254.Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof
         )
         key = delivery.open_delivery(self.secret, given, sent.final_rounds)
         template = family_of(self.specification).template(self.specification)

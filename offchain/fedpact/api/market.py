@@ -15,7 +15,7 @@ from fedpact.closing import Closing
 from fedpact.errors import InvalidInput
 from fedpact.requester.amount import amount_in
 from fedpact.requester.draft import Draft
-from fedpact.requester.past import usual_pay
+from fedpact.requester.usual_terms import usual_pay
 from fedpact.session import Session
 from fedpact.types.paths import path_of
 from fedpact.types.schema import DataSchema

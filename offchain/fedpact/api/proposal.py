@@ -12,8 +12,8 @@ from fedpact.api.evaluation import evaluation_of
 from fedpact.errors import PrivacyError, SpecificationError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
-from fedpact.requester.past import block_seconds, windows
 from fedpact.requester.preparing import judged_fairly
+from fedpact.requester.usual_terms import block_seconds, windows
 from fedpact.simulation.expectation import Expectation, expected
 from fedpact.types.schema import DataSchema
 
@@ -76,7 +76,7 @@ def propose(
 ) -> Proposal:
     """The best of the families that suit the schema, by simulation, with windows for this chain.
 
-    `usual`: as `fedpact.requester.past.usual_pay` says it; `units`: privacy units that each
+    `usual`: as `fedpact.requester.usual_terms.usual_pay` says it; `units`: privacy units that each
     provider is expected to have, by default the schema's; `family`: the only one to try; `fields`
     replace those of the draft. Raises SpecificationError, DataError, PrivacyError.
     """

@@ -32,7 +32,7 @@ class Registrar:
     ) -> Path:
         """Write a voucher with which an account (address or name) can register itself for `days`
         days; returns its file."""
-        from fedpact.chain.registrar import encode_voucher
+        from fedpact.chain.vouchers import encode_voucher
         from fedpact.operator import participants
 
         at, path = self._session, path_of("output", output)

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from fedpact.audit.first.audit import audit_first
-from fedpact.audit.present.audit import audit_present
 from fedpact.audit.report import AuditReport
+from fedpact.audit.second.audit import audit_present
 from fedpact.chain.client import AnyClient, ChainClient
 from fedpact.content.store import ContentStore
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fedpact.audit.report import require
 from fedpact.content.store import ContentStore
-from fedpact.retrieval.record import LONGEST_RECORD, RetrievalRecord
+from fedpact.retrieval.search_record import LONGEST_RECORD, RetrievalRecord
 from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.signing import SignedSearch, signer
 from fedpact.types.cid import Cid

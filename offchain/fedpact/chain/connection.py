@@ -7,12 +7,12 @@ from typing import Any, Self
 from fedpact.chain.abi import contract_abi, reverted
 from fedpact.chain.faults import FaultKind, RpcError
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.log_ranges import Reach
 from fedpact.chain.node import Node, Request
 from fedpact.chain.nodes import Nodes, WrongChain
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.sender import Sender
-from fedpact.chain.spans import Reach
 from fedpact.chain.wallets import WalletSignatures, sent_for
 from fedpact.errors import (
     DeploymentError,

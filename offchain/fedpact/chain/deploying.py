@@ -32,11 +32,11 @@ from fedpact.chain.abi import (
     contract_abi,
 )
 from fedpact.chain.addresses import checksum, created_address
-from fedpact.chain.backwards import logs_backwards
 from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.connection import Connection
 from fedpact.chain.headers import encoded
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.recent_logs import logs_backwards
 from fedpact.chain.records import Call
 from fedpact.chain.scanner import indexed
 from fedpact.chain.verification import verify_artifacts

@@ -8,8 +8,8 @@ from typing import Any
 
 from fedpact.chain.connection import Connection, FrameGone
 from fedpact.chain.faults import Capability, FaultKind, RpcError
+from fedpact.chain.log_ranges import QuerySpan
 from fedpact.chain.records import Event, Frame
-from fedpact.chain.spans import QuerySpan
 from fedpact.errors import NodeUnreachable
 
 log = logging.getLogger(__name__)

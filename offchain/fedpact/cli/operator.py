@@ -190,7 +190,7 @@ def voucher(
 
     Example: fedpact --account operator registrar voucher 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --organisation 7 --output voucher.json
     """  # noqa: E501
-    from fedpact.chain.registrar import encode_voucher
+    from fedpact.chain.vouchers import encode_voucher
     from fedpact.operator import participants
 
     at = session.of(context)

@@ -13,7 +13,7 @@ from fedpact.cli.output import AsJson, Plain, amount, live_console, print_facts,
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
     from fedpact.provider.serve import Watching
     from fedpact.session import Session
 
@@ -269,7 +269,7 @@ def backup(
 
     Example: fedpact --account alice provider backup /mnt/backup/alice-2026-11-29
     """
-    from fedpact.provider.copies import back_up
+    from fedpact.provider.backup import back_up
 
     at = session.of(context)
     written = back_up(at.settings, at.settings.chosen_account(), at.address(), folder)

@@ -67,7 +67,7 @@ def create(
     """  # noqa: E501
     from fedpact.requester.draft import Draft
     from fedpact.requester.preparing import read_evaluation
-    from fedpact.retrieval.record import RetrievalRecord
+    from fedpact.retrieval.search_record import RetrievalRecord
 
     at = session.of(context)
     asked = Draft.read(draft)

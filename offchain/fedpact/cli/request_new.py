@@ -69,7 +69,7 @@ def new(
     from fedpact.api.proposal import propose
     from fedpact.requester.amount import parse_amount
     from fedpact.requester.draft_writing import as_toml
-    from fedpact.requester.past import usual_pay
+    from fedpact.requester.usual_terms import usual_pay
     from fedpact.types.currency import ETHER_CURRENCY
     from fedpact.types.schema import DataSchema, schema_file
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
-from fedpact.consensus.earned import packed
+from fedpact.consensus.payout import packed
 from fedpact.errors import InvalidInput
 from fedpact.types.requests import Earned
 from fedpact.types.scores import MAX_SCORE, median_score

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Receipt
-from fedpact.consensus.earned import fold, uncollected
+from fedpact.consensus.payout import fold, uncollected
 from fedpact.types.requests import Earned, Terms
 
 ENTRIES_PER_CALL = 200

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from fedpact.content.kept import KeptStore
+from fedpact.content.pinning import KeptStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, FedpactError
 from fedpact.types.cid import Cid

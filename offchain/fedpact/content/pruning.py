@@ -6,9 +6,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedpact.content.opening import open_store
 from fedpact.content.pin_register import PINS, KeptRequest, PinRegister
 from fedpact.content.store import ContentStore
+from fedpact.content.store_address import open_store
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 

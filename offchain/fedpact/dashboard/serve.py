@@ -13,7 +13,7 @@ import uvicorn
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
-from fedpact.content.opening import open_store
+from fedpact.content.store_address import open_store
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile, index_file
 from fedpact.dashboard.links import Links

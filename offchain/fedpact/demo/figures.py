@@ -7,7 +7,7 @@ from fedpact.chain.addresses import checksum
 from fedpact.chain.bindings.events import Paid, RoundFinalised, RoundOpened, Settled
 from fedpact.chain.client import ChainClient
 from fedpact.consensus.artefacts import model_cid
-from fedpact.consensus.earned import refunds_of, sums_of
+from fedpact.consensus.payout import refunds_of, sums_of
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, ProviderRow, RoundRow
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost, cost

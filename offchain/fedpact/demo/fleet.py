@@ -34,7 +34,7 @@ PRELOADED = (
     "__main__",  # else each process would load the starting program's module again
     "fedpact.cli.main",
     "fedpact.demo.fleet",
-    "fedpact.exchange.boards",
+    "fedpact.exchange.gossip",
     "fedpact.provider.profile",
     "fedpact.provider.searching",
     "fedpact.provider.serve",

@@ -18,10 +18,10 @@ from fedpact.chain.connection import Connection
 from fedpact.chain.deploying import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.registrar import encode_voucher
+from fedpact.chain.vouchers import encode_voucher
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
+from fedpact.content.store_address import open_store
 from fedpact.demo import fleet
 from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind

@@ -17,7 +17,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Domain, signed_digest
 from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput, RetrievalError
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.specification import Account as Address
 from fedpact.types.validation import first_error

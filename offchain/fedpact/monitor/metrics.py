@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
-from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.health import Pulse
 
 WEI_PER_ETHER = 10**18
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.registrar import decode_voucher, sign_voucher
+from fedpact.chain.vouchers import decode_voucher, sign_voucher
 from fedpact.content.store import ContentStore
 from fedpact.errors import DeploymentError, InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree

@@ -50,7 +50,7 @@ from fedpact.provider.duties.deciding import match_to_join, opt_in_record
 from fedpact.provider.duties.training import PlannedRelease, make_release, submission_time
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.provider.training.trainer import InProcess
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.columns import ColumnSchema

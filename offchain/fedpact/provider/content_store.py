@@ -3,10 +3,10 @@
 from fedpact.consensus.artefacts import sealed_bytes
 from fedpact.consensus.sums import bytes_of_member
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.kept import KeptStore
-from fedpact.content.opening import open_store
 from fedpact.content.pin_register import opened_register
+from fedpact.content.pinning import KeptStore
 from fedpact.content.store import ContentStore
+from fedpact.content.store_address import open_store
 from fedpact.learning.families import family_of
 from fedpact.provider.files import copies_folder, pins_file
 from fedpact.settings import Settings

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from fedpact.chain.records import Frame
-from fedpact.content.kept import KeptStore
-from fedpact.content.upkeep import ContentUpkeep
+from fedpact.content.pinning import KeptStore
+from fedpact.content.reproviding import ContentUpkeep
 from fedpact.errors import FedpactError
 from fedpact.provider.context import Context
 from fedpact.provider.state.checkpoint import Participation, ProviderState

@@ -23,8 +23,8 @@ from fedpact.privacy.secure_sum.masks import Words
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.own import Own
-from fedpact.provider.records import SnapshotSource, request_name
 from fedpact.provider.sales import Sales
+from fedpact.provider.snapshots import SnapshotSource, request_name
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.trials import Trials
 from fedpact.types.cid import Cid
@@ -33,7 +33,7 @@ from fedpact.types.requests import PoolMember, seats_of
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

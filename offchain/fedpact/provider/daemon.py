@@ -30,7 +30,7 @@ from fedpact.errors import (
     StorageUnavailable,
 )
 from fedpact.logs import about
-from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.health import Pulse
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.provider import local_profile
@@ -44,12 +44,11 @@ from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.ledger import other_deployments
 from fedpact.provider.ledger.opening import introduce, open_ledger
 from fedpact.provider.ledger.reconciling import Reconciliation
-from fedpact.provider.memory import give_back
 from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import deployment_name, request_name
 from fedpact.provider.scanning import Scanning
+from fedpact.provider.snapshots import deployment_name, request_name
 from fedpact.provider.startup_checks import (
     Check,
     Level,
@@ -62,6 +61,7 @@ from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.trials import Trials
+from fedpact.provider.trim_memory import give_back
 from fedpact.signals import on_signals
 from fedpact.types.deployment import Deployment
 from fedpact.wakeup import LAST_CALLS, Bell
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fedpact.data.declared import DeclaredData
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from fedpact.errors import SettingsError
 from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Payers
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.types.schema import DataSchema, schema_file
 
 

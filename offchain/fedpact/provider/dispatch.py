@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import partial
 
 from fedpact.chain.records import Frame
-from fedpact.content.kept import keeping_for
+from fedpact.content.pinning import keeping_for
 from fedpact.errors import (
     ContentSought,
     FedpactError,

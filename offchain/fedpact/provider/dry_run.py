@@ -9,8 +9,8 @@ from pathlib import Path
 from fedpact.chain.records import Call
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
+from fedpact.provider.backup import copy_files
 from fedpact.provider.context import DutyResult, idle
-from fedpact.provider.copies import copy_files
 from fedpact.provider.daemon import Daemon
 from fedpact.provider.dispatch import Requests
 from fedpact.provider.duties.costs import require_worth

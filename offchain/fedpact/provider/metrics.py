@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from prometheus_client import Gauge
 
+from fedpact.monitor.health import Pulse
 from fedpact.monitor.metrics import Metrics
-from fedpact.monitor.pulse import Pulse
 
 
 @dataclass(frozen=True)

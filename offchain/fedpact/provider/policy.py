@@ -19,7 +19,7 @@ from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, FLOWER, family_of
 from fedpact.learning.packages import packaged
 from fedpact.provider.data_entry import DataEntry
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.files import read_toml
 from fedpact.types.local_training import fixed_time
 from fedpact.types.privacy import CLAIM, PrivacyMode

@@ -14,7 +14,7 @@ from fedpact.chain.faults import Capability, RpcError
 from fedpact.chain.health import LAG
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
-from fedpact.content.opening import open_store
+from fedpact.content.store_address import open_store
 from fedpact.data.declared import DeclaredData
 from fedpact.errors import DeviceUnfit, FedpactError, TrainingFailed
 from fedpact.learning.devices import resolved

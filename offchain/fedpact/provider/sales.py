@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedpact.content.delivery import Point
+from fedpact.content.bn254 import Point
 
 EVENTS = (
     *("ResultBought", "PointsTallied", "KeySealed", "SealDisputed"),

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
+from fedpact.content.store_address import open_store
 from fedpact.learning.devices import resolved
-from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.health import Pulse
 from fedpact.monitor.server import telling
 from fedpact.provider.content_store import kept_store
 from fedpact.provider.daemon import Daemon, DaemonSettings
@@ -30,7 +30,7 @@ from fedpact.provider.files import (
 )
 from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
@@ -40,7 +40,7 @@ from fedpact.types.deployment import PresentDeployment
 from fedpact.waiting import when_there
 
 if TYPE_CHECKING:
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ def own_data(one: ListedData, state: Path, address: str) -> OwnData:
 def _exchange(settings: Settings, client: ChainClient) -> "Iterator[Exchange]":
     """The exchange of rounds' messages."""
     fingerprint = client.deployment.fingerprint
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
     from fedpact.retrieval.http import OwnAddress
 
     own = OwnAddress(settings.advertised)

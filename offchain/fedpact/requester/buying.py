@@ -12,8 +12,9 @@ from fedpact.chain.bindings.events import RoundFinalised
 from fedpact.chain.bindings.token import Token, currency_at, shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.consensus.earned import sums_of
-from fedpact.content.delivery import prove, public_key, sale_context
+from fedpact.consensus.payout import sums_of
+from fedpact.content.bn254 import public_key
+from fedpact.content.dispute import prove, sale_context
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     ContentError,

@@ -19,7 +19,7 @@ from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
-from fedpact.exchange.boards import Exchange
+from fedpact.exchange.gossip import Exchange
 from fedpact.requester import buying
 from fedpact.requester.acting import Acting
 from fedpact.requester.answer import Answers, answer_file

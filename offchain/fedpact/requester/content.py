@@ -18,9 +18,9 @@ from fedpact.closing import Closing
 from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
-from fedpact.content.kept import CopiedStore, KeptStore
+from fedpact.content.pinning import CopiedStore, KeptStore
+from fedpact.content.reproviding import ContentUpkeep
 from fedpact.content.store import ContentStore
-from fedpact.content.upkeep import ContentUpkeep
 from fedpact.errors import ContentSought, FedpactError
 from fedpact.requester.fetching import specification_in
 from fedpact.requester.model_file import FetchedModel

@@ -19,17 +19,18 @@ from fedpact.chain.bindings.token import Token, currency_at
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.content.delivery import Point, public_key, requester_secret
+from fedpact.content.bn254 import Point, public_key
+from fedpact.content.delivery import requester_secret
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PINS, opened_register
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, Reverted
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.look import RequestLog
 from fedpact.requester.preparing import PreparedRequest, prepare, read_bytes, read_evaluation
 from fedpact.requester.terms import LONGEST_WINDOW, MarketTerms
-from fedpact.retrieval.record import RetrievalRecord
+from fedpact.retrieval.search_record import RetrievalRecord
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.files import read_json
 from fedpact.types.requests import ETHER, Terms

@@ -18,14 +18,14 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-from fedpact.chain.backwards import events_in, logs_backwards
 from fedpact.chain.bindings.binding import Binding
 from fedpact.chain.client import ChainClient
+from fedpact.chain.recent_logs import events_in, logs_backwards
 from fedpact.closing import Closing
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentUnavailable, FedpactError, RetrievalError, Retryable
 from fedpact.exchange.declines import LONGEST_DECLINE, Decline, checked
-from fedpact.exchange.peers import endpoint_in
+from fedpact.exchange.peer_address import endpoint_in
 from fedpact.retrieval.http import may_ask
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile
 from fedpact.retrieval.strangers import Strangers

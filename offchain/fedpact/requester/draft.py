@@ -35,7 +35,7 @@ from fedpact.types.validation import every_error
 if TYPE_CHECKING:
     from fedpact.data.dataset import Targets
     from fedpact.data.readers.table import Table
-    from fedpact.retrieval.record import RetrievalRecord
+    from fedpact.retrieval.search_record import RetrievalRecord
 
 TERMS = "terms"
 """A table of what only the chain knows: fedpact.requester.terms."""

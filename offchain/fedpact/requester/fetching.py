@@ -20,11 +20,12 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
-from fedpact.consensus import earned
+from fedpact.consensus import payout
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
 from fedpact.consensus.large_rounds import LargeBoard
-from fedpact.content.delivery import Delivery, Point, open_delivery, sale_anchor
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Delivery, open_delivery, sale_anchor
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing, InvalidInput, NotReady
@@ -246,7 +247,7 @@ def _large_round(members: tuple[PoolMember, ...], read: tuple[LargeBoard, set[in
     """Every member of the pool has a place, by its index."""
     board, named = read
     medians = sum(one << SCORE_BITS * index for index, one in board.medians.items())
-    points, included = earned.packed(board.points), mask_of(board.included)
+    points, included = payout.packed(board.points), mask_of(board.included)
     summed = Board(medians, included, included, points, 0)
     return RoundLook(members, mask_of(named), summed, points)
 

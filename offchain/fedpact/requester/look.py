@@ -20,7 +20,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED, EventScanner
 from fedpact.consensus.draw import next_seed
-from fedpact.consensus.earned import fold
+from fedpact.consensus.payout import fold
 from fedpact.errors import ContentMissing
 from fedpact.requester.follow import RequestProgress
 from fedpact.types.requests import (

@@ -2,8 +2,8 @@
 
 from prometheus_client import Gauge
 
+from fedpact.monitor.health import Pulse
 from fedpact.monitor.metrics import Metrics
-from fedpact.monitor.pulse import Pulse
 
 
 class RequesterMetrics(Metrics):

@@ -8,7 +8,7 @@ from fedpact.chain.bindings.events import (
     Settled,
     Started,
 )
-from fedpact.consensus.earned import MemberSum, sums_of
+from fedpact.consensus.payout import MemberSum, sums_of
 from fedpact.requester.card.provenance import (
     MILESTONES,
     Milestone,

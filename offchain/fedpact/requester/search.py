@@ -25,8 +25,8 @@ from fedpact.retrieval.messages import MAX_FOUND, Record
 from fedpact.retrieval.profiles.composition import composed, context_rows, data_part
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile, name32
 from fedpact.retrieval.profiles.release import exact_sum
-from fedpact.retrieval.record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.schema import Refusal, SearchAnswer, SearchBody
+from fedpact.retrieval.search_record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.signature import Signature, weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from fedpact.retrieval.strangers import Strangers

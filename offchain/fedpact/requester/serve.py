@@ -31,7 +31,7 @@ from fedpact.errors import (
     UnknownRequest,
 )
 from fedpact.logs import about
-from fedpact.monitor.pulse import Pulse
+from fedpact.monitor.health import Pulse
 from fedpact.monitor.resources import MEASURED_FOR, free_bytes, warn_of_little_ether
 from fedpact.monitor.server import telling
 from fedpact.requester.attempts import Attempts

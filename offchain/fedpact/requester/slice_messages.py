@@ -9,9 +9,9 @@ from fedpact.chain.bindings.events import Joined
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.fetching import Fetching
 from fedpact.errors import ContentSought, Retryable
-from fedpact.exchange.boards import Exchange
+from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, LargeBallot, Message
-from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
+from fedpact.exchange.peer_address import RECORD_MAX_BYTES, endpoint_in
 from fedpact.requester.look import RequestLook
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, mask_of

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from fedpact.consensus.large_rounds import MAX_POOL as MAX_LARGE_POOL
 from fedpact.consensus.large_rounds import MAX_ROUNDS as MAX_LARGE_ROUNDS
-from fedpact.content.delivery import Point
+from fedpact.content.bn254 import Point
 from fedpact.errors import SpecificationError
 from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid

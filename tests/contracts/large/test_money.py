@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from fedpact.consensus.earned import payouts, sums_of
-from fedpact.content.delivery import Deliveries, Point
+from fedpact.consensus.payout import payouts, sums_of
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Deliveries
 from fedpact.types.requests import Earned
 from tests.contracts.large.kit import LargeRounds
 from tests.contracts.market.kit import PAY, REQUEST_KEY, as_argument

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.content.delivery import FIELD
+from fedpact.content.bn254 import FIELD
 
 CASES = json.loads((Path(__file__).parents[2] / "vectors" / "delivery.json").read_text())["cases"]
 

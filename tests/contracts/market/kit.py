@@ -11,7 +11,9 @@ from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
 from fedpact.chain.addresses import created_address
-from fedpact.content.delivery import Deliveries, Delivery, Point, SharedPoint, public_key
+from fedpact.content.bn254 import Point, public_key
+from fedpact.content.delivery import Deliveries, Delivery
+from fedpact.content.dispute import SharedPoint
 from tests.support.chainkit import Address, Chain, address_of, events
 
 ETHER = "0x" + 40 * "0"

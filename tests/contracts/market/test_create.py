@@ -5,7 +5,7 @@ from eth_abi import encode
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak
 
-from fedpact.content.delivery import FIELD
+from fedpact.content.bn254 import FIELD
 from tests.contracts.market.kit import (
     FLOOR,
     GAS_PER_ROUND,

@@ -5,16 +5,9 @@ from dataclasses import replace
 import pytest
 from eth_utils import keccak
 
-from fedpact.content.delivery import (
-    Deliveries,
-    Point,
-    SharedPoint,
-    dispute_context,
-    multiply,
-    open_delivery,
-    prove,
-    public_key,
-)
+from fedpact.content.bn254 import Point, multiply, public_key
+from fedpact.content.delivery import Deliveries, open_delivery
+from fedpact.content.dispute import SharedPoint, dispute_context, prove
 from fedpact.content.keys import delivery_key
 from tests.contracts.market.kit import (
     DELIVERED,

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 from eth_utils import keccak
 
-from fedpact.content.delivery import (
-    Deliveries,
-    Point,
-    dispute_context,
-    open_delivery,
-    prove,
-    public_key,
-    sale_anchor,
-    sale_context,
-)
+from fedpact.content.bn254 import Point, public_key
+from fedpact.content.delivery import Deliveries, open_delivery, sale_anchor
+from fedpact.content.dispute import dispute_context, prove, sale_context
 from tests.contracts.market.kit import (
     REQUEST_KEY,
     WINDOW,

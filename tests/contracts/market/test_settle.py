@@ -4,7 +4,9 @@ import pytest
 from eth_account.messages import encode_typed_data
 from eth_utils import to_checksum_address
 
-from fedpact.content.delivery import Deliveries, dispute_context, prove, public_key
+from fedpact.content.bn254 import public_key
+from fedpact.content.delivery import Deliveries
+from fedpact.content.dispute import dispute_context, prove
 from tests.contracts.market.kit import (
     BLIND,
     ETHER,

@@ -8,9 +8,10 @@ from typing import Any
 
 from fedpact.chain.signed_messages import BLIND
 from fedpact.consensus import draw
-from fedpact.consensus.earned import fold
 from fedpact.consensus.judgement import Rules
-from fedpact.content.delivery import Deliveries, Point
+from fedpact.consensus.payout import fold
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Deliveries
 from fedpact.types.requests import ApprovalRule, CohortMember, LeaderRule, seats_of
 from tests.contracts.market.kit import REQUEST_KEY, as_argument
 from tests.contracts.rounds.kit import START, WINDOW, Rounds, mask_of, pack

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fedpact.consensus.earned import payouts
 from fedpact.consensus.leader import approvals_needed
+from fedpact.consensus.payout import payouts
 from fedpact.types.requests import ApprovalRule, Earned, seats_of
 from fedpact.types.scores import INVALID
 from tests.contracts.rounds.kit import WINDOW, Contracts, Rounds, mask_of

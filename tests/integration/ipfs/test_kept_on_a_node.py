@@ -6,8 +6,8 @@ from pathlib import Path
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PinRegister
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.pruning import prune
 from fedpact.provider.files import copies_folder, pins_file
 from fedpact.settings import Settings

@@ -22,7 +22,7 @@ from fedpact.chain.client import FirstClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import AuditFailed, FedpactError, UnknownRequest
-from fedpact.retrieval.record import LONGEST_RECORD, RetrievalRecord
+from fedpact.retrieval.search_record import LONGEST_RECORD, RetrievalRecord
 from fedpact.types.cid import Cid
 from tests.support.frozen_node import Recording, frozen_node
 from tests.support.node_proxy import (

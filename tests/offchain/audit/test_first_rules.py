@@ -18,7 +18,7 @@ from fedpact.audit.first.tally import (
     tally,
 )
 from fedpact.audit.first.votes import Ballot, approves, attestation, vote_commitment
-from fedpact.consensus.earned import pool
+from fedpact.consensus.payout import pool
 from fedpact.consensus.reputation import Sums, added, score
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "first_protocol"

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedpact.audit.present.sums import SumChecks
 from fedpact.audit.report import Broken
+from fedpact.audit.second.sums import SumChecks
 from fedpact.consensus.sums import GroupSum
 from tests.support.summing import secure_specification
 

@@ -27,7 +27,8 @@ from fedpact.chain.signed_messages import (
     history_after_start,
 )
 from fedpact.consensus import draw
-from fedpact.content.delivery import dispute_context, open_delivery, prove
+from fedpact.content.delivery import open_delivery
+from fedpact.content.dispute import dispute_context, prove
 from fedpact.errors import Reverted, UnknownRequest
 from fedpact.types.requests import (
     Link,

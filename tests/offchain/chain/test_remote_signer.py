@@ -12,8 +12,8 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.registrar import sign_voucher
 from fedpact.chain.remote_signer import RemoteSigner
+from fedpact.chain.vouchers import sign_voucher
 from fedpact.errors import KeyStoreError, SignerUnreachable
 from tests.support.signing_server import SigningServer, new_server, signing
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fedpact.chain import spans
+from fedpact.chain import log_ranges
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import RpcError
@@ -64,7 +64,7 @@ def profiles(events: Iterator[Event]) -> list[int]:
 def test_each_event_is_delivered_once_and_in_order(
     client: ChainClient, monkeypatch: pytest.MonkeyPatch, first_range: int
 ) -> None:
-    monkeypatch.setattr(spans, "FIRST_RANGE", first_range)
+    monkeypatch.setattr(log_ranges, "FIRST_RANGE", first_range)
     scanner = EventScanner(client, client.deployment.block)
     assert profiles(scanner.scan()) == list(range(PROFILES))
     assert profiles(scanner.scan()) == []
@@ -75,8 +75,8 @@ def test_ranges_become_shorter_where_events_are_dense(
     client: ChainClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first scan took memory for all events of 64,000 blocks at once."""
-    monkeypatch.setattr(spans, "FIRST_RANGE", 16)
-    monkeypatch.setattr(spans, "MOST_EVENTS", 1)
+    monkeypatch.setattr(log_ranges, "FIRST_RANGE", 16)
+    monkeypatch.setattr(log_ranges, "MOST_EVENTS", 1)
     chunks = list(EventScanner(client, client.deployment.block).chunks())
     assert profiles(event for chunk in chunks for event in chunk.events) == list(range(PROFILES))
     blocks = [chunk.end.block_number - chunk.first + 1 for chunk in chunks if chunk.end is not None]
@@ -86,17 +86,17 @@ def test_ranges_become_shorter_where_events_are_dense(
 def test_what_a_node_refuses_is_not_forgotten_by_queries_of_other_lengths() -> None:
     """A query of one new block counted as one of any length, and a refusal of a longer range as
     leave for all shorter ones: the range that the node had refused was asked for again."""
-    reach = spans.Reach()
-    short, long = spans.QuerySpan(reach), spans.QuerySpan(reach)
+    reach = log_ranges.Reach()
+    short, long = log_ranges.QuerySpan(reach), log_ranges.QuerySpan(reach)
     long.answered(long.blocks, 0)
     short.refused(10)
     long.refused(long.blocks)
     assert reach.refused == 10
-    following = spans.QuerySpan(reach)
-    for _ in range(2 * spans.ANSWERS):
+    following = log_ranges.QuerySpan(reach)
+    for _ in range(2 * log_ranges.ANSWERS):
         following.answered(1, 0)
     assert (following.blocks, reach.refused) == (9, 10)
-    for _ in range(spans.ANSWERS):
+    for _ in range(log_ranges.ANSWERS):
         following.answered(following.blocks, 0)
     assert reach.refused == 20
 

@@ -6,7 +6,7 @@ import pytest
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.registrar import decode_voucher, encode_voucher, sign_voucher
+from fedpact.chain.vouchers import decode_voucher, encode_voucher, sign_voucher
 from fedpact.errors import InvalidInput, Reverted
 from fedpact.types.deployment import Deployment
 from fedpact.types.participants import SignedVoucher

@@ -12,7 +12,7 @@ from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
-from fedpact.chain.registrar import encode_voucher, sign_voucher
+from fedpact.chain.vouchers import encode_voucher, sign_voucher
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli
 from tests.offchain.cli.drafts import DRAFT

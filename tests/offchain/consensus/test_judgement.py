@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.consensus.earned import fold, payouts, refunds_of, sums_of
 from fedpact.consensus.judgement import Rules, finalised, judge, points_of
 from fedpact.consensus.leader import leader
+from fedpact.consensus.payout import fold, payouts, refunds_of, sums_of
 from fedpact.types.requests import ApprovalRule, CohortMember, Earned, LeaderRule
 from fedpact.types.scores import INVALID, pack_scores
 

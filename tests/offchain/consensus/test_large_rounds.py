@@ -7,8 +7,8 @@ import pytest
 from eth_utils import keccak
 
 from fedpact.chain.signed_messages import Domain, LargeRecord, signed_digest
-from fedpact.consensus.earned import payouts, refunds_of, sums_of
 from fedpact.consensus.large_rounds import Inclusion, SubmissionTree, entries, words
+from fedpact.consensus.payout import payouts, refunds_of, sums_of
 from fedpact.errors import InvalidInput
 from fedpact.types.requests import Earned
 

@@ -11,20 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedpact.content.delivery import (
-    FIELD,
-    ORDER,
-    Deliveries,
-    Delivery,
-    Point,
-    SharedPoint,
-    multiply,
-    open_delivery,
-    proof_holds,
-    prove,
-    public_key,
-    requester_secret,
-)
+from fedpact.content.bn254 import FIELD, ORDER, Point, multiply, public_key
+from fedpact.content.delivery import Deliveries, Delivery, open_delivery, requester_secret
+from fedpact.content.dispute import SharedPoint, proof_holds, prove
 from fedpact.content.keys import delivery_key
 from fedpact.errors import DecryptionError, InvalidInput
 

@@ -10,8 +10,8 @@ import pytest
 from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PinRegister
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.errors import ContentMissing, StoreUnreachable
 from fedpact.types.cid import Cid
 from tests.support.waiting import wait_until

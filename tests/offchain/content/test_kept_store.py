@@ -9,8 +9,8 @@ import pytest
 from fedpact.consensus.artefacts import sealed_bytes
 from fedpact.consensus.sums import bytes_of_member
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PinRegister
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.pruning import kept_by_all, prune
 from fedpact.errors import ContentMissing, PolicyRefusal, StateError
 from fedpact.learning.families import family_of

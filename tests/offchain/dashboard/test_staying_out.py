@@ -19,7 +19,7 @@ from fedpact.dashboard.web.site import Site
 from fedpact.dashboard.web.staying_out import MOST_REQUESTS, StayingOut
 from fedpact.exchange.declines import declined
 from fedpact.requester.declines import Declines
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from tests.offchain.dashboard.test_web import Web, site_of
 from tests.support.chain_request import ChainRequest, People
 from tests.support.node_proxy import serving

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from eth_account import Account
+from tests.offchain.exchange.test_boards import FINGERPRINT, exchanging
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
@@ -15,10 +16,9 @@ from fedpact.chain.nodes import Nodes
 from fedpact.chain.signed_messages import Domain
 from fedpact.chain.wallets import WalletSignatures
 from fedpact.errors import RetrievalError
-from fedpact.exchange import boards, declines
+from fedpact.exchange import declines, gossip
 from fedpact.exchange.declines import LONGEST_DECLINE, Decline, declined
-from fedpact.types.declining import Reason
-from tests.offchain.exchange.test_boards import FINGERPRINT, exchanging
+from fedpact.types.decline_reason import Reason
 from tests.support.wallets import owned_wallet
 
 DOMAIN = Domain(31337, "0x" + "12" * 20)
@@ -83,7 +83,7 @@ def test_a_malformed_decline_counts_for_nothing(content: bytes) -> None:
 
 
 def test_an_endpoint_says_why_its_daemon_declined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boards, "MOST_DECLINES", 2)
+    monkeypatch.setattr(gossip, "MOST_DECLINES", 2)
     with exchanging() as exchange, httpx.Client(base_url=exchange.own, trust_env=False) as client:
         for request in (5, 6, 7):
             exchange.decline(request, SAID.encode())

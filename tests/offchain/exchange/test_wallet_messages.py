@@ -14,7 +14,7 @@ from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import Domain, WalletSignature
 from fedpact.chain.wallets import MOST_GAS, WalletSignatures, may_act, sent_for
 from fedpact.errors import NodeUnreachable
-from fedpact.exchange.boards import Exchange
+from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages, decode, encode
 from fedpact.provider.startup_checks import check_account
 from fedpact.retrieval.http import OwnAddress

@@ -15,12 +15,12 @@ from fedpact.learning import packages
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.learning.families.new_package import write_package
 from fedpact.privacy_audit.battery import check_family
-from fedpact.provider.duties.deciding import public_reason
+from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft
 from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, noise, simulate
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.specification import Specification
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -10,7 +10,6 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from fedpact.errors import DataError, InvalidInput, ModelError, PrivacyError
-from fedpact.learning.algorithm_one import BoostingParticipant, PaperNoise, algorithm_one
 from fedpact.learning.artefact import Template, decode, encode
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import LARGEST, Ensemble, empty, template, union
@@ -18,6 +17,7 @@ from fedpact.learning.trees.random_splits import RandomForestLayout, noised_coun
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.privacy.noise import SeededNoise
+from lab.texts.algorithm_one import BoostingParticipant, PaperNoise, algorithm_one
 
 LABELS, WIDTH = 3, 20
 GROWTH = Growth(depth=4, features=0.5)

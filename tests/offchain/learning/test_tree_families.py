@@ -11,7 +11,6 @@ from fedpact.consensus.scoring import NEUTRAL, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, ModelError, PrivacyError, SpecificationError
-from fedpact.learning.algorithm_one import BoostingParticipant, algorithm_one
 from fedpact.learning.artefact import Template, encode
 from fedpact.learning.checks import check_specification
 from fedpact.learning.families import LocalModels, family, family_of
@@ -23,6 +22,7 @@ from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
+from lab.texts.algorithm_one import BoostingParticipant, algorithm_one
 from tests.support.specifications import specification
 from tests.support.text_examples import LABELS, WORDS, text_dataset
 
@@ -171,7 +171,7 @@ def test_a_later_round_may_not_touch_the_trees_before():
 
 @pytest.mark.parametrize("reading", ["parallel", "sequential"])
 def test_rounds_of_the_strategy_are_iterations_of_algorithm_one(reading):
-    """Against `learning.algorithm_one`, which knows nothing of rounds and seats."""
+    """Against `lab.texts.algorithm_one`, which knows nothing of rounds and seats."""
     spec = request(rounds=3, strategy={"name": "algorithm-one", "parameters": {"reading": reading}})
     parts, kind = specialists(), family("boosted-trees")
     model = kind.initial(spec, 0)

@@ -15,9 +15,8 @@ from fedpact.chain.faults import FaultKind
 from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
 from fedpact.errors import NodeUnreachable, SettingsError
-from fedpact.monitor import pulse as pulses
-from fedpact.monitor import systemd
-from fedpact.monitor.pulse import Pulse
+from fedpact.monitor import health, systemd
+from fedpact.monitor.health import Pulse
 from fedpact.monitor.server import MonitorServer
 from fedpact.monitor.systemd import notify
 from fedpact.provider.metrics import BudgetGauge, Holdings, ProviderMetrics
@@ -34,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(pulses, "time", clock)
+    monkeypatch.setattr(health, "time", clock)
     return clock
 
 

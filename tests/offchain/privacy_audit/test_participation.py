@@ -24,7 +24,7 @@ from fedpact.privacy_audit.hostile import hostile_request
 from fedpact.privacy_audit.participation import OTHERS, audit_participation, compare
 from fedpact.provider.duties import deciding
 from fedpact.types.columns import ColumnSchema
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 
 FAMILIES = sorted(hostile._FORMS)
 SOFTMAX = "softmax-regression"

@@ -12,12 +12,13 @@ from fedpact.errors import BudgetExceeded, PolicyRefusal, SettingsError
 from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider.data_sets import listed, served_on
-from fedpact.provider.duties.deciding import match_to_join, public_reason
+from fedpact.provider.duties.deciding import match_to_join
+from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.files import snapshots_folder
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.serve import own_data
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.schema import DataSchema
 from fedpact.types.specification import Specification
 from tests.offchain.provider.test_policy import PAYMENT, specification

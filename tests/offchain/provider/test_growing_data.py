@@ -15,7 +15,7 @@ from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import introduce
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
 
@@ -56,7 +56,7 @@ def serving(path: Path, ledger: Ledger) -> OwnRecords:
 
 
 def trained_on(records: OwnRecords, request: str) -> DeclaredData:
-    from fedpact.data.snapshot import read_snapshot
+    from fedpact.data.snapshot_file import read_snapshot
 
     return read_snapshot(records.source(request).snapshot)
 

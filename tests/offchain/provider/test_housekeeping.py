@@ -13,8 +13,8 @@ from fedpact.background import Background
 from fedpact.chain.records import Frame
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PinRegister
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.provider import housekeeping
 from fedpact.provider.files import pins_file
 from fedpact.provider.housekeeping import Housekeeping

@@ -6,7 +6,7 @@ import pytest
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.provider.policy import Policy
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.document import canonical_json
 from fedpact.types.specification import Specification
 from tests.support.summing import secure_specification

@@ -23,7 +23,7 @@ from fedpact.exchange.declines import declined
 from fedpact.requester import declines as module
 from fedpact.requester.declines import Declines
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from tests.support.dripping import dripping
 from tests.support.node_proxy import Message, node_in_front, serving
 
@@ -118,7 +118,7 @@ def test_nothing_is_read_any_more_once_it_is_closed(
 ) -> None:
     """The reader went through up to 128 queries of logs, for nobody; then it outlived the client,
     and told of that with a trace."""
-    monkeypatch.setattr("fedpact.chain.spans.FIRST_RANGE", 1)
+    monkeypatch.setattr("fedpact.chain.log_ranges.FIRST_RANGE", 1)
     request, queries, asked = scene.create(), list[object](), threading.Event()
 
     def until_closed(message: Message) -> None:

@@ -10,7 +10,7 @@ from fedpact.demo import plants
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.draft_writing import COMMENTS, as_toml
-from fedpact.requester.past import windows
+from fedpact.requester.usual_terms import windows
 from fedpact.types.schema import DataSchema
 
 TABLE = plants.schema(100, "0" * 32)

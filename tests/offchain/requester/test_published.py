@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fedpact.content.delivery import Point
+from fedpact.content.bn254 import Point
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.requester.buying import published
 from fedpact.requester.preparing import PreparedRequest, prepare

@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
-from fedpact.exchange.boards import Exchange
+from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.messages import Ballot, Kind, Message, encode
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.slice_messages import SliceMessages

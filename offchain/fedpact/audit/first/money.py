@@ -7,7 +7,7 @@ from fedpact.audit.first.evidence import Evidence
 from fedpact.audit.first.payment import FAULT_LOSS, outcome_weight, relative_quality, shares
 from fedpact.audit.report import Unavailable, require
 from fedpact.chain.bindings.first.structs import DELIVERY_WINDOWS, RequestStatus
-from fedpact.consensus.earned import pool
+from fedpact.consensus.payout import pool
 from fedpact.consensus.reputation import Sums, added, score
 from fedpact.types.requests import seats_of
 

@@ -7,12 +7,12 @@ from eth_account.messages import SignableMessage
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import MARKET, SECOND
-from fedpact.chain.backwards import events_in, logs_backwards, not_before
 from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.bindings.events import RequestCreated, request_event
 from fedpact.chain.bindings.pool import Pool
 from fedpact.chain.bindings.structs import terms_struct
 from fedpact.chain.connection import Connection
+from fedpact.chain.recent_logs import events_in, logs_backwards, not_before
 from fedpact.chain.records import BlockReference, Call
 from fedpact.chain.scanner import SETTLED, indexed
 from fedpact.chain.signed_messages import Domain
@@ -22,7 +22,7 @@ from fedpact.types.requests import Earned, Status, StoredRequest, Terms
 DeliveryFields = tuple[tuple[int, int], bytes, bytes, Sequence[bytes]]
 """Ephemeral point, cipher, digest of the key, proof: fedpact.content.delivery.Delivery.fields."""
 SharedFields = tuple[tuple[int, int], int, int]
-"""Shared point, challenge, response: fedpact.content.delivery.SharedPoint.fields."""
+"""Shared point, challenge, response: fedpact.content.dispute.SharedPoint.fields."""
 
 
 @dataclass(frozen=True)

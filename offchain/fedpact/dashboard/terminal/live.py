@@ -27,7 +27,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook
 
 if TYPE_CHECKING:
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
 
 PICTURES_PER_SECOND = 4
 

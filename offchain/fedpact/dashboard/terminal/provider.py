@@ -12,8 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from fedpact.chain.client import ChainClient
-from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
+from fedpact.content.store_address import open_store
 from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.terminal.live import Picture, shown_live
 from fedpact.dashboard.views.charts import short
@@ -24,7 +24,7 @@ from fedpact.settings import Settings
 from fedpact.types.deployment import PresentDeployment
 
 if TYPE_CHECKING:
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
 
 log = logging.getLogger(__name__)
 

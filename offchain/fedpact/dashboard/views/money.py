@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from fedpact.chain.bindings.events import Paid, RoundsEnded
-from fedpact.consensus.earned import payouts, refunds_of, sums_of
+from fedpact.consensus.payout import payouts, refunds_of, sums_of
 from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.story import RequestStage, RequestStory
 from fedpact.dashboard.units import Wei

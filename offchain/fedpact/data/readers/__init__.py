@@ -27,7 +27,7 @@ from fedpact.data.readers import (
     workbook,
 )
 from fedpact.data.readers.cells import numbers
-from fedpact.data.readers.decoding import PACKED
+from fedpact.data.readers.charset import PACKED
 from fedpact.data.readers.encoding import checked_values, encoded, examples, times
 from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
 from fedpact.data.readers.table import Table

@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 from fedpact.data.documents import MAX_BYTES
 from fedpact.data.readers.cells import Ambiguous, is_missing, notation, number
-from fedpact.data.readers.decoding import detected, text_of, unpacked
+from fedpact.data.readers.charset import detected, text_of, unpacked
 from fedpact.data.readers.records import refuse
 from fedpact.data.readers.table import Table, table_of
 from fedpact.types.layout import PLAIN, FileLayout

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fedpact.data.readers.decoding import detected, text_of, unpacked
+from fedpact.data.readers.charset import detected, text_of, unpacked
 from fedpact.data.readers.records import refuse
 from fedpact.data.readers.table import Table, cell_text, columnar
 from fedpact.types.layout import PLAIN, FileLayout

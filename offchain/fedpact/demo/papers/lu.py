@@ -38,7 +38,7 @@ from fedpact.requester.look import look
 from fedpact.requester.search import Searcher, query_of
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.ids import ID_BITS, node_id, xor_distance
-from fedpact.retrieval.record import RetrievalRecord
+from fedpact.retrieval.search_record import RetrievalRecord
 from fedpact.types.distance import Distance
 from fedpact.types.schema import RECORD, schema_file
 from fedpact.types.specification import Specification

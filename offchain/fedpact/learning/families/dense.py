@@ -113,7 +113,7 @@ class DenseFamily(GradientFamily[P]):
         return np.concatenate(found) if found else np.empty(0)
 
     def module(self, spec: Specification) -> "torch.nn.Module":
-        from fedpact.learning.families.torch_module import DenseNetwork
+        from fedpact.learning.families.dense_module import DenseNetwork
 
         width = math.prod(spec.features.shape)
         norm = self.parameters(spec).example_norm

@@ -36,7 +36,7 @@ from fedpact.learning.artefact import (
 )
 from fedpact.learning.distance import clipping_factor
 from fedpact.learning.families.base import AppFamily, Construction, LocalModels
-from fedpact.learning.flower.app_process import host_of
+from fedpact.learning.flower.app_host import host_of
 from fedpact.learning.flower.jobs import (
     App,
     AppFailed,

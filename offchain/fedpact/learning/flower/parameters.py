@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from fedpact.errors import InvalidInput, ModelError, SpecificationError, TrainingFailed
 from fedpact.learning.artefact import MAX_WEIGHT, decode
-from fedpact.learning.flower.app_process import host_of
+from fedpact.learning.flower.app_host import host_of
 from fedpact.learning.flower.jobs import (
     App,
     AppFailed,

@@ -1,7 +1,7 @@
 """Algorithm 1 of Lu et al. 2020 in both of its readings, one iteration per round.
 
 The pseudocode leaves open whether participants learn in parallel or one after another
-(`learning.algorithm_one`, docs/adr/0018).
+(`lab/texts/algorithm_one.py`, docs/adr/0018).
 """
 
 from collections.abc import Sequence

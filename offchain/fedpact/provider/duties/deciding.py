@@ -14,19 +14,18 @@ from fedpact.errors import (
     PolicyRefusal,
     PrivacyError,
     TrainingFailed,
-    UnknownFamily,
 )
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import family_of
 from fedpact.learning.held_out import judged_on, trained_on
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
-from fedpact.provider.context import Context, DutyResult, idle
+from fedpact.provider.context import Context
 from fedpact.provider.data_sets import OwnData
+from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.own import Own
-from fedpact.provider.records import request_name
-from fedpact.provider.state.checkpoint import Participation
-from fedpact.types.declining import Reason
+from fedpact.provider.snapshots import request_name
+from fedpact.types.decline_reason import Reason
 from fedpact.types.device import PROCESSOR
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
@@ -96,26 +95,6 @@ def _device_is_fit(
             raise TrainingFailed(f"device {device} could not be tried yet: {failure}") from failure
         fit.add(request)
     return True
-
-
-def decline(ctx: Context, request: int, refusal: Exception) -> DutyResult:
-    """Stay out of a request for good, and free what was set aside for it."""
-    ctx.ledger.drop_hold(ctx.deployment.fingerprint, request)
-    ctx.drop_records(request)
-    ctx.state.decide(request, Participation.DECLINED, str(refusal))
-    return idle(f"declined: {refusal}")
-
-
-def public_reason(refusal: Exception) -> Reason | None:
-    """What may be said in public of a refusal; None: nothing, since it may follow from records
-    (docs/adr/0054)."""
-    if isinstance(refusal, PolicyRefusal):
-        return None if refusal.reason is None else Reason(refusal.reason)
-    if isinstance(refusal, BudgetExceeded):
-        return Reason.BUDGET
-    if isinstance(refusal, UnknownFamily):
-        return Reason.FAMILY
-    return None if isinstance(refusal, DataError) else Reason.REQUEST
 
 
 def match_to_join(

@@ -4,7 +4,7 @@ rounds."""
 from collections.abc import Sequence
 
 from fedpact.chain.bindings.token import shown_currency
-from fedpact.consensus.earned import fold, uncollected
+from fedpact.consensus.payout import fold, uncollected
 from fedpact.consensus.settling import ENTRIES_PER_CALL
 from fedpact.errors import ContentMissing
 from fedpact.provider.context import DutyResult, did, idle

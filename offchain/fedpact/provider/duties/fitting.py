@@ -10,13 +10,13 @@ from fedpact.errors import PolicyRefusal, TrainingFailed, TrialTooLong
 from fedpact.provider.duties.deciding import FittingData
 from fedpact.provider.duties.submitting import training_window
 from fedpact.provider.duties.training import training_time
-from fedpact.provider.records import request_name
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.view import RequestView
-from fedpact.provider.training.ceiling import TRAININGS, is_tried
+from fedpact.provider.snapshots import request_name
+from fedpact.provider.training.error_ceiling import TRAININGS, is_tried
+from fedpact.provider.training.time_trial import Work
 from fedpact.provider.training.trainer import Training
-from fedpact.provider.training.trial import Work
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from fedpact.errors import ContentSought, Retryable
 from fedpact.exchange.messages import Forged, Kind, Message, RoundMessages, decode
-from fedpact.exchange.peers import RECORD_MAX_BYTES, endpoint_in
+from fedpact.exchange.peer_address import RECORD_MAX_BYTES, endpoint_in
 from fedpact.provider.request.reading import ballot_of, fetched
 from fedpact.provider.request.view import RequestView, digest_of
 from fedpact.types.cid import Cid
 
 if TYPE_CHECKING:
-    from fedpact.exchange.boards import Exchange
+    from fedpact.exchange.gossip import Exchange
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import logging
 from fedpact.chain import headers
 from fedpact.consensus.leader import approvals_needed
 from fedpact.errors import ContentError
-from fedpact.exchange.boards import Exchange
+from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.submissions import Submission, Trainers, vouchers_needed
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.messages import Talk, peers_of

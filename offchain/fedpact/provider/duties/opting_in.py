@@ -9,19 +9,17 @@ from fedpact.provider.content_store import require_room
 from fedpact.provider.context import Context, DutyResult, did, idle
 from fedpact.provider.duties.deciding import (
     REFUSALS,
-    decline,
     opt_in_record,
-    public_reason,
     ready_to_join,
 )
-from fedpact.provider.duties.declining import say_declined
+from fedpact.provider.duties.declining import decline, public_reason, say_declined
 from fedpact.provider.duties.fitting import fits_its_window, may_pass_its_ceiling
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.reading import put, specification_of
 from fedpact.provider.request.view import RequestView
 from fedpact.provider.state.checkpoint import Participation
 from fedpact.types.cid import Cid
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.requests import Join
 from fedpact.types.specification import JudgedOn, Specification
 

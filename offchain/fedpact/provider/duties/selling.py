@@ -6,9 +6,10 @@ from typing import Any
 from fedpact.chain.bindings.resale import ResaleMarket
 from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.records import Frame
-from fedpact.consensus.earned import fold, sums_of, uncollected
+from fedpact.consensus.payout import fold, sums_of, uncollected
 from fedpact.consensus.settling import ENTRIES_PER_CALL
-from fedpact.content.delivery import Deliveries, Point
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Deliveries
 from fedpact.provider.context import Context, DutyResult, did, idle
 from fedpact.provider.duties.ending import entries_of
 from fedpact.provider.request.reading import request_key, specification_of

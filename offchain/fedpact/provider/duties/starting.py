@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from fedpact.content.delivery import Point, withheld
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import withheld
 from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.ending import finish

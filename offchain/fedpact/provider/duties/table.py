@@ -12,7 +12,7 @@ from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.duties.aggregating import attest_aggregate, close_round, finalise_round
 from fedpact.provider.duties.agreeing import agree
 from fedpact.provider.duties.ending import close_large_round, end_request, sum_points
-from fedpact.provider.duties.judging.committee import judge_models
+from fedpact.provider.duties.large_rounds.committee import judge_models
 from fedpact.provider.duties.naming import name_model, publish_named
 from fedpact.provider.duties.opting_in import opt_in
 from fedpact.provider.duties.selling import on_offer, sell_result

@@ -24,7 +24,7 @@ from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
-from fedpact.provider.records import request_name
+from fedpact.provider.snapshots import request_name
 from fedpact.provider.training.trainer import Loaded, Training
 from fedpact.provider.training.work import TrainingTask
 from fedpact.types.local_training import fixed_time

@@ -16,9 +16,10 @@ from fedpact.consensus.artefacts import (
     sealed_bytes,
 )
 from fedpact.consensus.sums import RECORD_MAX_BYTES
-from fedpact.content.delivery import Deliveries, Point
-from fedpact.content.kept import keeping_for
+from fedpact.content.bn254 import Point
+from fedpact.content.delivery import Deliveries
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
+from fedpact.content.pinning import keeping_for
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     ContentError,
@@ -36,8 +37,8 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
 from fedpact.provider.context import Cohort
 from fedpact.provider.data_sets import OwnData
-from fedpact.provider.records import request_name
 from fedpact.provider.request.view import RequestView, digest_of, posted_as_whole
+from fedpact.provider.snapshots import request_name
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Terms, seats_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from fedpact.consensus.sums import GroupSum, SumRound
-from fedpact.content.kept import keeping_for
+from fedpact.content.pinning import keeping_for
 from fedpact.errors import PrivacyError
 from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words

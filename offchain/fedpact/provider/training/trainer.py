@@ -13,14 +13,14 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import DeviceUnfit, FedpactError, TrainingFailed
 from fedpact.learning.held_out import trained_on
 from fedpact.learning.units import samples_of
-from fedpact.provider.records import SnapshotSource
+from fedpact.provider.snapshots import SnapshotSource
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.device import PROCESSOR
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.provider.training.trial import Work
+    from fedpact.provider.training.time_trial import Work
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,19 @@ class Bench(Training):
         self._tried = spec
 
     def round_seconds(self, asked: "Work") -> float:
-        from fedpact.provider.training.trial import round_seconds
+        from fedpact.provider.training.time_trial import round_seconds
 
         with _failures(asked.spec):
             return round_seconds(self._work, asked)
 
     def least_error(self, asked: "Work") -> int | None:
-        from fedpact.provider.training.ceiling import least_error
+        from fedpact.provider.training.error_ceiling import least_error
 
         with _failures(asked.spec):
             return least_error(self._work, asked)
 
     def load(self, source: SnapshotSource, spec: Specification, *, former: bool) -> Loaded:
-        from fedpact.data.snapshot import read_snapshot
+        from fedpact.data.snapshot_file import read_snapshot
 
         # The device may have been set after the request was joined.
         self.try_device(spec)

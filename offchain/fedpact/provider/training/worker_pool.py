@@ -14,14 +14,14 @@ from fedpact.child import start_with_parent
 from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed
 from fedpact.logs import chosen
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import SnapshotSource
+from fedpact.provider.snapshots import SnapshotSource
 from fedpact.provider.training.trainer import Loaded, Trainer, Training
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.provider.training.worker_process import Ask, Failed, Setup
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.provider.training.trial import Work
+    from fedpact.provider.training.time_trial import Work
 
 STOP_SECONDS = 5.0
 """How long after a process's SIGTERM the daemon's own may take."""

@@ -25,9 +25,9 @@ from fedpact.consensus.replay import Replay
 from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.keys import key_hash
 from fedpact.content.pin_register import PinRegister
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing, ContentSought
 from fedpact.learning.aggregation.base import flatten, restore

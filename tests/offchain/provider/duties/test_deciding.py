@@ -24,13 +24,14 @@ from fedpact.errors import (
 from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties import deciding, opting_in
-from fedpact.provider.duties.deciding import public_reason, ready_to_join
+from fedpact.provider.duties.deciding import ready_to_join
+from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.provider.trials import Trials
 from fedpact.types.cid import Cid
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from fedpact.types.requests import ETHER
 from fedpact.types.schema import DataSchema
 from tests.offchain.provider.test_policy import specification

@@ -14,14 +14,15 @@ from fedpact.errors import PolicyRefusal
 from fedpact.learning.families import family_of
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import fitting
-from fedpact.provider.duties.deciding import FittingData, public_reason
+from fedpact.provider.duties.deciding import FittingData
+from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.duties.fitting import fits_its_window, may_pass_its_ceiling
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import request_name
+from fedpact.provider.snapshots import request_name
 from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.provider.trials import Trials
-from fedpact.types.declining import Reason
+from fedpact.types.decline_reason import Reason
 from tests.offchain.provider.test_policy import specification
 from tests.support.held_provider import RAISES, HeldWork
 from tests.support.waiting import PATIENCE, wait_until

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
+from tests.offchain.exchange.test_boards import JSON, exchanging
 
 from fedpact.consensus.evidence import ModelList, ScoreSheet
 from fedpact.errors import ContentMissing
@@ -16,8 +17,8 @@ from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import naming
-from fedpact.provider.duties.judging.picking import GATHERING, Picking
-from fedpact.provider.duties.judging.voting import Voting
+from fedpact.provider.duties.large_rounds.picking import GATHERING, Picking
+from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.naming import gather
 from fedpact.provider.duties.voting import salt_of
 from fedpact.provider.request.view import LargeView
@@ -25,7 +26,6 @@ from fedpact.provider.state.file import StateFile
 from fedpact.provider.state.messages import Said
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ApprovalRule, Phase
-from tests.offchain.exchange.test_boards import JSON, exchanging
 from tests.offchain.exchange.test_messages import DIGEST, DOMAIN, OPENER, OTHER
 from tests.offchain.exchange.test_submissions import PATH, PLACE, ROUND, named
 

@@ -23,10 +23,10 @@ from fedpact.data.slices import encode_slice
 from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
-from fedpact.provider.duties.judging import voting
-from fedpact.provider.duties.judging.recording import Recording
-from fedpact.provider.duties.judging.tallying import Tallying
-from fedpact.provider.duties.judging.voting import Voting
+from fedpact.provider.duties.large_rounds import voting
+from fedpact.provider.duties.large_rounds.recording import Recording
+from fedpact.provider.duties.large_rounds.tallying import Tallying
+from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ApprovalRule, mask_of
 from fedpact.types.scores import INVALID

@@ -12,8 +12,8 @@ from fedpact.consensus.scoring import UNJUDGED
 from fedpact.consensus.sums import SumRecord, open_record
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
-from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.pin_register import PinRegister
+from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.errors import (
     ContentSought,
     ContentTooLarge,

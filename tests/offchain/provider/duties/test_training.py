@@ -30,7 +30,7 @@ from fedpact.provider.duties import training
 from fedpact.provider.duties.training import PlannedRelease, make_release, submission_time
 from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.snapshots import OwnRecords
 from fedpact.provider.training.trainer import InProcess, Trainer
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from fedpact.types.columns import ColumnSchema

@@ -1,0 +1,161 @@
+"""Exchanges of messages over real sockets."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from eth_account import Account
+
+from fedpact.errors import RetrievalError
+from fedpact.exchange import gossip
+from fedpact.exchange.gossip import Exchange
+from fedpact.exchange.messages import LONGEST, Kind, encode
+from fedpact.provider.endpoint.application import Endpoint
+from fedpact.provider.endpoint.server import EndpointServer
+from fedpact.retrieval.http import OwnAddress
+from tests.offchain.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
+from tests.support.dripping import dripping
+from tests.support.waiting import wait_until
+
+FINGERPRINT = bytes(range(32))
+PLACE = (BALLOT.request, BALLOT.round)
+PATH = f"/exchange/{FINGERPRINT.hex()}/{PLACE[0]}/{PLACE[1]}"
+JSON = {"content-type": "application/json"}
+
+
+@contextmanager
+def exchanging(endpoint: bool = True) -> Iterator[Exchange]:
+    with ExitStack() as stack:
+        exchange = Exchange(FINGERPRINT, OwnAddress(""), 0.05)
+        stack.enter_context(exchange)
+        if endpoint:
+            server = EndpointServer(Endpoint(None, exchange=exchange), "127.0.0.1:0")
+            exchange.address.url = f"http://{server.address}"
+            server.start()
+            stack.callback(server.stop)
+        exchange.start()
+        yield exchange
+
+
+def held(exchange: Exchange, kind: Kind) -> set[int]:
+    return set(exchange.board(PLACE).held(kind))
+
+
+def test_one_endpoint_among_three_is_enough() -> None:
+    with exchanging() as a, exchanging(False) as b, exchanging(False) as c:
+        for each in (a, b, c):
+            each.open(BALLOT, [a.own, "http://127.0.0.1:1", "not an address"], lambda: ())
+        for seat, each in enumerate((a, b, c)):
+            each.say(PLACE, signed(Kind.MODEL, seat, DIGEST))
+        for each in (a, b, c):
+            wait_until(lambda: held(each, Kind.MODEL) == {0, 1, 2})  # noqa: B023
+        assert {one.seat for one in c.fresh(PLACE)} == {0, 1}
+        assert c.fresh(PLACE) == []
+
+
+def test_what_was_heard_before_is_taken_up_again() -> None:
+    with exchanging(False) as a:
+        a.open(BALLOT, [], lambda: [signed(Kind.MODEL, 1, DIGEST)])
+        a.open(BALLOT, [], lambda: pytest.fail("the board is open"))
+        assert held(a, Kind.MODEL) == {1}
+        a.forget(BALLOT.request, BALLOT.round + 1)
+        with pytest.raises(RetrievalError, match="not exchanged here"):
+            a.answer(FINGERPRINT.hex(), *PLACE, b"[]")
+
+
+def test_a_contradiction_reaches_everybody() -> None:
+    with exchanging() as a, exchanging() as b:
+        for each in (a, b):
+            each.open(BALLOT, [a.own, b.own], lambda: ())
+        a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        b.say(PLACE, signed(Kind.MODEL, 0, OTHER))
+        for each in (a, b):
+            wait_until(lambda: each.board(PLACE).contradictions)  # noqa: B023
+
+
+def test_strangers_get_an_answer_and_leave_nothing_behind() -> None:
+    with exchanging() as a, httpx.Client(base_url=a.own, trust_env=False) as client:
+        a.open(BALLOT, [], lambda: ())
+        a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        forged = signed(Kind.MODEL, 1, DIGEST).model_copy(update={"seat": 2})
+        answer = client.post(PATH, content=encode([forged]), headers=JSON)
+        assert answer.content == encode([signed(Kind.MODEL, 0, DIGEST)])
+        assert client.post(PATH, content=b"{}", headers=JSON).status_code == 400
+        assert client.post(PATH, content=b"[]").status_code == 415
+        assert client.post(PATH + "1", content=b"[]", headers=JSON).status_code == 400
+        assert client.post(PATH, content=b"[" * (LONGEST + 1), headers=JSON).status_code == 413
+        # The endpoint takes whatever the exchange may send.
+        full = b"[" + b" " * (LONGEST - 2) + b"]"
+        assert client.post(PATH, content=full, headers=JSON).status_code == 200
+        assert client.get("/retrieval/about").status_code == 404
+        assert held(a, Kind.MODEL) == {0}
+
+
+def test_a_list_of_forged_messages_costs_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+
+    def recover(*args: Any, **more: Any) -> Any:
+        checked.append(1)
+        return "0x" + "11" * 20
+
+    with exchanging(False) as a:
+        a.open(BALLOT, [], lambda: ())
+        forged = signed(Kind.MODEL, 1, DIGEST).model_copy(update={"seat": 2})
+        monkeypatch.setattr(Account, "recover_message", recover)
+        a.answer(FINGERPRINT.hex(), *PLACE, encode([forged] * 162))
+    assert len(checked) == 1
+
+
+def test_a_peer_that_never_answers_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gossip, "TIMEOUT_SECONDS", 600.0)
+    with exchanging() as a, exchanging(False) as b, socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        for each in (a, b):
+            each.open(BALLOT, [silent, a.own], lambda: ())
+        accepted = [deaf.accept()[0] for _ in range(2)]
+        a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        b.say(PLACE, signed(Kind.MODEL, 1, DIGEST))
+        for each in (a, b):
+            wait_until(lambda: held(each, Kind.MODEL) == {0, 1})  # noqa: B023
+        for connection in accepted:
+            connection.close()
+
+
+def test_a_peer_whose_answer_never_ends_delays_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers that came byte by byte kept `request follow` from ending."""
+    monkeypatch.setattr(gossip, "WHOLE_SECONDS", 0.3)
+    with dripping("headers") as slow, exchanging(False) as a:
+        a.open(BALLOT, [slow], lambda: ())
+        wait_until(lambda: slow in a._busy)
+        began = time.monotonic()
+        a.close()
+        assert time.monotonic() - began < 20
+
+
+def test_without_news_one_peer_is_asked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten members that asked each other all the time kept two cores busy."""
+    peers = [f"http://127.0.0.1:{port}" for port in (1, 2, 3)]
+    exchange, asked = Exchange(FINGERPRINT, OwnAddress(""), 0.0), list[str]()
+
+    def turn() -> list[str]:
+        asked.clear()
+        exchange._turn()
+        exchange._busy.clear()
+        return sorted(asked)
+
+    monkeypatch.setattr(
+        exchange._workers, "submit", lambda ask, place, peer, held: asked.append(peer)
+    )
+    exchange.open(BALLOT, peers, lambda: ())
+    assert turn() == peers
+    assert sorted(turn() + turn() + turn()) == peers
+    exchange.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+    assert turn() == peers
+    assert len(turn()) == 1
+    exchange.forget(BALLOT.request, BALLOT.round + 1)
+    assert turn() == []
+    exchange.close()
