@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 from eth_account import Account
-from tests.offchain.exchange.test_boards import FINGERPRINT, exchanging
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
@@ -19,6 +18,7 @@ from fedpact.errors import RetrievalError
 from fedpact.exchange import declines, gossip
 from fedpact.exchange.declines import LONGEST_DECLINE, Decline, declined
 from fedpact.types.decline_reason import Reason
+from tests.offchain.exchange.test_gossip import FINGERPRINT, exchanging
 from tests.support.wallets import owned_wallet
 
 DOMAIN = Domain(31337, "0x" + "12" * 20)

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from tests.offchain.exchange.test_boards import exchanging
 
 from fedpact.exchange.peer_address import RECORD_MAX_BYTES, endpoint_in
 from fedpact.retrieval.http import may_ask
 from fedpact.types.cid import Cid
+from tests.offchain.exchange.test_gossip import exchanging
 from tests.offchain.exchange.test_messages import BALLOT
 from tests.offchain.exchange.test_submissions import ROUND, named
 

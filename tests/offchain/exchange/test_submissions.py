@@ -7,7 +7,6 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
-from tests.offchain.exchange.test_boards import FINGERPRINT, JSON, exchanging
 
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import (
@@ -19,6 +18,7 @@ from fedpact.exchange.messages import (
     vote_bytes,
 )
 from fedpact.exchange.submissions import AT_ONCE, Models, Roll, Submission, Trainers, shown
+from tests.offchain.exchange.test_gossip import FINGERPRINT, JSON, exchanging
 from tests.offchain.exchange.test_messages import DIGEST, DOMAIN, OPENER, OTHER, SIGNERS, signed
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
-from tests.offchain.exchange.test_boards import JSON, exchanging
 
 from fedpact.consensus.evidence import ModelList, ScoreSheet
 from fedpact.errors import ContentMissing
@@ -26,6 +25,7 @@ from fedpact.provider.state.file import StateFile
 from fedpact.provider.state.messages import Said
 from fedpact.types.cid import Cid
 from fedpact.types.requests import ApprovalRule, Phase
+from tests.offchain.exchange.test_gossip import JSON, exchanging
 from tests.offchain.exchange.test_messages import DIGEST, DOMAIN, OPENER, OTHER
 from tests.offchain.exchange.test_submissions import PATH, PLACE, ROUND, named
 
