@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,8 @@ from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.fleet import Process
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
-from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
+from fedpact.exchange.messages import SLICE_SEAT, Kind, Message
+from fedpact.exchange.sending import Sending
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.provider.files import ledger_file, state_file
@@ -196,13 +197,15 @@ class World:
         signature = next(iter(keys.for_seat(*typed)), None)
         self.client.send(keys, rounds.open_slice(request, (), keys.address, sealed, signature))
 
-    def exchange(self, request: int, round_: int, messages: list[Message]) -> list[Message]:
+    def exchange(self, request: int, round_: int, messages: Sequence[Message]) -> Sequence[Message]:
         """Messages with the first daemon; none before it takes part in the round."""
         fingerprint = self.network.deployment.fingerprint.hex()
         url = f"http://{self.listens[0]}/exchange/{fingerprint}/{request}/{round_}"
         headers = {"content-type": "application/json"}
-        answer = httpx.post(url, content=encode(messages), headers=headers, trust_env=False)
-        return decode(answer.content) if answer.status_code == httpx.codes.OK else []
+        content = Sending.of((), messages).encode()
+        answer = httpx.post(url, content=content, headers=headers, trust_env=False)
+        ok = answer.status_code == httpx.codes.OK
+        return Sending.decode(answer.content).messages if ok else ()
 
     def say_slice(self, request: int, facts: RoundFacts, sealed: bytes | None = None) -> None:
         """Send the slice by message, once all models are named; `sealed`: another one."""

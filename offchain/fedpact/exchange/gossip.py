@@ -1,30 +1,30 @@
 """The exchange of a round's messages between daemons, in threads of its own.
 
-Anti-entropy: each side sends all that it holds and gets all that the other holds. What is lost is
-sent again at the next turn, and a peer that is slow or down delays nobody. The cycle opens a board
+Anti-entropy: each side says what it holds and sends what the other lacks. What is lost is sent
+again at the next turn, and a peer that is slow or down delays nobody. The cycle opens a board
 for each round that it takes part in, reads it, and adds what it says itself.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.exchange.messages import (
-    LONGEST,
     Ballot,
     Forged,
     Kind,
     Message,
     RoundMessages,
-    decode,
-    encode,
+    lacking,
 )
+from fedpact.exchange.sending import LONGEST, Sending
 from fedpact.exchange.submissions import (
     LONGEST_MODELS,
     Models,
@@ -86,11 +86,15 @@ class Exchange(Closing):
         self._fresh: dict[Place, list[Message]] = {}
         self._peers: dict[Place, tuple[str, ...]] = {}
         self._asked: dict[tuple[Place, str], float] = {}
+        self._known: dict[tuple[Place, str], frozenset[bytes]] = {}
+        """The words that a peer says it holds."""
         self._rolls: dict[Place, _Named] = {}
         self._declines: dict[int, bytes] = {}
         """By request; the latest."""
         self._busy: set[str] = set()
         """Peers that have not answered yet."""
+        self._refusing: set[str] = set()
+        """Peers for which what was sent last was too long."""
         self._news = threading.Event()
         self._stop = False
         self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=own.is_private)
@@ -136,6 +140,7 @@ class Exchange(Closing):
             self._peers[place] = allowed
             board = self._boards[place] = RoundMessages(ballot)
             self._fresh[place] = []
+            self._known = {at: words for at, words in self._known.items() if at[0] != place}
             _merge(board, kept)
         self._news.set()
 
@@ -171,6 +176,7 @@ class Exchange(Closing):
             for place in [one for one in self._boards if one[0] == request and one[1] < before]:
                 del self._boards[place], self._peers[place], self._fresh[place]
                 self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
+                self._known = {at: words for at, words in self._known.items() if at[0] != place}
             for place in [one for one in self._rolls if one[0] == request and one[1] < before]:
                 del self._rolls[place]
 
@@ -234,22 +240,21 @@ class Exchange(Closing):
             return self._declines.get(request) if fingerprint == self._fingerprint else None
 
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
-        """Take a peer's messages; all that is held here. Raises RetrievalError (404 in effect) for
-        a round that this daemon takes no part in, and for malformed content."""
+        """Take a peer's messages; those that it lacks. Raises RetrievalError (404 in effect) for a
+        round that this daemon takes no part in, and for malformed content."""
         place = (request, round_)
         board = self._board(place) if fingerprint == self._fingerprint else None
         if board is None:
             raise RetrievalError(f"round {round_} of request {request} is not exchanged here")
         try:
-            found = decode(content)
+            given = Sending.decode(content)
         except InvalidInput as error:
             raise RetrievalError(str(error)) from error
-        new = self._take(place, board, found)
-        with self._lock:
-            answer = encode(board.all())
-        if new:
+        if self._take(place, board, given.messages):
             self._news.set()
-        return answer
+        with self._lock:
+            answer = Sending.of(board.words, lacking(given.words, board.all()))
+        return answer.encode()
 
     def answer_models(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Take models of a large round's trainers; those that the other side lacks. Raises as
@@ -292,8 +297,7 @@ class Exchange(Closing):
                 for peer in due:
                     self._asked[(place, peer)] = now
                     self._busy.add(peer)
-                    held = encode(self._boards[place].all())
-                    self._workers.submit(self._ask, place, peer, held)
+                    self._workers.submit(self._ask, place, peer)
             for place, named in self._rolls.items():
                 for peer in [one for one in named.peers if one not in self._busy]:
                     if named.due(peer, now, self._seconds):
@@ -301,13 +305,27 @@ class Exchange(Closing):
                         self._busy.add(peer)
                         self._workers.submit(self._ask_models, place, named, peer)
 
-    def _ask(self, place: Place, peer: str, content: bytes) -> None:
+    def _ask(self, place: Place, peer: str) -> None:
+        """Give a peer what it lacks, and get what is lacking here. What did not fit follows at
+        once, as long as that gets either side further."""
         with self._asking(peer):
-            url = self._url(peer, place)
-            answer = self._http.post(url, content, "application/json", LONGEST)
             board = self._board(place)
-            if board is not None:
-                self._take(place, board, decode(answer))
+            if board is None:
+                return
+            with self._lock:
+                known = self._known.get((place, peer), frozenset())
+                given = Sending.of(board.words, lacking(known, board.all()))
+            answer = Sending.decode(
+                self._post(peer, self._url(peer, place), given.encode(), LONGEST)
+            )
+            new = self._take(place, board, answer.messages)
+            with self._lock:
+                if self._boards.get(place) is not board:
+                    return
+                self._known[(place, peer)] = words = answer.words
+                rest = lacking(words, board.all()) or words - board.words
+                if rest and (new or len(words) > len(known)):
+                    self._asked.pop((place, peer), None)
 
     def _ask_models(self, place: Place, named: "_Named", peer: str) -> None:
         """Give a judge the models that it lacks; a judge gets those that it lacks itself."""
@@ -317,10 +335,29 @@ class Exchange(Closing):
                 mask = named.roll.mask if named.judging else _ALL
             given = Models(known=f"{mask:x}", models=models).encode()
             url = f"{self._url(peer, place)}/models"
-            found = Models.decode(self._http.post(url, given, "application/json", LONGEST_MODELS))
+            found = Models.decode(self._post(peer, url, given, LONGEST_MODELS))
             with self._lock:
                 named.known[peer] = found.mask
             self._take_models(named, found)
+
+    def _post(self, peer: str, url: str, content: bytes, most: int) -> bytes:
+        """A peer's answer. Raises RetrievalError for none; that what is sent is too long for a peer
+        is told in the log, once until that changes: else messages would be lost without a word."""
+        status, answer = self._http.answer("POST", url, most, content, "application/json")
+        refused = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        if refused and peer not in self._refusing:
+            log.warning(
+                "%s refuses %d bytes of a round's messages as too long (413), though daemons take"
+                " up to %d: is there a proxy before it with a lower limit, or another version?",
+                peer,
+                len(content),
+                most,
+            )
+        with self._lock:
+            (self._refusing.add if refused else self._refusing.discard)(peer)
+        if status != HTTPStatus.OK:
+            raise RetrievalError(f"{url} answered with status {status}")
+        return answer
 
     def _url(self, peer: str, place: Place) -> str:
         return f"{peer}/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
@@ -356,10 +393,12 @@ class Exchange(Closing):
         with self._lock:
             return self._boards.get(place)
 
-    def _take(self, place: Place, board: RoundMessages, messages: list[Message]) -> list[Message]:
+    def _take(
+        self, place: Place, board: RoundMessages, messages: Sequence[Message]
+    ) -> list[Message]:
         """Keep those that count; the new ones. Wallets are asked without the lock."""
         with self._lock:
-            wanted = board.wanted(messages)
+            wanted = lacking(board.words, messages)
         board.ballot.look_up(wanted)
         with self._lock:
             if self._boards.get(place) is not board:
@@ -375,7 +414,8 @@ class Exchange(Closing):
 def _merge(board: RoundMessages, messages: Iterable[Message]) -> list[Message]:
     """Take messages in the order of kinds, since a reveal needs its commitment; the new ones.
 
-    Ends at a forged one: each costs milliseconds to find out.
+    Ends at one that a key did not sign: each costs milliseconds to find out. What a wallet has not
+    signed was found before.
     """
     new = []
     for message in sorted(messages, key=lambda one: _ORDER.index(one.kind)):
@@ -384,5 +424,6 @@ def _merge(board: RoundMessages, messages: Iterable[Message]) -> list[Message]:
                 new.append(message)
         except Forged as error:
             log.debug("a peer sent %s", error)
-            break
+            if not message.wallet:
+                break
     return new

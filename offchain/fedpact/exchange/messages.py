@@ -8,9 +8,11 @@ nothing up.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated
 
 from eth_account import Account
@@ -29,18 +31,19 @@ from fedpact.chain.signed_messages import (
 )
 from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput
-from fedpact.types.document import Document, canonical_json
+from fedpact.types.document import Document
 from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.validation import first_error
 
-LONGEST = 1 << 19
-"""Bytes of a list of messages."""
 SLICE_SEAT = 16
 """The seat of the requester's message."""
 SIGNATURE_BYTES = 65
 """r, s, v of an account's key."""
 MOST = 16 * (8 + 3 * 16) + 1
 """Messages of a round, in which each seat may support a proposal of each in three steps."""
+_PLACE_BYTES, _DIGEST_BYTES = 3, 16
+WORD_BYTES = _PLACE_BYTES + _DIGEST_BYTES
+"""Of `Message.word`. Two words of one seat with equal digests take 2^64 attempts."""
 
 
 class Forged(InvalidInput):
@@ -141,25 +144,40 @@ class Message(Document):
         """`at` of a message; the proposer counts for PROPOSALS alone."""
         return kind, seat + (proposer << 8 if kind in PROPOSALS else 0)
 
+    @property
+    def word(self) -> bytes:
+        """What is said, without the signature: `at`, then a digest."""
+        kind, place = self.at
+        said = sha256(f"{self.value} {self.extra}".encode()).digest()
+        return bytes([_NUMBERS[kind]]) + place.to_bytes(2) + said[:_DIGEST_BYTES]
+
 
 _LIST: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 
 
-def encode(messages: Sequence[Message]) -> bytes:
-    """Canonical JSON."""
-    return canonical_json([one.model_dump(mode="json") for one in messages])
-
-
 def decode(content: bytes) -> list[Message]:
-    """Raises InvalidInput naming the first field that fails."""
-    if len(content) > LONGEST:
-        raise InvalidInput(f"messages of a round: {len(content)} bytes, at most {LONGEST}")
+    """Messages from a JSON list. Raises InvalidInput naming the first field that fails."""
     try:
-        found = _LIST.validate_json(content)
+        return _LIST.validate_json(content)
     except ValidationError as error:
         raise InvalidInput(f"messages of a round: {first_error(error)}") from error
-    if len(found) > 2 * MOST:
-        raise InvalidInput(f"{len(found)} messages: a round has {MOST}")
+
+
+_NUMBERS = {kind: number for number, kind in enumerate(Kind)}
+
+
+def lacking(words: Iterable[bytes], messages: Iterable[Message]) -> list[Message]:
+    """Messages that whoever holds these words may still keep: two of a kind and seat."""
+    held: dict[bytes, set[bytes]] = defaultdict(set)
+    for word in words:
+        held[word[:_PLACE_BYTES]].add(word)
+    found = []
+    for message in messages:
+        word = message.word
+        said = held[word[:_PLACE_BYTES]]
+        if len(said) < 2 and word not in said:
+            said.add(word)
+            found.append(message)
     return found
 
 
@@ -213,8 +231,9 @@ class Ballot:
         return self.accounts[message.seat] if message.seat < len(self.accounts) else None
 
     def look_up(self, messages: Sequence[Message], *, own: bool = False) -> None:
-        """Ask the wallets in whose name these messages are, up to the first that did not sign, or
-        of which the node does not say it. `own`: said or kept here, so that they come at once."""
+        """Ask the wallets in whose name these messages are, up to the first that says it has not
+        signed, or of which the node does not say it; none twice. `own`: said or kept here, so that
+        they come at once."""
         for message in messages:
             # A reveal needs no signature.
             unsigned = not message.wallet or message.kind is Kind.REVEAL
@@ -223,7 +242,9 @@ class Ballot:
             said = self.speaker(message)
             if said is None or self.wallets is None:
                 continue
-            if not self.wallets.look(said, self._digest(message), message.signed, own=own):
+            asked = said, self._digest(message), message.signed
+            # A wallet may go back on its word: what it said then must not hide what others said.
+            if self.wallets.known(*asked) is None and not self.wallets.look(*asked, own=own):
                 return
 
     def require_signed(self, message: Message, said: str) -> bool:
@@ -340,18 +361,10 @@ class RoundMessages:
             self.contradictions[message.at] = message
         return True
 
-    def wanted(self, messages: Iterable[Message]) -> list[Message]:
-        """Those that `take` may still keep: with what is held, two of a kind and seat."""
-        known: dict[tuple[Kind, int], set[tuple[str, str]]] = {}
-        for held in self.all():
-            known.setdefault(held.at, set()).add((held.value, held.extra))
-        found = []
-        for message in messages:
-            said, word = known.setdefault(message.at, set()), (message.value, message.extra)
-            if len(said) < 2 and word not in said:
-                said.add(word)
-                found.append(message)
-        return found
+    @property
+    def words(self) -> frozenset[bytes]:
+        """What is held."""
+        return frozenset(one.word for one in self.all())
 
     def counts(self, message: Message) -> bool:
         """Whether a message is well formed and of one who may say it. Raises Forged."""

@@ -13,7 +13,9 @@ from eth_account import Account
 from fedpact.errors import RetrievalError
 from fedpact.exchange import gossip
 from fedpact.exchange.gossip import Exchange
-from fedpact.exchange.messages import LONGEST, Kind, encode
+from fedpact.exchange.messages import Kind, Message
+from fedpact.exchange.sending import AT_ONCE, LONGEST, Sending
+from fedpact.provider.endpoint import application
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.server import EndpointServer
 from fedpact.retrieval.http import OwnAddress
@@ -41,6 +43,11 @@ def exchanging(endpoint: bool = True) -> Iterator[Exchange]:
         yield exchange
 
 
+def sending(*messages: Message) -> bytes:
+    """As a peer that holds nothing else sends them."""
+    return Sending(messages=messages).encode()
+
+
 def held(exchange: Exchange, kind: Kind) -> set[int]:
     return set(exchange.board(PLACE).held(kind))
 
@@ -64,7 +71,7 @@ def test_what_was_heard_before_is_taken_up_again() -> None:
         assert held(a, Kind.MODEL) == {1}
         a.forget(BALLOT.request, BALLOT.round + 1)
         with pytest.raises(RetrievalError, match="not exchanged here"):
-            a.answer(FINGERPRINT.hex(), *PLACE, b"[]")
+            a.answer(FINGERPRINT.hex(), *PLACE, b"{}")
 
 
 def test_a_contradiction_reaches_everybody() -> None:
@@ -82,17 +89,36 @@ def test_strangers_get_an_answer_and_leave_nothing_behind() -> None:
         a.open(BALLOT, [], lambda: ())
         a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
         forged = signed(Kind.MODEL, 1, DIGEST).model_copy(update={"seat": 2})
-        answer = client.post(PATH, content=encode([forged]), headers=JSON)
-        assert answer.content == encode([signed(Kind.MODEL, 0, DIGEST)])
-        assert client.post(PATH, content=b"{}", headers=JSON).status_code == 400
-        assert client.post(PATH, content=b"[]").status_code == 415
-        assert client.post(PATH + "1", content=b"[]", headers=JSON).status_code == 400
+        answer = client.post(PATH, content=sending(forged), headers=JSON)
+        assert Sending.decode(answer.content).messages == (signed(Kind.MODEL, 0, DIGEST),)
+        assert client.post(PATH, content=b"[]", headers=JSON).status_code == 400
+        assert client.post(PATH, content=b"{}").status_code == 415
+        assert client.post(PATH + "1", content=b"{}", headers=JSON).status_code == 400
         assert client.post(PATH, content=b"[" * (LONGEST + 1), headers=JSON).status_code == 413
         # The endpoint takes whatever the exchange may send.
-        full = b"[" + b" " * (LONGEST - 2) + b"]"
+        full = b"{" + b" " * (LONGEST - 2) + b"}"
         assert client.post(PATH, content=full, headers=JSON).status_code == 200
         assert client.get("/retrieval/about").status_code == 404
         assert held(a, Kind.MODEL) == {0}
+
+
+def test_a_peer_for_which_messages_are_too_long_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody saw why a member stayed out of each round."""
+    monkeypatch.setattr(application, "LONGEST", 200)
+    with exchanging() as a, exchanging(False) as b:
+        for each in (a, b):
+            each.open(BALLOT, [a.own], lambda: ())
+        b.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        wait_until(lambda: a.own in b._refusing)
+        b.say(PLACE, signed(Kind.MODEL, 1, DIGEST))
+        wait_until(lambda: len([one for one in caplog.records if "413" in one.msg]) == 1)
+        monkeypatch.setattr(application, "LONGEST", LONGEST)
+        wait_until(lambda: held(a, Kind.MODEL) == {0, 1})
+        [told] = [one.getMessage() for one in caplog.records if "413" in one.msg]
+        assert told.startswith(f"{a.own} refuses ")
+        assert f"daemons take up to {LONGEST}:" in told
 
 
 def test_a_list_of_forged_messages_costs_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +132,7 @@ def test_a_list_of_forged_messages_costs_one_signature(monkeypatch: pytest.Monke
         a.open(BALLOT, [], lambda: ())
         forged = signed(Kind.MODEL, 1, DIGEST).model_copy(update={"seat": 2})
         monkeypatch.setattr(Account, "recover_message", recover)
-        a.answer(FINGERPRINT.hex(), *PLACE, encode([forged] * 162))
+        a.answer(FINGERPRINT.hex(), *PLACE, sending(*[forged] * AT_ONCE))
     assert len(checked) == 1
 
 
@@ -147,9 +173,7 @@ def test_without_news_one_peer_is_asked_at_a_time(monkeypatch: pytest.MonkeyPatc
         exchange._busy.clear()
         return sorted(asked)
 
-    monkeypatch.setattr(
-        exchange._workers, "submit", lambda ask, place, peer, held: asked.append(peer)
-    )
+    monkeypatch.setattr(exchange._workers, "submit", lambda ask, place, peer: asked.append(peer))
     exchange.open(BALLOT, peers, lambda: ())
     assert turn() == peers
     assert sorted(turn() + turn() + turn()) == peers

@@ -8,19 +8,21 @@ from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
 from fedpact.chain.signed_messages import Domain
+from fedpact.chain.wallets import MOST_SIGNATURE
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import (
-    LONGEST,
     MOST,
+    WORD_BYTES,
     Ballot,
     Forged,
     Kind,
     Message,
     RoundMessages,
-    decode,
-    encode,
+    lacking,
     vote_bytes,
 )
+from fedpact.exchange.sending import AT_ONCE, LONGEST, Sending
+from fedpact.types.document import canonical_json
 
 SIGNERS = [Account.from_key(keccak(text=f"member {n}")) for n in range(3)]
 OPENER = Account.from_key(keccak(text="opener"))
@@ -54,7 +56,7 @@ def test_all_kinds_are_taken_once_and_survive_encoding():
         signed(Kind.ROUND, 0, DIGEST),
     ]
     board = RoundMessages(BALLOT)
-    for message in decode(encode(said)):
+    for message in Sending.decode(Sending.of((), said).encode()).messages:
         assert board.take(message), message.kind
         assert not board.take(message)
     assert board.all() == said
@@ -112,11 +114,19 @@ def test_a_vote_is_opened_by_what_was_committed_alone():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b'[{"kind":"model"}]', b"[" + b" " * LONGEST + b"]"]
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"messages":[{"kind":"model"}]}',
+        b'{"known":"1"}',
+        b'{"known":"' + b"1" * (2 * WORD_BYTES - 2) + b'"}',
+        b"{" + b" " * LONGEST + b"}",
+    ],
 )
-def test_malformed_lists_are_refused(content):
+def test_what_is_malformed_or_too_long_is_refused(content):
     with pytest.raises(InvalidInput, match="messages of a round"):
-        decode(content)
+        Sending.decode(content)
 
 
 @pytest.mark.parametrize("kind", [Kind.HELD, Kind.PICK, Kind.TALLY, Kind.RECORD])
@@ -127,7 +137,40 @@ def test_words_of_large_rounds_do_not_count_in_usual_ones(kind):
     BALLOT.look_up([said.model_copy(update={"signature": "", "wallet": "00"})])
 
 
-def test_a_list_of_too_many_messages_is_refused():
+def test_too_many_messages_or_words_are_refused():
     one = Message(kind=Kind.MODEL, seat=0, value="")
-    with pytest.raises(InvalidInput, match=f"{2 * MOST + 1} messages"):
-        decode(encode([one] * (2 * MOST + 1)))
+    words = {number.to_bytes(WORD_BYTES) for number in range(2 * MOST + 1)}
+    for messages, known in (((one,) * (AT_ONCE + 1), ""), ((), b"".join(words).hex())):
+        content = canonical_json(
+            {"known": known, "messages": [each.model_dump() for each in messages]}
+        )
+        with pytest.raises(InvalidInput, match="messages of a round"):
+            Sending.decode(content)
+
+
+def test_the_longest_that_is_sent_is_taken():
+    """Whatever is in it: a peer that refuses it would never get the rest."""
+    longest = Message(
+        kind=max(Kind, key=len),
+        seat=16,
+        value="11" * 256,
+        extra="11" * 32,
+        signature="11" * 65,
+        wallet="11" * MOST_SIGNATURE,
+    )
+    words = [number.to_bytes(WORD_BYTES) for number in range(2 * MOST)]
+    content = Sending.of(words, [longest] * (AT_ONCE + 1)).encode()
+    assert len(Sending.decode(content).messages) == AT_ONCE
+    assert Sending.decode(content).words == set(words)
+
+
+def test_a_side_lacks_what_it_could_still_keep():
+    """Two of a kind and seat: a third one would be sent again and again."""
+    values = DIGEST, OTHER, keccak(text="third")
+    first, second, third = (signed(Kind.MODEL, 0, value) for value in values)
+    every = [first, second, third, signed(Kind.ROUND, 0, DIGEST), signed(Kind.MODEL, 1, DIGEST)]
+    assert lacking((), every) == [first, second, *every[3:]]
+    assert lacking([second.word], every) == [first, *every[3:]]
+    assert lacking([first.word, second.word], every) == every[3:]
+    again = first.model_copy(update={"signature": "11" * 65})
+    assert lacking([first.word], [again]) == []

@@ -15,7 +15,8 @@ from fedpact.chain.signed_messages import Domain, WalletSignature
 from fedpact.chain.wallets import MOST_GAS, WalletSignatures, may_act, sent_for
 from fedpact.errors import NodeUnreachable
 from fedpact.exchange.gossip import Exchange
-from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages, decode, encode
+from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages
+from fedpact.exchange.sending import AT_ONCE, Sending
 from fedpact.provider.startup_checks import check_account
 from fedpact.retrieval.http import OwnAddress
 from tests.support.wallets import owned_wallet
@@ -72,19 +73,21 @@ def exchange(ballot: Ballot) -> Exchange:
 
 def sent(exchange: Exchange, messages: list[Message]) -> list[Message]:
     """What is held after a peer sent these."""
-    return decode(exchange.answer(bytes(32).hex(), 7, 2, encode(messages)))
+    exchange.answer(bytes(32).hex(), 7, 2, Sending(messages=tuple(messages)).encode())
+    return exchange.board((7, 2)).all()
 
 
 def flood(begin: int) -> list[Message]:
-    """As many messages of the wallet's seat as a list may have."""
-    values = (keccak(begin.to_bytes(4) + n.to_bytes(4)).hex() for n in range(320))
+    """As many messages of the wallet's seat as can be sent at once."""
+    values = (keccak(begin.to_bytes(4) + n.to_bytes(4)).hex() for n in range(AT_ONCE))
     return [Message(kind=Kind.MODEL, seat=0, value=one, wallet="00") for one in values]
 
 
 def test_what_the_wallet_takes_counts_and_is_asked_once(
     ballot: Ballot, wallet: AccountKeys, nodes: CountingNodes
 ) -> None:
-    board, [message] = RoundMessages(ballot), decode(encode([said(ballot, wallet)]))
+    content = Sending.of((), [said(ballot, wallet)]).encode()
+    board, [message] = RoundMessages(ballot), Sending.decode(content).messages
     assert isinstance(message.signed, WalletSignature)
     assert not board.take(message)  # nobody has asked the wallet
     ballot.look_up([message])
@@ -113,6 +116,23 @@ def test_what_the_wallet_refuses_is_forged_and_ends_the_look(
     with pytest.raises(Forged, match="has not signed"):
         RoundMessages(ballot).take(forged[0])
     assert not RoundMessages(ballot).take(forged[1])
+
+
+def test_a_wallet_that_goes_back_on_its_word_hides_nobody_elses(
+    anvil: Devnet, client: ChainClient, wallet: AccountKeys, nodes: CountingNodes
+) -> None:
+    """Other judges, which held what it had signed, sent it before what they said themselves."""
+    other = owned_wallet(client, anvil.new_account())
+    wallets = WalletSignatures(nodes)  # type: ignore[arg-type]
+    seats = (wallet.address, other.address)
+    both = Ballot(Domain(31337, "0x" + "12" * 20), 7, 2, bytes(32), seats, (), wallets)
+    honest = said(both, other).model_copy(update={"seat": 1})
+    exchange, sent_again = Exchange(bytes(32), OwnAddress(""), 1.0), [said(both, wallet), honest]
+    exchange.open(both, [], lambda: ())
+    client.rpc.call("anvil_setCode", wallet.address, "0x5f5ffd")  # it reverts
+    assert sent(exchange, sent_again) == []
+    assert sent(exchange, sent_again) == [honest]
+    assert nodes.calls == 2
 
 
 def test_an_account_without_code_takes_nothing(

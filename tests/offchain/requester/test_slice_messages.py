@@ -12,7 +12,8 @@ from eth_utils.crypto import keccak
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.exchange.gossip import Exchange
-from fedpact.exchange.messages import Ballot, Kind, Message, encode
+from fedpact.exchange.messages import Ballot, Kind, Message
+from fedpact.exchange.sending import Sending
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.slice_messages import SliceMessages
 from fedpact.types.cid import Cid
@@ -51,7 +52,7 @@ def say_model(exchange: Exchange, request: Played, seat: int) -> None:
     signature = keys.sign_typed(*typed).hex()
     message = Message(kind=Kind.MODEL, seat=seat, value=digest.hex(), signature=signature)
     fingerprint = request.client.deployment.fingerprint.hex()
-    exchange.answer(fingerprint, request.id, 1, encode([message]))
+    exchange.answer(fingerprint, request.id, 1, Sending.of((), [message]).encode())
 
 
 def sent(exchange: Exchange, request: Played) -> bool:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
-from fedpact.exchange.messages import LONGEST
+from fedpact.exchange.sending import LONGEST
 from fedpact.exchange.submissions import LONGEST_MODELS
 from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
 from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi

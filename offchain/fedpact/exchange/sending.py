@@ -1,0 +1,59 @@
+"""What one side of an exchange tells the other: which messages it holds, and some that the other
+lacks. So no message is sent twice, and a board of any length takes as many exchanges as it needs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from fedpact.errors import InvalidInput
+from fedpact.exchange.messages import MOST, WORD_BYTES, Message
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.validation import first_error
+
+AT_ONCE = 128
+"""Messages that one side gives the other, at most."""
+LONGEST = 1 << 18
+"""Bytes of the longest: `AT_ONCE` messages of wallets, and the words of a full board."""
+_DIGITS = 2 * WORD_BYTES
+
+
+class Sending(Document):
+    """As JSON, both ways."""
+
+    known: Annotated[
+        str, Field(max_length=2 * MOST * _DIGITS, pattern=rf"^([0-9a-f]{{{_DIGITS}}})*$")
+    ] = ""
+    """The words of all that is held, as hex."""
+    messages: Annotated[tuple[Message, ...], Field(max_length=AT_ONCE)] = ()
+
+    @classmethod
+    def of(cls, words: Iterable[bytes], given: Sequence[Message]) -> Sending:
+        """With as many messages as fit. Of too many any: one that the other side does not take
+        keeps no other from it."""
+        if len(given) > AT_ONCE:
+            given = random.sample(given, AT_ONCE)
+        return cls(known=b"".join(sorted(words)).hex(), messages=tuple(given))
+
+    @property
+    def words(self) -> frozenset[bytes]:
+        every = bytes.fromhex(self.known)
+        return frozenset(every[at : at + WORD_BYTES] for at in range(0, len(every), WORD_BYTES))
+
+    def encode(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Sending:
+        """Raises InvalidInput naming the first field that fails."""
+        if len(content) > LONGEST:
+            raise InvalidInput(f"messages of a round: {len(content)} bytes, at most {LONGEST}")
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise InvalidInput(f"messages of a round: {first_error(error)}") from error
