@@ -12,6 +12,7 @@ its quorum. Else some might go by one, and some by the other.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,14 +22,24 @@ from fedpact.provider.duties.naming import needed_of
 from fedpact.provider.duties.turns import TURN_SECONDS
 from fedpact.provider.request.view import LargeView
 
+log = logging.getLogger(__name__)
+
 TURN_PART = 0.1
 """Share of the commit window that a turn takes, two seconds at least."""
 WITNESSES = 2
 """Supporters besides its maker that show a proposal of which that seat's own word is not here: one
 alone may have made it up."""
+MOST_REFUSED = 128
+"""Of a request's proposals that can never hold, how many are remembered: more than a board has."""
 T = TypeVar("T")
 Right = Callable[[Message], T | None]
-"""What a proposal says, if it holds; None for another, or while something of it is looked for."""
+"""What a proposal says, if it holds; None for another, or while something of it is looked for.
+Raises Spoilt for one that can never hold."""
+
+
+class Spoilt(Exception):
+    """A proposal is malformed, or has a signature that is not its seat's. Its digest is that of its
+    content, so that it stays so."""
 
 
 class Proposals:
@@ -71,10 +82,26 @@ class Proposals:
             others = {one.seat for one in said} - {maker}
             shown = len(others) >= WITNESSES or any(one.seat == maker for one in said)
             if len(others) + shown >= needed_of(self._view):
-                found = right(said[0])
+                found = self._found(said[0], right)
                 if found is not None:
                     return found
         return None
+
+    def _found(self, message: Message, right: Right[T]) -> T | None:
+        """What a proposal says. One that can never hold is not checked again: a list may have a
+        thousand signatures."""
+        view, refused = self._view, self._view.ctx.cache.refused
+        at = (view.id, view.round, view.start, message.kind.value, message.content)
+        if at in refused:
+            return None
+        try:
+            return right(message)
+        except Spoilt as error:
+            said = f"the {message.kind} 0x{message.value} of seat {message.proposer}"
+            log.warning("request %d, round %d: %s: %s", view.id, view.round, said, error)
+            if sum(one[0] == view.id for one in refused) < MOST_REFUSED:
+                refused.add(at)
+            return None
 
     def _support(self, kind: Kind, before: Kind, right: Right[T]) -> bool:
         """Support the first proposal that holds, or repeat in the own turn what was supported and
@@ -82,7 +109,7 @@ class Proposals:
         for seat in self.order:
             said = self._proposed(kind, seat)
             due = len(said) == 1 and self._is_free_for(kind, before, seat)
-            if due and right(said[0]) is not None:
+            if due and self._found(said[0], right) is not None:
                 self._say(kind, seat, said[0].content, said[0].more[1:])
                 return True
         last = self._last(kind)

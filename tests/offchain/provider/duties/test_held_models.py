@@ -13,12 +13,13 @@ from eth_utils.crypto import keccak
 from fedpact.consensus.evidence import ModelList, ScoreSheet
 from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
-from fedpact.exchange.submissions import HeldLists, Models, Submission
+from fedpact.exchange.submissions import HeldLists, Models, Submission, Trainers
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import naming
 from fedpact.provider.duties.large_rounds.picking import GATHERING, Picking
 from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.naming import gather
+from fedpact.provider.duties.proposals import MOST_REFUSED, Proposals, Spoilt
 from fedpact.provider.duties.voting import salt_of
 from fedpact.provider.request.view import LargeView
 from fedpact.provider.state.file import StateFile
@@ -251,6 +252,57 @@ def test_a_judge_that_proposes_two_lists_loses_its_turn_and_not_the_round(commit
     others = [one.listed for one in found.judges if one.seat != 2]
     assert others == [others[0]] * 3
     assert others[0] is not None
+
+
+def spoilt_list() -> bytes:
+    """The right one but for a signature."""
+    right = ModelList.of(some(4, 5, 6), {})
+    last = right.models[-1].model_copy(update={"signature": right.models[0].signature})
+    return ModelList(models=(*right.models[:-1], last)).encode()
+
+
+@pytest.mark.parametrize("content", [spoilt_list(), b"no list"], ids=["signature", "form"])
+def test_a_list_that_can_never_hold_is_checked_once(
+    committee: Any, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """A thousand signatures were checked in each look, until another seat's turn came."""
+    found = committee(*[some(4, 5, 6)] * 4)
+    for judge in found.judges:
+        judge.look()
+    for judge in found.judges:
+        for other in found.judges:
+            judge.talk.hear(other.talk)
+    found.store[Cid.of(content)] = content
+    spoilt, judge = word(Kind.PICK, 2, Cid.of(content).digest, b"\2\0\17"), found.judges[0]
+    judge.talk.board.take(spoilt)
+    judge.look()
+    assert judge.listed is None
+    for kind, name in ((Trainers, "require_signed"), (Picking, "_list_of")):
+        monkeypatch.setattr(kind, name, lambda *_: pytest.fail("it was checked before"))
+    for _ in range(3):
+        judge.look()
+    [of] = judge.view.ctx.cache.refused
+    assert of[:2] == PLACE
+    judge.view.ctx.cache.end(PLACE[0])
+    assert not judge.view.ctx.cache.refused
+    monkeypatch.undo()
+    found.talk(2)
+    found.pass_time()
+    found.talk(2)
+    assert [one.listed for one in found.judges] == [[4, 5, 6], [4, 5, 6], None, [4, 5, 6]]
+
+
+def test_what_is_remembered_of_a_round_is_bounded(committee: Any) -> None:
+    judge = committee(*[some(4)] * 4).judges[0]
+    proposals = Proposals(judge.view, judge.talk)
+
+    def never(_: Message) -> None:
+        raise Spoilt("no list")
+
+    for number in range(MOST_REFUSED + 9):
+        message = Message(kind=Kind.PICK, seat=2, value=f"{number:064x}", extra="02000f")
+        assert proposals._found(message, never) is None
+    assert len(judge.view.ctx.cache.refused) == MOST_REFUSED
 
 
 def test_of_a_trainer_that_named_two_models_that_which_more_held_is_in() -> None:

@@ -17,6 +17,7 @@ from fedpact.provider.duties.naming import (
     forced_models,
     trainers_of,
 )
+from fedpact.provider.duties.proposals import Spoilt
 from fedpact.provider.state.messages import LISTED
 from fedpact.types.requests import mask_of, seats_of
 
@@ -107,14 +108,15 @@ class Picking(JudgesPart):
 
     def _acceptable(self, message: Message, forced: dict[int, bytes]) -> ModelList | None:
         """A list, if it follows from what judges held that a quorum of lists shows, trainers signed
-        for it, and it has all that was forced in; None for another, or while one is looked for."""
+        for it, and it has all that was forced in; None for another, or while one is looked for.
+        Raises Spoilt for one that is malformed, or that a trainer has not signed for."""
         view, digest = self._view, message.content
         said, lying = self._talk.held(Kind.HELD), self._contradicting(Kind.HELD)
         seats = set(seats_of(int.from_bytes(message.more[1:])))
         if len(seats) < self._needed or not seats <= set(said):
             return None
         try:
-            listed = ModelList.decode(self._content(digest))
+            listed = self._list_of(digest)
             lists = [self._held_list(said[seat]) for seat in sorted(seats - lying)]
         except (ContentError, ContentUnavailable) as error:
             log.info("request %d, round %d: the list 0x%s: %s", *self._at, digest.hex(), error)
@@ -124,12 +126,21 @@ class Picking(JudgesPart):
         unsigned = {one.index for one in listed.models if not one.signature}
         held = HeldLists(len(self._order), lists, len(seats & lying))
         right &= unsigned == set(forced) and held.allow(listed.signed, unsigned)
-        roll = Roll(trainers_of(view))
-        if not right or len(roll.take(listed.signed)) != len(listed.signed):
+        if not right:
             text = "request %d, round %d: not judging by the list 0x%s"
             log.warning(text, *self._at, digest.hex())
             return None
+        if len(Roll(trainers_of(view)).take(listed.signed)) != len(listed.signed):
+            raise Spoilt("a trainer has not signed for its model")
         for one in (digest, *(said[seat].content for seat in seats - lying)):
             if any(one):
                 self._publish(self._content(one))  # whoever proposed it may show it to some alone
         return listed
+
+    def _list_of(self, digest: bytes) -> ModelList:
+        """Of a proposal. Raises ContentUnavailable, and Spoilt where it is malformed."""
+        content = self._content(digest)
+        try:
+            return ModelList.decode(content)
+        except ContentError as error:
+            raise Spoilt(str(error)) from error

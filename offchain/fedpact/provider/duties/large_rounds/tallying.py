@@ -19,6 +19,7 @@ from fedpact.consensus.evidence import (
 from fedpact.errors import ContentError, ContentUnavailable, Retryable
 from fedpact.exchange.messages import Forged, Kind, Message
 from fedpact.provider.duties.large_rounds.part import JudgesPart
+from fedpact.provider.duties.proposals import Spoilt
 from fedpact.provider.request.reading import (
     slice_opened_by,
 )
@@ -108,14 +109,16 @@ class Tallying(JudgesPart):
     ) -> JudgedRound | None:
         """What evidence says, if it has the own vote, those of the seats `wanted` and enough
         others, and all its votes are signed and open; None for other evidence, or while it is
-        looked for."""
+        looked for. Raises Spoilt for what is malformed, or has a vote that a key has not signed."""
         view, digest = self._view, message.content
         try:
             evidence = CommitteeEvidence.decode(self._content(digest))
             judged = read_round(evidence, self._content)
-        except (ContentError, ContentUnavailable) as error:
+        except ContentUnavailable as error:
             log.info("request %d, round %d: evidence 0x%s: %s", *self._at, digest.hex(), error)
             return None
+        except ContentError as error:
+            raise Spoilt(str(error)) from error
         seats = {one.seat for one in evidence.votes}
         own = {view.seat} & set(self._talk.held(Kind.REVEAL))
         right = (evidence.request, evidence.round) == self._at
@@ -131,14 +134,15 @@ class Tallying(JudgesPart):
 
     def _stands(self, one: JudgeVote, listed: ModelList) -> bool:
         """Whether a seat signed this vote on the list, and it opens. It need not be the vote that
-        is held here: a seat that signs two may have said one to some and one to others."""
+        is held here: a seat that signs two may have said one to some and one to others. Raises
+        Spoilt where that stays so; a wallet may say something else later."""
         board = self._talk.board
         if one.seat >= len(self._order):
-            return False
+            raise Spoilt(f"there is no seat {one.seat}")
         at = (*self._at, board.ballot.accounts[one.seat], int(one.sheet, 16))
         domain = self._view.ctx.client.large.domain
         if domain.commitment(*at, bytes.fromhex(one.salt)).hex() != one.commitment:
-            return False
+            raise Spoilt(f"the vote of seat {one.seat} does not open")
         try:
             vote = Message(
                 kind=Kind.VOTE,
@@ -153,6 +157,8 @@ class Tallying(JudgesPart):
             board.ballot.look_up([vote])
             return board.counts(vote)
         except (Forged, ValidationError) as error:
+            if not one.wallet:
+                raise Spoilt(f"a vote: {error}") from error
             log.warning("request %d, round %d: a vote in evidence: %s", *self._at, error)
             return False
 
