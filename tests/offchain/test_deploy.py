@@ -61,6 +61,7 @@ def tells(metrics: Metrics) -> None:
         metrics.done("submit_model")
     metrics.paid(TransactionCost(1, "SharingMarket.join", 1, 1, False))
     metrics.has(1, {"/": 1})
+    metrics.pulse.part("content", "")
 
 
 def labels_of(families: list[Metric]) -> dict[str, set[str]]:

@@ -8,6 +8,8 @@ from fedpact.content.fetching import ITSELF, Fetching, Work
 from fedpact.content.pinning import CopiedStore, KeptStore
 from fedpact.content.store import ContentStore
 
+NO_ANSWER = "the content store has not answered yet"
+
 
 class ContentUpkeep:
     """Of one owner's content. Its register and copies are asked at once; the store, which may hang,

@@ -6,6 +6,9 @@ from fedpact.monitor.systemd import notify
 
 UNWATCHED = 60.0
 """Longest gap between successful cycles, in seconds, where nothing asks for it."""
+LONGEST_TROUBLE = 300.0
+"""Seconds for which something beside the cycles may fail, at least, before the service counts as
+not ready: a content store may be started again meanwhile."""
 
 
 class Pulse:
@@ -19,6 +22,8 @@ class Pulse:
         self._beaten = False
         self._held: str | None = None
         self._waits_for = "it has not begun yet"
+        self._parts: dict[str, tuple[float, str]] = {}
+        """When each part last went well, or was first told of, and its trouble since."""
 
     @property
     def age(self) -> float:
@@ -40,6 +45,21 @@ class Pulse:
         self._since = time.monotonic()
         self._beaten = True
         self._held = held
+
+    def part(self, name: str, trouble: str) -> None:
+        """What a part of the service beside its cycles says of its last attempt; empty: it went
+        well."""
+        since, _ = self._parts.get(name, (0.0, ""))
+        if not trouble or name not in self._parts:
+            since = time.monotonic()
+        self._parts[name] = since, trouble
+
+    @property
+    def troubles(self) -> dict[str, tuple[float, str]]:
+        """By part: for how many seconds it has not gone well, 0 if it does, and what it says."""
+        now = time.monotonic()
+        known = dict(self._parts)  # another thread asks
+        return {name: (now - since if said else 0.0, said) for name, (since, said) in known.items()}
 
     def turned(self) -> None:
         """The loop goes on, whether its cycle succeeded or not: what systemd's watchdog waits for.
@@ -64,4 +84,10 @@ class Pulse:
             return [f"starting: {self._waits_for}", *self.ill()]
         if not self._beaten:
             return ["no cycle has succeeded yet", *self.ill()]
-        return [*([self._held] if self._held else []), *self.ill()]
+        longest = max(LONGEST_TROUBLE, self._longest_gap)
+        parts = [
+            f"{name} has failed for {seconds:.0f} s: {said}"
+            for name, (seconds, said) in self.troubles.items()
+            if seconds > longest
+        ]
+        return [*([self._held] if self._held else []), *parts, *self.ill()]

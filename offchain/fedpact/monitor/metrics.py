@@ -61,6 +61,7 @@ class Metrics:
         )
         for outcome in ("succeeded", "failed"):
             self._cycles.labels(outcome)
+        to.register(_Parts(pulse))
 
     def watch(self, nodes: Sequence[Node]) -> None:
         """Show what is known of these nodes."""
@@ -108,6 +109,23 @@ class Metrics:
         self._balance.set(balance / WEI_PER_ETHER)
         for folder, free in disk_free.items():
             self._disk.labels(folder).set(free)
+
+
+class _Parts(Collector):
+    """What is done beside the cycles, as far as the service has told of it."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+
+    def collect(self) -> Iterable[Metric]:
+        failing = GaugeMetricFamily(
+            "fedpact_part_failing_seconds",
+            "For which a part of the service has not gone well; 0 if it does",
+            labels=["part"],
+        )
+        for part, (seconds, _) in self._pulse.troubles.items():
+            failing.add_metric([part], seconds)
+        return [failing]
 
 
 class _Nodes(Collector):

@@ -1,16 +1,12 @@
 """What a daemon does for the content that it keeps, besides its duties."""
 
-import logging
 from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.content.pinning import KeptStore
 from fedpact.content.reproviding import ContentUpkeep
-from fedpact.errors import FedpactError
 from fedpact.provider.context import Context
 from fedpact.provider.state.checkpoint import Participation, ProviderState
-
-log = logging.getLogger(__name__)
 
 
 class ProviderContent:
@@ -24,17 +20,13 @@ class ProviderContent:
 
     def look_after(self, ctx: Context, frame: Frame) -> bool:
         """Look after a part of the content; called often enough, after all of it. False while the
-        store does not answer. What fails is logged."""
+        store does not answer. Raises what the store, its register or the copies raise."""
         if not isinstance(ctx.store, KeptStore):
             return True
-        try:
-            if not self._upkeep.under_way:
-                self._end_requests(ctx.store, ctx.state, frame)
-                self._upkeep.begin(ctx.store, frame.timestamp)
-            return self._upkeep.is_done(ctx.fetching)
-        except FedpactError as error:
-            log.warning("content was not looked after: %s", error)
-            return True
+        if not self._upkeep.under_way:
+            self._end_requests(ctx.store, ctx.state, frame)
+            self._upkeep.begin(ctx.store, frame.timestamp)
+        return self._upkeep.is_done(ctx.fetching)
 
     def _end_requests(self, store: KeptStore, state: ProviderState, frame: Frame) -> None:
         standings = {request: standing for request, standing, _ in state.all_requests()}

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from fedpact.chain.records import Frame
-from fedpact.errors import LedgerReplaced, StateDamaged
+from fedpact.content.reproviding import NO_ANSWER
+from fedpact.errors import FedpactError, LedgerReplaced, StateDamaged
 from fedpact.monitor.resources import MEASURED_FOR
 from fedpact.provider.content_upkeep import ProviderContent
 from fedpact.provider.context import Context
@@ -33,31 +34,60 @@ class Housekeeping:
         for worker in (ctx.public_work, ctx.private_work, ctx.trials):
             worker.forget(frame.timestamp)
         ctx.fetching.tidy()
-        for work in (self._measure, self._forget, self._size, self._look_after):
+        works = {
+            "measuring": self._measure,
+            "forgetting": self._forget,
+            "size": self._size,
+            "content": self._look_after,
+        }
+        for part, work in works.items():
+            trouble: str | None
             try:
-                work(ctx, frame)
+                trouble = work(ctx, frame)
             except (StateDamaged, LedgerReplaced):
                 raise
-            except Exception:  # whatever it is, requests and the other work go on
+            except Exception as error:  # whatever it is, requests and the other work go on
                 ctx.metrics.unexpected.inc()
                 log.exception("what is done from time to time failed; trying again")
+                trouble = type(error).__name__
+            if trouble is not None:
+                ctx.metrics.pulse.part(part, trouble)
 
-    def _measure(self, ctx: Context, frame: Frame) -> None:
-        if time.monotonic() > self._measured_until:
-            self._measured_until = time.monotonic() + MEASURED_FOR
-            watch_holdings(ctx, frame, [self._folder])
+    # Each says what its trouble is; empty: none. None: its time has not come.
 
-    def _forget(self, ctx: Context, frame: Frame) -> None:
-        if time.monotonic() > self._events_until:
-            self._events_until = time.monotonic() + CONTENT_GOOD_FOR
-            forget_ended(ctx, frame)
+    def _measure(self, ctx: Context, frame: Frame) -> str | None:
+        if time.monotonic() <= self._measured_until:
+            return None
+        self._measured_until = time.monotonic() + MEASURED_FOR
+        return watch_holdings(ctx, frame, [self._folder])
+
+    def _forget(self, ctx: Context, frame: Frame) -> str | None:
+        if time.monotonic() <= self._events_until:
+            return None
+        self._events_until = time.monotonic() + CONTENT_GOOD_FOR
+        forget_ended(ctx, frame)
+        return ""
 
     # The store answers beside the cycle: until then it is asked for its answer each time.
 
-    def _size(self, ctx: Context, _: Frame) -> None:
-        if time.monotonic() > self._sized_until and watch_store(ctx):
-            self._sized_until = time.monotonic() + MEASURED_FOR
+    def _size(self, ctx: Context, _: Frame) -> str | None:
+        if time.monotonic() <= self._sized_until:
+            return None
+        trouble = watch_store(ctx)
+        if trouble is None:
+            return NO_ANSWER
+        self._sized_until = time.monotonic() + MEASURED_FOR
+        return trouble
 
-    def _look_after(self, ctx: Context, frame: Frame) -> None:
-        if time.monotonic() > self._content_until and self._content.look_after(ctx, frame):
+    def _look_after(self, ctx: Context, frame: Frame) -> str | None:
+        if time.monotonic() <= self._content_until:
+            return None
+        try:
+            if not self._content.look_after(ctx, frame):
+                return NO_ANSWER
+        except FedpactError as error:
             self._content_until = time.monotonic() + CONTENT_GOOD_FOR
+            log.warning("content was not looked after: %s", error)
+            return str(error)
+        self._content_until = time.monotonic() + CONTENT_GOOD_FOR
+        return ""

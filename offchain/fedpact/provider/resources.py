@@ -14,28 +14,31 @@ from fedpact.provider.metrics import BudgetGauge, Holdings
 log = logging.getLogger(__name__)
 
 
-def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> None:
-    """Look at what the daemon may run out of; `folders`: where it writes."""
+def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> str:
+    """Look at what the daemon may run out of; why that failed, empty if it did not. `folders`:
+    where it writes."""
     try:
         left = measure(ctx, frame, folders)
     except FedpactError as error:
         log.warning("cannot tell what is left: %s", error)
-        return
+        return str(error)
     ctx.metrics.holds(left)
     warn_of_little_ether(ctx.keys.sender, left.balance)
+    return ""
 
 
-def watch_store(ctx: Context) -> bool:
-    """Tell how much the content store holds; False while it does not answer."""
+def watch_store(ctx: Context) -> str | None:
+    """Tell how much the content store holds; why that failed, empty if it did not, and None while
+    the store does not answer."""
     try:
         size = ctx.fetching.found(fetching.ITSELF, "size", lambda store: store.size())
     except FedpactError as error:
         log.warning("cannot tell what the content store holds: %s", error)
-        return True
+        return str(error)
     if size is None:
-        return False
+        return None
     ctx.metrics.store_holds(size)
-    return True
+    return ""
 
 
 def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:

@@ -43,6 +43,11 @@ class Attempts:
         """Whether the last attempt failed, and not for content that is still looked for."""
         return bool(self._failures) and not self._sought
 
+    @property
+    def trouble(self) -> str:
+        """What the last attempt failed for; empty if it did not."""
+        return (self._said or "it failed") if self.failing else ""
+
     @contextmanager
     def attempt(
         self, what: str, interval: float, unforeseen: Callable[[], None] = lambda: None

@@ -19,7 +19,7 @@ from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pinning import CopiedStore, KeptStore
-from fedpact.content.reproviding import ContentUpkeep
+from fedpact.content.reproviding import NO_ANSWER, ContentUpkeep
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentSought, FedpactError
 from fedpact.requester.fetching import specification_in
@@ -52,8 +52,8 @@ class RequesterContent(Closing):
         self._copies = copies
         self._keeping, self._upkeep = keeping, ContentUpkeep()
         self._good_until = 0.0
-        self._said = ""
-        """Why content was not looked after, if it was not."""
+        self.failure = ""
+        """Why content was not looked after the last time; empty: it was."""
 
     def look_after(self, now: int) -> None:
         """From time to time, put again what the store has lost and is owed at `now` (seconds since
@@ -69,11 +69,16 @@ class RequesterContent(Closing):
             if not self._upkeep.is_done(self.fetching):
                 self._good_until = 0.0
                 return
-            self._said = ""
+            self.failure = ""
         except FedpactError as error:
-            if str(error) != self._said:
+            if str(error) != self.failure:
                 log.warning("content is not looked after: %s", error)
-            self._said = str(error)
+            self.failure = str(error)
+
+    @property
+    def trouble(self) -> str:
+        """Why content is not looked after, if it is not: also that the store has not answered."""
+        return self.failure or (NO_ANSWER if self._upkeep.under_way else "")
 
     def read(self, request: int, what: str, work: Callable[[ContentStore], T]) -> T:
         """What `work` reads from the store for a request. Raises what it raised, and ContentSought

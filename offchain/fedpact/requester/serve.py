@@ -169,7 +169,10 @@ class RequesterDaemon:
         every = [one for each in listed for one in each.values()]
         metrics.saw(one.stage for one in every)
         beside = (*self._read.values(), self._tending, self._upkeep)
-        metrics.fail(sum(one.failing for one in (*every, *beside)))
+        failing = [one.failing for one in (*every, *beside)]
+        metrics.fail(sum(failing) + (bool(self._content.failure) and not self._upkeep.failing))
+        metrics.pulse.part("content", self._upkeep.trouble or self._content.trouble)
+        metrics.pulse.part("transactions", self._tending.trouble)
         if time.monotonic() > self._measured_until and self._measuring.is_due:
             with self._trying(self._measuring, "cannot tell what is left"):
                 self._measure()

@@ -16,7 +16,7 @@ from fedpact.chain.node import Node
 from fedpact.chain.records import TransactionCost
 from fedpact.errors import NodeUnreachable, SettingsError
 from fedpact.monitor import health, systemd
-from fedpact.monitor.health import Pulse
+from fedpact.monitor.health import LONGEST_TROUBLE, Pulse
 from fedpact.monitor.server import MonitorServer
 from fedpact.monitor.systemd import notify
 from fedpact.provider.metrics import BudgetGauge, Holdings, ProviderMetrics
@@ -98,6 +98,29 @@ def test_a_daemon_that_holds_back_is_well_but_not_ready(
     metrics.cycle_succeeded(0)
     assert ask(server, "/ready")[0] == 200
     assert sample(server, "fedpact_held") == 0
+
+
+def test_a_part_that_fails_for_long_makes_a_service_not_ready(
+    server: MonitorServer, metrics: ProviderMetrics, clock: Clock
+) -> None:
+    """Its cycles went on meanwhile, so that nobody looked."""
+    metrics.pulse.serving()
+    metrics.pulse.part("content", "")
+    for trouble in ("the store answers 500", "the store is full"):
+        metrics.pulse.part("content", trouble)
+        clock.now += LONGEST_TROUBLE / 2
+        metrics.cycle_succeeded(0)
+        assert ask(server, "/ready")[0] == 200
+    clock.now += 1
+    metrics.cycle_succeeded(0)
+    status, said = ask(server, "/ready")
+    assert status == 503
+    assert "content has failed for 301 s: the store is full" in said
+    assert ask(server, "/health")[0] == 200
+    assert sample(server, "fedpact_part_failing_seconds", part="content") == 301
+    metrics.pulse.part("content", "")
+    assert ask(server, "/ready")[0] == 200
+    assert sample(server, "fedpact_part_failing_seconds", part="content") == 0
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])

@@ -15,6 +15,8 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for
+from fedpact.content.reproviding import NO_ANSWER
+from fedpact.monitor.health import Pulse
 from fedpact.provider import housekeeping
 from fedpact.provider.files import pins_file
 from fedpact.provider.housekeeping import Housekeeping
@@ -90,7 +92,7 @@ def test_a_store_that_hangs_holds_up_no_cycle(
         trials=worker,
         store=store,
         fetching=Fetching(store),
-        metrics=SimpleNamespace(store_holds=told.append),
+        metrics=SimpleNamespace(store_holds=told.append, pulse=Pulse()),
         state=SimpleNamespace(all_requests=lambda: standings, events=lambda *_: []),
     )
     house = Housekeeping(tmp_path, 0.0, state)
@@ -100,6 +102,11 @@ def test_a_store_that_hangs_holds_up_no_cycle(
         house.keep(ctx, Frame(9, "0xb9", 1_000))
     assert time.monotonic() - began < 10
     assert not told
+    troubles = ctx.metrics.pulse.troubles
+    assert {part for part, (_, said) in troubles.items() if said == NO_ANSWER} == {
+        "content",
+        "size",
+    }
     Deaf.over.set()
 
     def kept() -> bool:
@@ -108,6 +115,7 @@ def test_a_store_that_hangs_holds_up_no_cycle(
         return bool(told) and owed and not ended
 
     wait_until(kept, "the content is not looked after")
+    wait_until(lambda: kept() and not any(said for _, said in ctx.metrics.pulse.troubles.values()))
     ctx.fetching.close()
     store.close()
 
@@ -140,7 +148,9 @@ def test_a_store_whose_size_cannot_be_told_is_looked_after(
         trials=worker,
         store=store,
         fetching=Fetching(store),
-        metrics=SimpleNamespace(unexpected=SimpleNamespace(inc=lambda: failed.append(1))),
+        metrics=SimpleNamespace(
+            unexpected=SimpleNamespace(inc=lambda: failed.append(1)), pulse=Pulse()
+        ),
         state=SimpleNamespace(
             all_requests=lambda: [(1, Participation.JOINED, "")], events=lambda *_: []
         ),
@@ -154,5 +164,9 @@ def test_a_store_whose_size_cannot_be_told_is_looked_after(
 
     wait_until(given_again, "what was lost is not put again")
     assert failed
+    wait_until(lambda: given_again() and "content" in ctx.metrics.pulse.troubles)
+    troubles = ctx.metrics.pulse.troubles
+    assert troubles["content"] == (0.0, "")
+    assert troubles["size"][1] == "ValueError"
     ctx.fetching.close()
     store.close()

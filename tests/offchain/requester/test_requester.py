@@ -17,6 +17,7 @@ from fedpact.content.pin_register import PINS
 from fedpact.errors import (
     DecryptionError,
     InvalidInput,
+    NodeUnreachable,
     NotReady,
     Retryable,
     SpecificationError,
@@ -514,6 +515,35 @@ def test_copies_of_what_is_not_owed_any_more_are_deleted(scene: Scene) -> None:
     with scene.requester.content(20.0) as content:
         content.look_after(scene.client.frame().timestamp)
     assert not any(copies.iterdir())
+
+
+class Full(EmbeddedStore):
+    """Takes nothing, as on a full disk."""
+
+    def check(self) -> None:
+        raise StoreUnreachable("there is no room")
+
+    def another(self) -> "Full":
+        return Full(self._folder)
+
+
+def test_content_and_transactions_that_cannot_be_looked_after_are_told(
+    scene: Scene, anvil: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service said that it was ready, for its cycles succeeded."""
+    store = Full(scene.store._folder)
+    alone = Requester(scene.client, store, anvil.new_account(), tmp_path / "alone")
+    service = PatientService(alone, 0.01)
+
+    def lost(_: object) -> int:
+        raise NodeUnreachable("no answer")
+
+    monkeypatch.setattr(scene.client.sender, "tend", lost)
+    service.cycle()
+    said = {part: said for part, (_, said) in service._metrics.pulse.troubles.items()}
+    assert said == {"content": "there is no room", "transactions": "no answer"}
+    assert failing(service) == 2
+    service._content.close()
 
 
 def test_a_request_that_cannot_be_read_is_tried_again_later_and_not_in_each_cycle(
