@@ -1,13 +1,9 @@
-"""The first group of BN254, with which the EVM computes (EIP-196): libraries/Bn254.sol.
+"""The first group of BN254, with which the EVM computes (EIP-196): libraries/Bn254.sol."""
 
-py_ecc is plain Python: its running time depends on the secrets, by microseconds in about 10 ms, so
-no secret should be used where others can time it precisely.
-"""
-
-import sys
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
+
+from fastecdsa.curve import Curve
+from fastecdsa.point import Point as CurvePoint
 
 from fedpact.content.envelope import derive
 from fedpact.errors import InvalidInput
@@ -16,8 +12,7 @@ FIELD = 218882428718392752222464057452572750886963111572978236626890378946452262
 """Coordinates are below this prime."""
 ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 """Number of points, a prime; secrets are 1 to ORDER - 1."""
-
-
+_CURVE = Curve("bn254", FIELD, 0, 3, ORDER, 1, 2)
 _SCALAR_BYTES = 48  # 128 bits more than ORDER has: the remainder is uniform (RFC 9380, section 5.1)
 
 
@@ -52,10 +47,17 @@ def multiply(point: Point, scalar: int) -> Point:
     """scalar * point; InvalidInput unless 1 <= scalar < ORDER."""
     if not 0 < scalar < ORDER:
         raise InvalidInput(f"a scalar of BN254 is between 1 and {ORDER - 1}")
-    product = _times(point, scalar)
-    if product is None:
-        raise InvalidInput("a point of BN254 times a scalar cannot be zero")
-    return product
+    product = (_on_curve(point) * scalar).normalize()
+    return Point(product.x, product.y)
+
+
+def difference(p: Point, m: int, q: Point, n: int) -> Point | None:
+    """m p - n q; None: zero."""
+    found = _on_curve(p) * (m % ORDER) - _on_curve(q) * (n % ORDER)
+    if found.z == 0:
+        return None
+    found = found.normalize()
+    return Point(found.x, found.y)
 
 
 def scalar(secret: bytes, purpose: bytes, context: bytes) -> int:
@@ -69,40 +71,5 @@ def word(number: int) -> bytes:
     return number.to_bytes(32)
 
 
-@cache
-def _curve() -> ModuleType:
-    """Imported when it is needed: it takes a sixth of a second.
-
-    py_ecc raises the interpreter's recursion limit, for pairings, which we do not use.
-    """
-    limit = sys.getrecursionlimit()
-    from py_ecc import optimized_bn128
-
-    sys.setrecursionlimit(limit)
-    return optimized_bn128
-
-
-def _times(point: Point, scalar: int) -> Point | None:
-    """None: zero."""
-    curve = _curve()
-    return _affine(curve.multiply(_projective(point), scalar % ORDER))
-
-
-def difference(p: Point, m: int, q: Point, n: int) -> Point | None:
-    """m p - n q; None: zero. `p`, `q`: points, `m`, `n`: scalars."""
-    curve = _curve()
-    minus = curve.neg(curve.multiply(_projective(q), n % ORDER))
-    return _affine(curve.add(curve.multiply(_projective(p), m % ORDER), minus))
-
-
-def _projective(point: Point) -> object:
-    curve = _curve()
-    return (curve.FQ(point.x), curve.FQ(point.y), curve.FQ.one())
-
-
-def _affine(point: object) -> Point | None:
-    curve = _curve()
-    if curve.is_inf(point):
-        return None
-    x, y = curve.normalize(point)
-    return Point(int(x), int(y))
+def _on_curve(point: Point) -> CurvePoint:
+    return CurvePoint(point.x, point.y, _CURVE)
