@@ -40,7 +40,7 @@ from fedpact.demo.data import prepare
 from fedpact.demo.network import free_port, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.provider.files import provider_folder
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.settings import Settings
 from fedpact.types.requests import Status
 from tests.support.world import World

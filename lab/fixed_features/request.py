@@ -22,7 +22,7 @@ from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
 from fedpact.demo.drafts import DELTA, split
 from fedpact.demo.drafts import draft as classifier_draft
-from fedpact.demo.scattering import FAMILY, ROUNDS, ServerStep
+from fedpact.demo.scattering_settings import FAMILY, ROUNDS, ServerStep
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.requester.draft import Draft

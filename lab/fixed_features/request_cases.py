@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.data import sources
-from fedpact.demo.scattering import STEPS, ServerStep
+from fedpact.demo.scattering_settings import STEPS, ServerStep
 from fedpact.errors import InvalidInput
 from fedpact.types.validation import first_error
 from lab.fixed_features.request import run_case

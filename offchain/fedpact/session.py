@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fedpact.chain.client import AnyClient, ChainClient
     from fedpact.chain.keystore import AccountKeys
     from fedpact.content.store import ContentStore
-    from fedpact.requester.client import Requester
+    from fedpact.requester.requester import Requester
     from fedpact.settings import Settings
     from fedpact.types.deployment import Deployment
 
@@ -119,7 +119,7 @@ class Session(Closing):
     @cached_property
     def requester(self) -> "Requester":
         """Publishes, follows, fetches and buys for the account in the settings."""
-        from fedpact.requester.client import Requester
+        from fedpact.requester.requester import Requester
 
         settings = self.settings
         return Requester(

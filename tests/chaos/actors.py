@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedpact.child import start_with_parent
-from tests.chaos.weather import Weather
+from tests.chaos.fault_proxies import Weather
 
 
 @dataclass

@@ -20,7 +20,7 @@ from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger.check import verify
 from fedpact.provider.ledger.opening import open_ledger
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.types.requests import seats_of
 from tests.chaos.schedule import PROVIDERS
 from tests.chaos.world import ChaosWorld

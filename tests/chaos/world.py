@@ -26,8 +26,8 @@ from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.actors import Actor
+from tests.chaos.fault_proxies import StoreWeather, Weather, node_with, store_with
 from tests.chaos.schedule import LONGEST, PROVIDERS, REQUESTER, Episode, Kind
-from tests.chaos.weather import StoreWeather, Weather, node_with, store_with
 from tests.support.waiting import wait_until
 from tests.support.world import POLICY, World
 

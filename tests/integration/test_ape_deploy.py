@@ -8,7 +8,7 @@ from pathlib import Path
 from fedpact.chain import deployment, keystore
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 APE = Path(sys.executable).with_name("ape")
@@ -23,7 +23,7 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
     assert deployed.returncode == 0, deployed.stderr
     found = deployment.load(path)
     assert found.market in deployed.stdout
-    assert isinstance(found, PresentDeployment)
+    assert isinstance(found, SecondDeployment)
     client = ChainClient.connect(anvil.url, found)
     assert client.registry.registrar() == keys.address
 

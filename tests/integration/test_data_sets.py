@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from fedpact.privacy.filters import Spend
-from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
+from fedpact.requester.requester import Requester
 from fedpact.types.requests import Status
 from tests.support.waiting import wait_until
 from tests.support.world import PAY, POLICY, POLL, World, running_world

@@ -16,7 +16,7 @@ from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider import profile
 from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData
-from fedpact.requester.search import entry_points
+from fedpact.requester.provider_search import entry_points
 from fedpact.retrieval.directory import ProfileDirectory
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles.document import Profile

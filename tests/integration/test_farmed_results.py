@@ -9,7 +9,7 @@ from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from tests.support.committee import (
     PAYMENT,
     Committee,

@@ -11,7 +11,7 @@ import pytest
 from fedpact.demo.data import prepare
 from fedpact.demo.network import running_network
 from fedpact.demo.options import DemoOptions, StoreKind
-from tests.chaos.weather import StoreWeather, store_with
+from tests.chaos.fault_proxies import StoreWeather, store_with
 from tests.support.chain_request import ChainRequest, People
 from tests.support.requester_process import Service
 from tests.support.waiting import PATIENCE, wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.types.requests import Status
 from tests.integration.test_requester_service import log_file, service
 from tests.support.held_provider import SLOW

@@ -14,7 +14,7 @@ from fedpact.chain.bindings.events import RoundPosted, SliceOpened
 from fedpact.child import start_with_parent
 from fedpact.learning.families import family_of
 from fedpact.requester import model_file
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.types.requests import Status
 from tests.support.waiting import PATIENCE
 from tests.support.world import PAY, POLL, World, running_world

@@ -19,7 +19,7 @@ from fedpact.chain.bindings.events import (
 from fedpact.chain.keystore import AccountKeys
 from fedpact.provider.ledger.report import privacy_verify
 from fedpact.provider.ledger.submissions import submissions
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.types.resale import SaleStatus
 from tests.support.chain_request import admit
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ from fedpact.audit.retrieval import check_record
 from fedpact.chain.devnet import Devnet
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.draft import Draft
-from fedpact.requester.search import query_of
+from fedpact.requester.provider_search import query_of
 from fedpact.retrieval.search_record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market

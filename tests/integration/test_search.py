@@ -20,8 +20,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.searchable import SearchableProvider, publish_providers, serve, wait_until_joined
 from fedpact.errors import InvalidInput, SearchFailed
-from fedpact.requester.client import specification_of
-from fedpact.requester.search import Searcher, query_of, row
+from fedpact.requester.provider_search import Searcher, query_of, row
+from fedpact.requester.requester import specification_of
 from fedpact.retrieval.schema import SearchAnswer, SearchBody
 from fedpact.retrieval.search_record import RetrievalRecord
 from fedpact.retrieval.signature import support_weighted_jaccard

@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.data import sources
 from fedpact.data.sources import TrainTestData
-from fedpact.demo.scattering import STEPS
+from fedpact.demo.scattering_settings import STEPS
 from fedpact.errors import InvalidInput
 from lab.fixed_features import request as scattering_request
 from lab.fixed_features import training as privacy_fixed_features

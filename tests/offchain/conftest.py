@@ -7,7 +7,7 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 from tests.support.chain_request import People, deployed_contracts
 
 
@@ -18,12 +18,12 @@ def operator(anvil: Devnet) -> AccountKeys:
 
 
 @pytest.fixture(scope="session")
-def deployment(anvil: Devnet, operator: AccountKeys) -> PresentDeployment:
+def deployment(anvil: Devnet, operator: AccountKeys) -> SecondDeployment:
     return deployed_contracts(anvil, operator)
 
 
 @pytest.fixture(scope="session")
-def client(anvil: Devnet, deployment: PresentDeployment) -> Iterator[ChainClient]:
+def client(anvil: Devnet, deployment: SecondDeployment) -> Iterator[ChainClient]:
     connected = ChainClient.connect(anvil.url, deployment)
     yield connected
     connected.close()

@@ -24,7 +24,7 @@ from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.bn254 import Point, public_key
 from fedpact.content.delivery import Deliveries
 from fedpact.provider.state.checkpoint import ProviderState
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 from fedpact.types.requests import (
     ETHER,
     ApprovalRule,
@@ -43,7 +43,7 @@ ATTRIBUTES = keccak(text="attributes")
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "attest", "deliver", "dispute")
 
 
-def deployed_contracts(anvil: Devnet, keys: AccountKeys, salt: int = 0) -> PresentDeployment:
+def deployed_contracts(anvil: Devnet, keys: AccountKeys, salt: int = 0) -> SecondDeployment:
     """The contracts with windows of a second; `keys` are registrar and guardian."""
     connection = Connection.connect(anvil.url, None)
     return deploy_contracts(connection, keys, Parameters(keys.address, keys.address, 1, 1), salt)

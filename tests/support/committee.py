@@ -37,8 +37,8 @@ from fedpact.learning.families import family_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
-from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
+from fedpact.requester.requester import Requester
 from fedpact.requester.slices import slice_key
 from fedpact.types.cid import Cid
 from fedpact.types.privacy import PrivacyMode

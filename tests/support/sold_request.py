@@ -2,7 +2,7 @@
 
 from fedpact.chain.bindings.events import Credited
 from fedpact.content.delivery import Deliveries
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from tests.support.committee import Committee, DigitsMarket, new_request
 
 PRICE = 10**16

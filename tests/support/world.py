@@ -37,7 +37,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.requester import preparing
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.requester.slices import slice_key
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.requests import Phase, RoundFacts, Status, seats_of

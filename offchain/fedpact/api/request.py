@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.errors import InvalidInput, NotReady, Retryable
-from fedpact.requester import client as requesters
+from fedpact.requester import requester as requesters
 from fedpact.requester.declines import Declines
 from fedpact.requester.final_rounds import Round, final_rounds
 from fedpact.requester.look import RequestLog, RequestLook, look

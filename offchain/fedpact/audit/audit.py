@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.first.audit import audit_first
 from fedpact.audit.report import AuditReport
-from fedpact.audit.second.audit import audit_present
+from fedpact.audit.second.audit import audit_second
 from fedpact.chain.client import AnyClient, ChainClient
 from fedpact.content.store import ContentStore
 
@@ -27,5 +27,5 @@ def audit(
     are unavailable. Raises UnknownRequest, NodeUnreachable.
     """
     if isinstance(client, ChainClient):
-        return audit_present(client, store, request_id, keys, confirmations=confirmations)
+        return audit_second(client, store, request_id, keys, confirmations=confirmations)
     return audit_first(client, store, request_id, keys, confirmations=confirmations)

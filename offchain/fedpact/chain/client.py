@@ -19,7 +19,7 @@ from fedpact.chain.bindings.rounds import AnyRounds, Rounds
 from fedpact.chain.connection import Connection
 from fedpact.chain.scanner import EventScanner, indexed
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import Deployment, SecondDeployment
 
 
 class FirstClient(Connection):
@@ -50,9 +50,9 @@ class ChainClient(Connection):
     """
 
     @property
-    def deployment(self) -> PresentDeployment:
+    def deployment(self) -> SecondDeployment:
         found = super().deployment
-        if not isinstance(found, PresentDeployment):
+        if not isinstance(found, SecondDeployment):
             raise DeploymentError("the deployment file describes contracts of the first protocol")
         return found
 
@@ -137,6 +137,6 @@ AnyClient = FirstClient | ChainClient
 
 def connect_to(endpoint: str | Sequence[str], deployment: Deployment, **options: Any) -> AnyClient:
     """Connect to the deployment's chain, with its protocol's client; see Connection.connect."""
-    if isinstance(deployment, PresentDeployment):
+    if isinstance(deployment, SecondDeployment):
         return ChainClient.connect(endpoint, deployment, **options)
     return FirstClient.connect(endpoint, deployment, **options)

@@ -42,7 +42,7 @@ from fedpact.chain.scanner import indexed
 from fedpact.chain.verification import verify_artifacts
 from fedpact.errors import DeploymentError, NodeUnreachable
 from fedpact.types import deployment as kinds
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def large_parameters_for(
 
 def deploy_contracts(
     connection: Connection, keys: AccountKeys, parameters: Parameters, salt: int = 0
-) -> PresentDeployment:
+) -> SecondDeployment:
     """Create the factory and the six contracts, or those that an interrupted run left out; if it
     left out none, describe them.
 
@@ -172,9 +172,9 @@ def deploy_large(
     connection: Connection,
     keys: AccountKeys,
     parameters: LargeParameters,
-    beside: PresentDeployment,
+    beside: SecondDeployment,
     salt: int = 0,
-) -> PresentDeployment:
+) -> SecondDeployment:
     """Create the contracts of large rounds, with the registry and the ledger of another deployment.
 
     If the account is the ledger's registrar, the new market is announced as one that records
@@ -207,7 +207,7 @@ def deploy_large(
 
 
 def announce_recorder(
-    connection: Connection, keys: AccountKeys, deployment: PresentDeployment, market: str
+    connection: Connection, keys: AccountKeys, deployment: SecondDeployment, market: str
 ) -> None:
     """Let a market record in the deployment's ledger, after the ledger's delay; nothing if that was
     announced before. Raises Reverted if the account is not the ledger's registrar."""
@@ -263,7 +263,7 @@ def _create(
     return done, min(blocks, default=0)
 
 
-def _require_asked(connection: Connection, made: PresentDeployment, asked: dict[str, int]) -> None:
+def _require_asked(connection: Connection, made: SecondDeployment, asked: dict[str, int]) -> None:
     """Raise DeploymentError unless contracts that an earlier run made have this package's code, and
     the numbers (`_CHOSEN`) that are asked for now."""
     verify_artifacts(connection, made)
@@ -278,7 +278,7 @@ def _require_asked(connection: Connection, made: PresentDeployment, asked: dict[
             )
 
 
-def _require_large_fit(connection: Connection, beside: PresentDeployment) -> None:
+def _require_large_fit(connection: Connection, beside: SecondDeployment) -> None:
     """Raise DeploymentError unless large rounds can be beside this deployment, on this chain."""
     here, there = ((one.chain_id, one.genesis_hash) for one in (connection, beside))
     if here != there:
@@ -331,9 +331,9 @@ def _described(
     rounds: str,
     min_window: int,
     block: int,
-) -> PresentDeployment:
+) -> SecondDeployment:
     """The deployment of contracts whose addresses are `at` their names."""
-    return PresentDeployment(
+    return SecondDeployment(
         chain_id=connection.chain_id,
         genesis_hash=connection.genesis_hash,
         registry=at[REGISTRY],

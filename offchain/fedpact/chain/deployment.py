@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import LARGE, USUAL, Deployment, PresentDeployment
+from fedpact.types.deployment import LARGE, USUAL, Deployment, SecondDeployment
 
 _MOST_BYTES = 4_096
 """Of a deployment file."""
@@ -71,15 +71,15 @@ def load(path: Path) -> Deployment:
     return read(text, str(path))
 
 
-def load_present(path: Path) -> PresentDeployment:
+def load_second(path: Path) -> SecondDeployment:
     """As `load`; DeploymentError also for contracts of the first protocol, which can be audited and
     not used."""
     return require_present(load(path), path)
 
 
-def require_present(found: Deployment, path: Path) -> PresentDeployment:
-    """See `load_present`; `path`: of the file that describes it."""
-    if not isinstance(found, PresentDeployment):
+def require_present(found: Deployment, path: Path) -> SecondDeployment:
+    """See `load_second`; `path`: of the file that describes it."""
+    if not isinstance(found, SecondDeployment):
         raise DeploymentError(
             f"{path} describes contracts of the first protocol: `fedpact audit` reads them, and"
             " nothing else does"
@@ -95,12 +95,12 @@ def read(text: str, name: str) -> Deployment:
         if not isinstance(facts, dict):
             raise ValueError(f"an object is needed, not {type(facts).__name__}")
         protocol = facts.get("protocol", Deployment.protocol)
-        if protocol not in (Deployment.protocol, PresentDeployment.protocol):
+        if protocol not in (Deployment.protocol, SecondDeployment.protocol):
             raise DeploymentError(
                 f"{name} describes protocol {protocol}: this version knows 1 and 2"
             )
-        second = protocol == PresentDeployment.protocol
-        deployment = PresentDeployment(**facts) if second else Deployment(**facts)
+        second = protocol == SecondDeployment.protocol
+        deployment = SecondDeployment(**facts) if second else Deployment(**facts)
     except (ValueError, TypeError, RecursionError) as error:
         raise DeploymentError(f"{name} is not a deployment file: {error}") from error
     for field in fields(deployment):
@@ -108,7 +108,7 @@ def read(text: str, name: str) -> Deployment:
         if not isinstance(value, _TYPES.get(field.name, str)):
             raise DeploymentError(f"{name} is not a deployment file: {field.name} is {value!r}")
     kinds = (USUAL, LARGE)
-    if isinstance(deployment, PresentDeployment) and deployment.rounds_kind not in kinds:
+    if isinstance(deployment, SecondDeployment) and deployment.rounds_kind not in kinds:
         raise DeploymentError(
             f"{name} is not a deployment file: rounds_kind is {deployment.rounds_kind!r}, neither"
             f" {USUAL} nor {LARGE}"

@@ -17,7 +17,7 @@ from fedpact.chain.addresses import created_address
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import Call
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import Deployment, SecondDeployment
 
 LARGEST_NUMBER = 2**64 - 1
 """An immutable up to this is a parameter: a window, a delay, a unit in wei."""
@@ -63,7 +63,7 @@ def immutables(artifact: bytes, code: bytes) -> list[int] | None:
 def _parts(deployment: Deployment) -> Iterator[tuple[str, str]]:
     """All contracts, those that others created included."""
     yield from deployment.contracts.items()
-    if isinstance(deployment, PresentDeployment):
+    if isinstance(deployment, SecondDeployment):
         yield FACTORY, deployment.factory
         if not deployment.is_large:
             # The rounds' constructor creates it.

@@ -13,7 +13,7 @@ from fedpact.session import Session
 
 if TYPE_CHECKING:
     from fedpact.chain.connection import Connection
-    from fedpact.types.deployment import PresentDeployment
+    from fedpact.types.deployment import SecondDeployment
 
 registrar = typer.Typer(help="Admit, suspend and restore participants.", no_args_is_help=True)
 
@@ -133,7 +133,7 @@ def deploy(
                 f" {beside} describes: leave them out"
             )
         large = large_parameters_for(client, guards, min_window, draw_delay)
-        made = deploy_large(client, at.keys, large, deployments.load_present(beside), salt)
+        made = deploy_large(client, at.keys, large, deployments.load_second(beside), salt)
     deployments.save(made, path)
     addresses = {
         name: getattr(made, name, None)
@@ -153,7 +153,7 @@ def deploy(
     )
 
 
-def _records(client: "Connection", made: "PresentDeployment") -> str:
+def _records(client: "Connection", made: "SecondDeployment") -> str:
     """From when on the market of a deployment may record in the ledger that it shares."""
     from fedpact.chain.bindings.reputation import Reputation
     from fedpact.chain.deploying import recorder_from

@@ -82,14 +82,14 @@ def serve(
 
 def _watching(at: "Session", console: "Console | None") -> "Watching | None":
     """A live view beside the daemon, where there is a terminal."""
-    from fedpact.types.deployment import PresentDeployment
+    from fedpact.types.deployment import SecondDeployment
 
     if console is None:
         return None
     from fedpact.dashboard.terminal.provider import provider_shown
 
     def watching(
-        deployment: PresentDeployment, exchange: "Exchange"
+        deployment: SecondDeployment, exchange: "Exchange"
     ) -> AbstractContextManager[None]:
         if deployment.is_large:
             return nullcontext()  # Of large rounds there is no picture.
@@ -176,7 +176,7 @@ def claim(
 
     Example: fedpact --account alice provider claim 1
     """
-    from fedpact.provider.claiming import claim as collect
+    from fedpact.provider.claim_command import claim as collect
 
     at = session.of(context)
     others = [at.address_of(one) for one in for_ or ()]

@@ -42,7 +42,7 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
     Example: fedpact --account bob request status 1
     """
-    from fedpact.requester.client import progress_of
+    from fedpact.requester.requester import progress_of
 
     at = session.of(context)
     progress = progress_of(at.client, at.store, request_id)
@@ -64,7 +64,7 @@ def list_(
 
     Example: fedpact request list --all --json
     """
-    from fedpact.requester.client import requests
+    from fedpact.requester.requester import requests
 
     at = session.of(context)
     account = None if everybody else at.address()

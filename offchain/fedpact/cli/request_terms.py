@@ -17,7 +17,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
     Example: fedpact request show 1
     """
     from fedpact.learning.families import privacy_statement
-    from fedpact.requester.client import specification_of
+    from fedpact.requester.requester import specification_of
 
     at = session.of(context)
     spec = specification_of(at.client, at.store, request_id)

@@ -57,7 +57,7 @@ def search(
 
     Example: fedpact --account bob search --category texts/news --terms 'hockey stadium' --output found.json
     """  # noqa: E501
-    from fedpact.requester import search as searching
+    from fedpact.requester import provider_search as searching
 
     session_ = session.of(context)
     texts = searching.texts_of(like) if like is not None else ()

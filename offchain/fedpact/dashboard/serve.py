@@ -26,7 +26,7 @@ from fedpact.dashboard.web.site import Site
 from fedpact.dashboard.web.staying_out import StayingOut
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import Deployment, SecondDeployment
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def serve(
     Raises DeploymentError for a deployment of the first protocol, and for one `beside` that is not
     beside this one, NodeUnreachable, SettingsError, StorageUnavailable.
     """
-    if not isinstance(deployment, PresentDeployment):
+    if not isinstance(deployment, SecondDeployment):
         raise DeploymentError(
             f"{settings.deployment} describes contracts of the first protocol: the dashboard reads"
             " those of the second; `fedpact request list` and `fedpact audit` read the first"
@@ -95,9 +95,9 @@ def serve(
             uvicorn.Server(config).run(sockets=[socket_])
 
 
-def _other(deployment: PresentDeployment, file: Path) -> PresentDeployment:
+def _other(deployment: SecondDeployment, file: Path) -> SecondDeployment:
     """The deployment of the other kind of rounds. Raises DeploymentError for any other."""
-    found = deployments.load_present(file)
+    found = deployments.load_second(file)
     if found.rounds_kind == deployment.rounds_kind:
         raise DeploymentError(
             f"{file} has {found.rounds_kind} rounds, as the deployment has that it is shown beside:"
@@ -114,7 +114,7 @@ def _other(deployment: PresentDeployment, file: Path) -> PresentDeployment:
 def _open(
     stack: ExitStack,
     settings: Settings,
-    deployment: PresentDeployment,
+    deployment: SecondDeployment,
     links: Links,
     rebuild: bool,
     ask_private: bool | None,

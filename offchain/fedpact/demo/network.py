@@ -27,7 +27,7 @@ from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
 from fedpact.operator import participants
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 
 FUNDS_WEI = 100 * 10**18
 REPUTATION_UNIT_WEI = 10**15
@@ -45,7 +45,7 @@ class DemoNetwork:
     folder: Path
     devnet: Devnet
     client: ChainClient
-    deployment: PresentDeployment
+    deployment: SecondDeployment
     store: ContentStore
     store_uri: str
     password_file: Path
@@ -186,7 +186,7 @@ def free_port() -> int:
             return port
 
 
-def _deployed(devnet: Devnet, registrar: AccountKeys) -> PresentDeployment:
+def _deployed(devnet: Devnet, registrar: AccountKeys) -> SecondDeployment:
     """With windows and delays of a second."""
     owner = registrar.address
     parameters = Parameters(owner, owner, 1, 1, REPUTATION_UNIT_WEI)

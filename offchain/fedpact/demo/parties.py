@@ -4,7 +4,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 
 POLL_SECONDS = 0.05
 DRAWN_AT_EASE = 4

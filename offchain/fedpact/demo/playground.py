@@ -1,5 +1,5 @@
 """A market on this machine to try things on: chain, contracts, store, and daemons of plants with
-made-up machines (`fedpact.demo.plants`)."""
+made-up machines (`fedpact.demo.plant_data`)."""
 
 import contextlib
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.proposal import as_toml
-from fedpact.demo import plants
+from fedpact.demo import plant_data
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.errors import InvalidInput
 from fedpact.types.schema import schema_file
@@ -25,7 +25,7 @@ MARKET = "market"
 """Folder of everything else: chain, keys, content, the plants' data, state and logs."""
 POLICY_TEXT = f"""\
 # What the plants accept. Limits of a real provider: docs/operating.md.
-categories = ["{plants.CATEGORY}"]
+categories = ["{plant_data.CATEGORY}"]
 epsilon_per_request = 4.1
 epsilon_per_requester = 20.0
 epsilon_lifetime = 20.0
@@ -65,18 +65,18 @@ def playground(folder: Path, rows: int = ROWS) -> Iterator[DemoNetwork]:
 
 def _start(network: DemoNetwork, registrar: AccountKeys, folder: Path, rows: int) -> None:
     """Admit all accounts, write the files, and start the plants' daemons."""
-    policy, schema = folder / POLICY, as_toml(plants.schema(rows, "0" * 32))
+    policy, schema = folder / POLICY, as_toml(plant_data.schema(rows, "0" * 32))
     policy.write_text(POLICY_TEXT, encoding="utf-8")
     (folder / SCHEMA).write_text(schema, encoding="utf-8")
-    plants.write_rows(folder / EVALUATION_FILE, EVALUATION, seed=100)
-    plants.write_rows(folder / QUERIES_FILE, QUERIES, seed=200, labelled=False)
+    plant_data.write_rows(folder / EVALUATION_FILE, EVALUATION, seed=100)
+    plant_data.write_rows(folder / QUERIES_FILE, QUERIES, seed=200, labelled=False)
     for organisation, name in enumerate((REQUESTER, "auditor", *PROVIDERS), start=1):
         network.register(registrar, network.account(name), organisation)
     settings = network.settings(REQUESTER, POLL_SECONDS)
     (folder / SETTINGS).write_text(settings, encoding="utf-8")
     for number, name in enumerate(PROVIDERS):
-        data = plants.write_rows(network.folder / f"{name}.csv", rows, seed=number)
-        declared = plants.schema(rows, f"{number + 1:032x}")
+        data = plant_data.write_rows(network.folder / f"{name}.csv", rows, seed=number)
+        declared = plant_data.schema(rows, f"{number + 1:032x}")
         schema_file(data).write_text(as_toml(declared), encoding="utf-8")
         network.start_daemon(name, data, policy, POLL_SECONDS, None, network.listens())
     network.wait_until_serving()

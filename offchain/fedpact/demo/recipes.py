@@ -11,9 +11,9 @@ from typing import Any
 
 from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import PUBLIC_EXAMPLES
-from fedpact.demo import drafts, scattering
+from fedpact.demo import drafts, scattering_settings
 from fedpact.demo.options import DemoOptions
-from fedpact.demo.scattering import ServerStep
+from fedpact.demo.scattering_settings import ServerStep
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.requester.draft import Draft
@@ -82,7 +82,7 @@ def _scattering(step: ServerStep, public: int = 0) -> Recipe:
         step.local,
         step.local,
         step.parameters,
-        rounds=scattering.ROUNDS,
+        rounds=scattering_settings.ROUNDS,
         strategy=f"fedavgm:momentum={step.momentum}",
         clipping_norm=step.clipping_norm,
         public=public,
@@ -100,8 +100,8 @@ def _network(step: ServerStep, side: int, public: int = 0, records: int | None =
 
 
 NETWORK_FAMILY = "network-linear"
-IMAGE_FAMILIES = ("cnn", scattering.FAMILY, NETWORK_FAMILY)
-SLOW_FAMILIES = (scattering.FAMILY, NETWORK_FAMILY)
+IMAGE_FAMILIES = ("cnn", scattering_settings.FAMILY, NETWORK_FAMILY)
+SLOW_FAMILIES = (scattering_settings.FAMILY, NETWORK_FAMILY)
 """Whose features take minutes."""
 SOFTMAX_STEPS = {
     "steps": drafts.STEPS,
@@ -137,7 +137,7 @@ RECIPES = {
         parameters={"hidden": 32, "layers": 1},
         records=1000,
     ),
-    scattering.FAMILY: _scattering(ServerStep(300.0, 0.05, 0.9)),
+    scattering_settings.FAMILY: _scattering(ServerStep(300.0, 0.05, 0.9)),
     NETWORK_FAMILY: _network(ServerStep(300.0, 0.1, 0.9), side=64),
     "decision-tree": Recipe(
         CONSTRUCTION,
@@ -176,8 +176,8 @@ RECIPES = {
     ),
 }
 RECIPES_ON_DATA = {
-    (scattering.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
-    for data, step in scattering.STEPS.items()
+    (scattering_settings.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
+    for data, step in scattering_settings.STEPS.items()
 } | {(NETWORK_FAMILY, "cifar10"): _network(ServerStep(800.0, 0.1, 0.9), 128, PUBLIC_EXAMPLES, 2500)}
 """Recipes of families for a certain data set."""
 USUAL = {

@@ -19,7 +19,7 @@ from fedpact.demo.options import DemoOptions
 from fedpact.demo.parties import POLL_SECONDS, admit, poll_seconds, serve, wait_for_daemons
 from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel
-from fedpact.demo.tables import print_result
+from fedpact.demo.result_output import print_result
 from fedpact.demo.workspace import workspace
 from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.learning.artefact import decode
@@ -28,7 +28,7 @@ from fedpact.learning.training_inputs import without_privacy
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
 from fedpact.requester import FetchedModel, Model, RequestProgress
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.simulation.baselines import alone, central
 from fedpact.simulation.request import quality
 from fedpact.types.specification import Specification

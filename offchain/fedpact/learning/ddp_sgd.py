@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 from fedpact.errors import PrivacyError
-from fedpact.learning.clipped_gradients import gradient_sums
 from fedpact.learning.epochs import MeanLoss
+from fedpact.learning.example_gradients import gradient_sums
 from fedpact.learning.families.base import loss
 from fedpact.privacy.claimed_epsilon import claimed_multiplier, noised_epoch
 from fedpact.privacy.noise import NoiseSource

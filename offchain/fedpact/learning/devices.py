@@ -17,7 +17,7 @@ from fedpact.types.device import DEVICE, PROCESSOR
 if TYPE_CHECKING:
     import torch
 
-    from fedpact.learning.clipped_gradients import Loss
+    from fedpact.learning.example_gradients import Loss
 
 MATRIX = 64
 """Width of the products by which precision is tried."""
@@ -135,7 +135,7 @@ def check_module(
     `module`: on the device. `x`, `y`: two blocks of examples."""
     import torch
 
-    from fedpact.learning.clipped_gradients import supports
+    from fedpact.learning.example_gradients import supports
 
     x, y = x.to(device), y.to(device)
     in_blocks = supports(module)
@@ -159,7 +159,7 @@ def _check_company(
     """The first example, at each row among those of the second block."""
     import torch
 
-    from fedpact.learning.clipped_gradients import contributions
+    from fedpact.learning.example_gradients import contributions
     from fedpact.privacy.linear_sums import BLOCK
 
     [expected] = contributions(module, x[:BLOCK], y[:BLOCK], loss, [0])

@@ -22,16 +22,14 @@ from fedpact.learning.families import (
 from fedpact.learning.families.base import Construction, Weights
 from fedpact.learning.strategies import Correction
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.learning.units import (
-    Batch,
+from fedpact.learning.unit_clipping import (
     ExampleNorms,
     ExampleSums,
     UnitSum,
     clipped_unit_sum,
     clipping_bound,
-    one_per_unit,
-    samples_of,
 )
+from fedpact.learning.units import Batch, one_per_unit, samples_of
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalApp, LocalConstruction, LocalEpochs, LocalSteps

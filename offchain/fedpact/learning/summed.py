@@ -22,13 +22,8 @@ from fedpact.learning.families import SummedFamily, family_of, gradient_family_o
 from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.learning.tails import chi_upper
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.learning.units import (
-    Batch,
-    clipped_unit_sum,
-    clipping_bound,
-    one_per_unit,
-    samples_of,
-)
+from fedpact.learning.unit_clipping import clipped_unit_sum, clipping_bound
+from fedpact.learning.units import Batch, one_per_unit, samples_of
 from fedpact.privacy.noise import NoiseSource, from_half_steps
 from fedpact.types.local_training import LocalApp, LocalSteps
 from fedpact.types.specification import Specification

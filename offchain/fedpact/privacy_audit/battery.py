@@ -24,7 +24,7 @@ from fedpact.learning.checks import check_published
 from fedpact.learning.epochs import MeanLoss, train_epochs
 from fedpact.learning.families import family_of
 from fedpact.learning.families.base import GradientFamily, Weights, loss
-from fedpact.learning.families.drawn import drawn_examples
+from fedpact.learning.families.random_examples import drawn_examples
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise

@@ -36,7 +36,7 @@ from fedpact.provider.training.work import LocalWork
 from fedpact.provider.training.worker_pool import WorkerPool
 from fedpact.settings import Settings
 from fedpact.signals import on_signals
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 from fedpact.waiting import when_there
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 24 * 3600
-Watching = Callable[[PresentDeployment, "Exchange"], AbstractContextManager[None]]
+Watching = Callable[[SecondDeployment, "Exchange"], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def rehearse(settings: Settings, keys: AccountKeys, offer: ServedFiles) -> None:
 
 def connect(settings: Settings, keys: AccountKeys) -> ChainClient:
     """To the nodes and the deployment in the settings, with the account's outbox."""
-    deployment = deployments.load_present(settings.deployment)
+    deployment = deployments.load_second(settings.deployment)
     return ChainClient.connect(
         settings.endpoint,
         deployment,
@@ -131,7 +131,7 @@ def connect(settings: Settings, keys: AccountKeys) -> ChainClient:
 
 Parts = tuple[
     ChainClient,
-    PresentDeployment,
+    SecondDeployment,
     ContentStore,
     AccountKeys,
     Policy,

@@ -5,7 +5,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import ListedRequest
 from fedpact.requester.model import Model
 from fedpact.requester.model_file import FetchedModel
-from fedpact.requester.offer import Offer
+from fedpact.requester.offers import Offer
 
 __all__ = [
     "Draft",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fedpact.errors import ContentSought, FedpactError, Retryable
-from fedpact.requester.client import pause_after
+from fedpact.requester.requester import pause_after
 
 log = logging.getLogger(__name__)
 

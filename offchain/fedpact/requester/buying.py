@@ -5,35 +5,26 @@ member's key, and the price goes back if none comes.
 """
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fedpact.chain.bindings.events import RoundFinalised
-from fedpact.chain.bindings.token import Token, currency_at, shown_currency
+from fedpact.chain.bindings.token import Token, currency_at
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.consensus.payout import sums_of
 from fedpact.content.bn254 import public_key
 from fedpact.content.dispute import prove, sale_context
-from fedpact.content.store import ContentStore
 from fedpact.errors import (
-    ContentError,
     ContentMissing,
     DecryptionError,
     InvalidInput,
     NotReady,
-    Retryable,
 )
 from fedpact.requester.ending import Refund
 from fedpact.requester.fetching import opened_key, sale_of
 from fedpact.requester.look import RequestLook, look
-from fedpact.requester.offer import Offer, doubts, price_differs, sorted_offers
-from fedpact.types.agreement import require_agreement
-from fedpact.types.cid import Cid
-from fedpact.types.requests import ETHER, PoolMember, Status, Terms
-from fedpact.types.resale import ResaleOffer, SaleStatus
-from fedpact.types.scores import INVALID
-from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.requester.offers import OWN_RESULT, price_differs, took_part
+from fedpact.types.requests import ETHER
+from fedpact.types.resale import SaleStatus
+from fedpact.types.specification import Specification
 
 
 @dataclass(frozen=True)
@@ -44,86 +35,6 @@ class Bought:
     """In the smallest unit of what the request pays in."""
     deadline: int
     """Last second in which a member may seal the key; then the price can be taken back."""
-
-
-OWN_RESULT = "your organisation requested it or was in its pool"
-
-
-def offers(
-    client: ChainClient, store: ContentStore, account: str, query_key: bytes, usage_rules: str = ""
-) -> list[Offer]:
-    """See `fedpact.requester.offer.offers`."""
-    if client.deployment.resale is None:
-        return []
-    own = client.registry.participant(account).organisation
-    numbers = range(1, client.market.request_count() + 1)
-    found = []
-    for request, offer in client.resale.all_offered(numbers).items():
-        if client.market.terms(request).query_key != query_key:
-            continue
-        seen = look(client, request)
-        if seen.stored.status is Status.SETTLED and seen.stored.delivered_at:
-            found.append(_offer(seen, store, offer, own, usage_rules))
-    return sorted_offers(found)
-
-
-def _offer(
-    seen: RequestLook, store: ContentStore, offer: ResaleOffer, own: int, usage_rules: str
-) -> Offer:
-    client, terms = seen.client, seen.terms
-    members = client.pool.members(seen.request_id, seen.frame)
-    makers = [members[index] for index, one in sums_of(seen.entries()).items() if one.points]
-    reputations = [client.reputation.reputation(one.account, seen.frame) for one in makers]
-    spec, refusal = published(store, terms)
-    if spec is not None:
-        refusal = price_differs(spec, offer.price)
-        if usage_rules and usage_rules != spec.usage_rules:
-            refusal = "its usage rules differ from the wanted ones"
-    if _took_part(client, own, seen.stored.requester, members):
-        refusal = OWN_RESULT
-    last = seen.events(RoundFinalised)[-1]
-    error = None if last.error == INVALID else last.error
-    currency = shown_currency(client, terms.token)
-    light = ""
-    if client.reputation.weight_of(terms.token, terms.pay, seen.frame) == 0:
-        light = f"paid {currency.text(terms.pay)}, too little to count in reputations"
-    return Offer(
-        request_id=seen.request_id,
-        price=offer.price,
-        error=error,
-        examples=spec.evaluation[last.round - 1].examples if spec is not None else 0,
-        rounds=seen.facts.final_rounds,
-        payment=terms.pay,
-        points=sum(one.points for one in sums_of(seen.entries()).values()),
-        contributors=len(makers),
-        organisations=len({one.organisation for one in makers}),
-        reputation=sum(reputations) // len(reputations),
-        age=seen.now - client.any_rounds.outcome(seen.request_id, seen.frame).ended_at,
-        epsilon=spec.privacy.epsilon if spec is not None else None,
-        usage_rules=spec.usage_rules if spec is not None else "",
-        refusal=refusal,
-        doubts=doubts(light, terms.pay, error, reputations, offer.price, currency),
-        currency=currency,
-    )
-
-
-def _took_part(
-    client: ChainClient, organisation: int, requester: str, members: Iterable[PoolMember]
-) -> bool:
-    """Whether an organisation requested a result, or was in the pool that made it."""
-    asked = client.registry.participant(requester).organisation
-    return organisation in {asked, *(one.organisation for one in members)}
-
-
-def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
-    """The specification, or why it is unavailable or does not match these terms."""
-    cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-    try:
-        spec = Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
-        require_agreement(spec, terms)
-    except (ContentError, Retryable, InvalidInput) as error:
-        return None, f"its specification is unavailable or differs: {error}"
-    return spec, ""
 
 
 def buy(
@@ -147,7 +58,7 @@ def buy(
     refusal = price_differs(spec, offer.price)
     own = client.registry.participant(keys.address).organisation
     requester = client.market.request(request_id).requester
-    if _took_part(client, own, requester, client.pool.members(request_id)):
+    if took_part(client, own, requester, client.pool.members(request_id)):
         refusal = OWN_RESULT
     if refusal:
         raise InvalidInput(f"request {request_id}: {refusal}")

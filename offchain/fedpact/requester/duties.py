@@ -15,7 +15,7 @@ from fedpact.chain.signed_messages import Anchored
 from fedpact.errors import (
     ContentMissing,
 )
-from fedpact.requester.acting import Acting
+from fedpact.requester.actor import Acting
 from fedpact.requester.ending import end
 from fedpact.requester.look import RequestLook
 from fedpact.requester.slice_opening import open_slice

@@ -19,9 +19,8 @@ from fedpact.errors import (
     ContentUnavailable,
     DecryptionError,
     ModelError,
-    NotReady,
 )
-from fedpact.requester.acting import Acting
+from fedpact.requester.actor import Acting
 from fedpact.requester.fetching import content_of, delivery_of, opened_key, receiving
 from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
@@ -115,9 +114,3 @@ def settle(account: AccountKeys, look: RequestLook) -> Refund:
     settled = settling.settle(*given).event(Settled.__name__).args
     currency = currency_at(look.client, look.terms.token)
     return Refund(int(settled["refund"]), currency, int(settled["gasRefund"]))
-
-
-def require_open(look: RequestLook) -> None:
-    """Raise NotReady for a request whose money is shared out."""
-    if look.stored.status is Status.SETTLED:
-        raise NotReady(f"request {look.request_id} is settled: nothing is left to take back")

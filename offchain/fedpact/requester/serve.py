@@ -35,11 +35,11 @@ from fedpact.monitor.health import Pulse
 from fedpact.monitor.resources import MEASURED_FOR, free_bytes, warn_of_little_ether
 from fedpact.monitor.server import telling
 from fedpact.requester.attempts import Attempts
-from fedpact.requester.client import Requester
 from fedpact.requester.duties import next_duty
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.metrics import RequesterMetrics
-from fedpact.requester.served import KeyFile, Purchase, Result, ServedRequest
+from fedpact.requester.requester import Requester
+from fedpact.requester.service_tasks import KeyFile, Purchase, Result, ServedRequest
 from fedpact.requester.slice_keys import read_slice_keys
 from fedpact.settings import Settings
 from fedpact.signals import on_signals

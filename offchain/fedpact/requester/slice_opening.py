@@ -4,7 +4,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.content.keys import seal
 from fedpact.errors import InvalidInput
-from fedpact.requester.acting import Acting
+from fedpact.requester.actor import Acting
 from fedpact.requester.look import RequestLook
 
 

@@ -56,7 +56,7 @@ class Deployment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PresentDeployment(Deployment):
+class SecondDeployment(Deployment):
     """One set of contracts, created by a factory (docs/protocol.md)."""
 
     protocol: int = 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.audit.first.commitments import Ballot, approves, attestation, vote_commitment
 from fedpact.audit.first.payment import outcome_weight, relative_quality, shares
 from fedpact.audit.first.tally import (
     LEADER_POINTS,
@@ -17,7 +18,6 @@ from fedpact.audit.first.tally import (
     history_with_tally,
     tally,
 )
-from fedpact.audit.first.votes import Ballot, approves, attestation, vote_commitment
 from fedpact.consensus.payout import pool
 from fedpact.consensus.reputation import Sums, added, score
 

@@ -34,7 +34,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.chain.verification import verify_artifacts
 from fedpact.errors import DeploymentError, FedpactError, NodeUnreachable, Reverted
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 from tests.support.chain_request import deployed_contracts
 
 
@@ -66,7 +66,7 @@ def test_an_interrupted_deployment_goes_on(anvil: Devnet, monkeypatch: pytest.Mo
 def test_a_deployment_whose_file_was_lost_is_described_again(
     anvil: Devnet,
     operator: AccountKeys,
-    deployment: PresentDeployment,
+    deployment: SecondDeployment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """On a full disk, all contracts were there and nobody could use them."""
@@ -117,7 +117,7 @@ def test_parameters_by_chain(anvil: Devnet, operator: AccountKeys) -> None:
     assert parameters_for(connection, me, me, min_window=90).min_window == 90
 
 
-def test_what_was_deployed_is_verified(anvil: Devnet, deployment: PresentDeployment) -> None:
+def test_what_was_deployed_is_verified(anvil: Devnet, deployment: SecondDeployment) -> None:
     connection = Connection.connect(anvil.url, deployment)
     found = {one.name: one for one in verify_artifacts(connection, deployment)}
     assert STEPS in found
@@ -125,7 +125,7 @@ def test_what_was_deployed_is_verified(anvil: Devnet, deployment: PresentDeploym
 
 
 def test_contracts_of_two_deployments_do_not_pass(
-    anvil: Devnet, deployment: PresentDeployment
+    anvil: Devnet, deployment: SecondDeployment
 ) -> None:
     other = deployed_contracts(anvil, anvil.new_account())
     mixed = replace(deployment, ledger=other.ledger, factory=other.factory)
@@ -148,14 +148,14 @@ def test_changed_code_does_not_pass(anvil: Devnet) -> None:
 
 
 def deployed_beside(
-    anvil: Devnet, keys: AccountKeys, beside: PresentDeployment, salt: int = 0
-) -> PresentDeployment:
+    anvil: Devnet, keys: AccountKeys, beside: SecondDeployment, salt: int = 0
+) -> SecondDeployment:
     connection = Connection.connect(anvil.url, None)
     return deploy_large(connection, keys, LargeParameters(keys.address, 1, 3), beside, salt)
 
 
 def test_large_rounds_share_participants_and_reputations(
-    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+    anvil: Devnet, operator: AccountKeys, deployment: SecondDeployment
 ) -> None:
     made = deployed_beside(anvil, operator, deployment)
     assert (made.registry, made.ledger) == (deployment.registry, deployment.ledger)
@@ -177,7 +177,7 @@ def test_large_rounds_share_participants_and_reputations(
 def test_a_deployment_for_large_rounds_goes_on(
     anvil: Devnet,
     operator: AccountKeys,
-    deployment: PresentDeployment,
+    deployment: SecondDeployment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     send, sent = Connection.send, list[str]()
@@ -207,7 +207,7 @@ def announcements(connection: Connection, ledger: str) -> list[dict[str, Any]]:
 
 
 def test_who_is_not_the_registrar_leaves_the_announcement(
-    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+    anvil: Devnet, operator: AccountKeys, deployment: SecondDeployment
 ) -> None:
     stranger = anvil.new_account()
     made = deployed_beside(anvil, stranger, deployment)
@@ -229,7 +229,7 @@ def test_who_is_not_the_registrar_leaves_the_announcement(
 
 
 def test_large_rounds_are_beside_usual_ones_of_the_same_chain(
-    anvil: Devnet, operator: AccountKeys, deployment: PresentDeployment
+    anvil: Devnet, operator: AccountKeys, deployment: SecondDeployment
 ) -> None:
     for other, said in (
         (replace(deployment, rounds_kind="large"), "has large ones"),
@@ -262,7 +262,7 @@ def changed(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
 def test_a_chain_that_draws_no_committee_gets_no_large_rounds(
     anvil: Devnet,
     operator: AccountKeys,
-    deployment: PresentDeployment,
+    deployment: SecondDeployment,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
     change: Callable[[Any], Any],
@@ -277,7 +277,7 @@ def test_a_chain_that_draws_no_committee_gets_no_large_rounds(
 def test_a_chain_without_randomness_gets_no_large_rounds(
     anvil: Devnet,
     operator: AccountKeys,
-    deployment: PresentDeployment,
+    deployment: SecondDeployment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = {"mixHash": "0x" + "00" * 31 + "01"}

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.chain.addresses import created_address
-from fedpact.chain.deployment import load, load_present, require_writable, save
+from fedpact.chain.deployment import load, load_second, require_writable, save
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import Deployment, SecondDeployment
 from tests.support.frozen_node import Recording
 
 
@@ -41,11 +41,11 @@ def test_a_deployment_of_the_first_protocol_can_be_audited_alone(tmp_path: Path)
     path.write_text(Recording.read().deployment)
     assert load(path).protocol == 1
     with pytest.raises(DeploymentError, match="`fedpact audit` reads them, and nothing else does"):
-        load_present(path)
+        load_second(path)
 
 
 def test_a_deployment_says_which_kind_of_rounds_it_has(
-    tmp_path: Path, deployment: PresentDeployment
+    tmp_path: Path, deployment: SecondDeployment
 ) -> None:
     """A file of before there were two kinds is of usual ones."""
     path = tmp_path / "deployment.json"

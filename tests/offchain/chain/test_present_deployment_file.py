@@ -8,10 +8,10 @@ import pytest
 
 from fedpact.chain.deployment import load, save
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 
 
-def test_the_file_names_its_protocol(tmp_path: Path, deployment: PresentDeployment) -> None:
+def test_the_file_names_its_protocol(tmp_path: Path, deployment: SecondDeployment) -> None:
     path = tmp_path / "deployment.json"
     save(deployment, path)
     assert json.loads(path.read_text())["protocol"] == 2
@@ -19,7 +19,7 @@ def test_the_file_names_its_protocol(tmp_path: Path, deployment: PresentDeployme
 
 
 def test_a_protocol_of_another_version_is_refused(
-    tmp_path: Path, deployment: PresentDeployment
+    tmp_path: Path, deployment: SecondDeployment
 ) -> None:
     path = tmp_path / "deployment.json"
     facts = asdict(replace(deployment, protocol=3))
@@ -30,7 +30,7 @@ def test_a_protocol_of_another_version_is_refused(
         load(path)
 
 
-def test_a_missing_contract_is_named(tmp_path: Path, deployment: PresentDeployment) -> None:
+def test_a_missing_contract_is_named(tmp_path: Path, deployment: SecondDeployment) -> None:
     path = tmp_path / "deployment.json"
     facts = asdict(deployment)
     del facts["pool"]

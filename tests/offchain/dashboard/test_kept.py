@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fedpact.dashboard.web.kept import TimedCache
+from fedpact.dashboard.web.timed_cache import TimedCache
 from fedpact.errors import Retryable, UnknownRequest
 
 

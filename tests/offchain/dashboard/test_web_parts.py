@@ -17,10 +17,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from fedpact.chain import deployment as deployments
-from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.index.follow import Change
 from fedpact.dashboard.serve import serve
 from fedpact.dashboard.units import ether
+from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.blocks import Chart, ChartSeries
 from fedpact.dashboard.web.connections import bounded
 from fedpact.dashboard.web.downloads import as_csv
@@ -30,7 +30,7 @@ from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.provider import last_problems
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import Deployment, SecondDeployment
 from tests.support.waiting import PATIENCE
 
 
@@ -60,7 +60,7 @@ def test_only_a_deployment_beside_is_shown_beside(
     one = "0x" + 40 * "1"
     names = ("registry", "market", "rounds", "ledger", "pool", "factory", "resale")
     at: dict[str, Any] = dict.fromkeys(names, one)
-    first = PresentDeployment(
+    first = SecondDeployment(
         chain_id=1, genesis_hash="0x0", block=0, versions={}, min_window=1, **at
     )
     file = tmp_path / "other.json"

@@ -10,10 +10,10 @@ import torch
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import PrivacyError, SettingsError, TrainingFailed
-from fedpact.learning import clipped_gradients, devices
+from fedpact.learning import devices, example_gradients
 from fedpact.learning.families import family_of, torch_family
 from fedpact.learning.families.device_probe import check_device
-from fedpact.learning.families.drawn import drawn_examples
+from fedpact.learning.families.random_examples import drawn_examples
 from fedpact.learning.families.torch_family import TorchFamily
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
@@ -155,24 +155,24 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def by_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that rounds one row of a block otherwise."""
-    backward = clipped_gradients._backward
+    backward = example_gradients._backward
 
     def changed(module, x, y, loss):
         x = x.clone()
         x[17] *= 1 + 2**-22
         return backward(module, x, y, loss)
 
-    monkeypatch.setattr(clipped_gradients, "_backward", changed)
+    monkeypatch.setattr(example_gradients, "_backward", changed)
 
 
 def by_company(monkeypatch: pytest.MonkeyPatch) -> None:
     """One whose result for an example depends on the others'."""
-    backward = clipped_gradients._backward
+    backward = example_gradients._backward
 
     def changed(module, x, y, loss):
         return backward(module, x + 2**-20 * x.mean(), y, loss)
 
-    monkeypatch.setattr(clipped_gradients, "_backward", changed)
+    monkeypatch.setattr(example_gradients, "_backward", changed)
 
 
 @pytest.mark.parametrize(

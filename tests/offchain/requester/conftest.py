@@ -15,7 +15,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import committee_key
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.requester.client import Requester
+from fedpact.requester.requester import Requester
 from fedpact.types.requests import Status
 from tests.offchain.requester.requests_of_digits import draft, evaluation
 from tests.support.chain_request import REQUEST_KEY, ChainRequest, People

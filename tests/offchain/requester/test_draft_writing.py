@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from fedpact.data.proposal import as_toml as schema_toml
-from fedpact.demo import plants
+from fedpact.demo import plant_data
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.draft_writing import COMMENTS, as_toml
 from fedpact.requester.usual_terms import windows
 from fedpact.types.schema import DataSchema
 
-TABLE = plants.schema(100, "0" * 32)
+TABLE = plant_data.schema(100, "0" * 32)
 IMAGES = DataSchema(
     data_id="0" * 32,
     category="images/shapes",

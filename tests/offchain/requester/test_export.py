@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedpact.cli.main import run
-from fedpact.demo import plants
+from fedpact.demo import plant_data
 from fedpact.errors import InvalidInput, ModelError
 from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.families import FAMILIES, family_of
@@ -26,7 +26,7 @@ from tests.offchain.requester.test_model import written
 TOLERANCE = 1e-5
 """That `Model.to_onnx` promises."""
 TABLE = (
-    *plants.COLUMNS,
+    *plant_data.COLUMNS,
     ColumnSchema(name="worn", type="ordinal", values=("low", "mid", "high"), missing="indicator"),
     ColumnSchema(name="new", type="boolean", missing="constant", constant=1.0),
     ColumnSchema(name="age", range=(-5.0, 5.0), missing="constant", constant=0.5),
@@ -262,7 +262,7 @@ def test_a_pipeline_of_two_labels_has_one_row_of_coefficients(tmp_path: Path) ->
 def test_a_text_among_the_columns_is_refused_by_onnx_and_kept_by_the_others(
     tmp_path: Path,
 ) -> None:
-    table = (*plants.COLUMNS, ColumnSchema(name="note", type="text", encoding="words"))
+    table = (*plant_data.COLUMNS, ColumnSchema(name="note", type="text", encoding="words"))
     width = sum(one.width for one in table)
     features = {"shape": [width], "table": [one.model_dump(mode="json") for one in table]}
     model = model_of(spec_of("softmax-regression", features=features), tmp_path)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from fedpact.consensus.artefacts import RoundRef, seal_global
-from fedpact.requester.client import Requester
 from fedpact.requester.ending import settle
 from fedpact.requester.look import look
+from fedpact.requester.requester import Requester
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Status
 from tests.offchain.requester.conftest import Played, Scene

@@ -21,7 +21,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.utils.validation import check_is_fitted
 
 from fedpact.cli.main import run
-from fedpact.demo import plants
+from fedpact.demo import plant_data
 from fedpact.errors import DataError, InvalidInput, ModelError, NotReady
 from fedpact.learning.artefact import Model as Weights
 from fedpact.learning.artefact import encode
@@ -35,7 +35,7 @@ from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
 from tests.support.specifications import specification
 
-COLUMNS = [one.name for one in plants.COLUMNS]
+COLUMNS = [one.name for one in plant_data.COLUMNS]
 
 
 def written(
@@ -57,7 +57,7 @@ def written(
 
 
 def plants_model(folder: Path, **fields: Any) -> Model:
-    asked = Draft.proposed(plants.schema(100, "0" * 32), 2.0, **fields)
+    asked = Draft.proposed(plant_data.schema(100, "0" * 32), 2.0, **fields)
     decisions = Decisions(0.5, (0.2, -0.2), (0.3, 0.7), 400)
     return written(folder, asked.specification, decisions=decisions)
 
@@ -69,7 +69,7 @@ def model(tmp_path: Path) -> Model:
 
 @pytest.fixture
 def frame(tmp_path: Path) -> pd.DataFrame:
-    return pd.read_csv(plants.write_rows(tmp_path / "rows.csv", 60, 7))
+    return pd.read_csv(plant_data.write_rows(tmp_path / "rows.csv", 60, 7))
 
 
 # ---------------------------------------------------------------------- conventions
@@ -137,7 +137,7 @@ def test_labels_have_the_type_that_a_frame_gives_them(
 def test_a_regression_predicts_in_the_unit_of_its_column(
     tmp_path: Path, frame: pd.DataFrame
 ) -> None:
-    asked = Draft.proposed(plants.schema(100, "0" * 32), 2.0, output="torque")
+    asked = Draft.proposed(plant_data.schema(100, "0" * 32), 2.0, output="torque")
     model = written(tmp_path, asked.specification)
     assert is_regressor(model)
     assert "torque" not in model.feature_names_in_
@@ -303,7 +303,7 @@ def test_api_and_files_say_the_same_whatever_the_order_of_columns(
     tmp_path: Path, seed: int, count: int, order: list[str]
 ) -> None:
     model = plants_model(tmp_path)
-    rows = pd.read_csv(plants.write_rows(tmp_path / "r.csv", count, seed, labelled=False))
+    rows = pd.read_csv(plant_data.write_rows(tmp_path / "r.csv", count, seed, labelled=False))
     rows = rows.rename(columns={"machine": "id"})
     expected = model.predict_proba(rows)
     rows[["id", *order]].to_csv(tmp_path / "q.csv", index=False)

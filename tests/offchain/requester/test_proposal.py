@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedpact.api.evaluation import evaluation_of
-from fedpact.demo import plants
+from fedpact.demo import plant_data
 from fedpact.errors import DataError, SpecificationError
 from fedpact.requester.draft import Draft
 from fedpact.requester.proposal import shares
@@ -14,7 +14,7 @@ from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
 
 ID = "0" * 32
-TABLE = plants.schema(100, ID)
+TABLE = plant_data.schema(100, ID)
 ARRAYS = DataSchema(
     data_id=ID,
     category="images/digits",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fedpact.content.bn254 import Point
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.requester.buying import published
+from fedpact.requester.offers import published
 from fedpact.requester.preparing import PreparedRequest, prepare
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.cid import Cid

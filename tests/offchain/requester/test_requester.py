@@ -27,11 +27,11 @@ from fedpact.errors import (
     UnknownRequest,
 )
 from fedpact.requester import attempts, serve
-from fedpact.requester.client import Requester
 from fedpact.requester.fetching import delivery_of
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
 from fedpact.requester.model_file import card_paths
+from fedpact.requester.requester import Requester
 from fedpact.requester.slice_keys import read_slice_keys, write_slice_keys
 from fedpact.requester.terms import MarketTerms
 from fedpact.types.cid import Cid

@@ -23,7 +23,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.delivery import Deliveries
 from fedpact.errors import InvalidInput, NotReady, TransactionTimeout
-from fedpact.provider.claiming import claim
+from fedpact.provider.claim_command import claim
 from fedpact.provider.context import Cache, DutyResult
 from fedpact.provider.duties.selling import resold, sell_result
 from fedpact.provider.files import state_file
@@ -31,7 +31,7 @@ from fedpact.provider.overview import standing
 from fedpact.provider.request.facts import look
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.requester import serve
-from fedpact.requester.client import Requester, requests
+from fedpact.requester.requester import Requester, requests
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification
 from tests.offchain.requester.conftest import Played, Scene

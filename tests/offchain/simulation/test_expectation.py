@@ -7,7 +7,7 @@ import pytest
 
 from fedpact.api.proposal import Proposal, quality_text
 from fedpact.data.dataset import Dataset
-from fedpact.demo import plants
+from fedpact.demo import plant_data
 from fedpact.errors import DataError, PrivacyError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
@@ -15,13 +15,13 @@ from fedpact.requester.preparing import judged_fairly, read_evaluation
 from fedpact.simulation.expectation import expected
 from fedpact.types.specification import Specification
 
-SCHEMA = plants.schema(100, "0" * 32)
+SCHEMA = plant_data.schema(100, "0" * 32)
 
 
 def linear(tmp_path: Path, epsilon: float) -> tuple[Draft, Specification, Dataset]:
     fields = candidates(SCHEMA, epsilon)[1]
     assert fields["family"]["name"] == "generalised-linear"
-    file = plants.write_rows(tmp_path / "evaluation.csv", 300, seed=3)
+    file = plant_data.write_rows(tmp_path / "evaluation.csv", 300, seed=3)
     draft, data = read_evaluation(Draft(fields), file)
     return draft, judged_fairly(draft.specification, data), data
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from fedpact.audit.first.commitments import Ballot, approves, vote_commitment
 from fedpact.audit.first.evidence import Evidence, RoundEvidence
 from fedpact.audit.first.tally import (
     LEADER_POINTS,
@@ -14,7 +15,6 @@ from fedpact.audit.first.tally import (
     history_with_tally,
     tally,
 )
-from fedpact.audit.first.votes import Ballot, approves, vote_commitment
 from fedpact.audit.report import Unavailable, require
 from fedpact.chain.bindings.first.structs import RequestStatus, RoundState
 from fedpact.consensus.leader import (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.first.evidence import Evidence, RoundEvidence, Tally
 from fedpact.audit.history import AuditedRequest, AuditHistory
-from fedpact.audit.learning import Judged, LearningChecks
+from fedpact.audit.recomputing import Judged, LearningChecks
 from fedpact.audit.report import Unavailable, require
 from fedpact.chain.bindings.first.structs import Terms
 from fedpact.content.store import ContentStore

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fedpact.audit.learning import LearningChecks
+from fedpact.audit.recomputing import LearningChecks
 from fedpact.audit.report import AuditItem, AuditReport, look
 from fedpact.audit.second.chain import Facts
 from fedpact.audit.second.delivery import DeliveryChecks
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Check = Callable[[], str]
 
 
-def audit_present(
+def audit_second(
     client: ChainClient,
     store: ContentStore,
     request_id: int,

@@ -20,7 +20,7 @@ from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import LargeRecord, RoundRecord, signed_digest
 from fedpact.chain.wallets import accepts
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 from fedpact.types.requests import (
     ETHER,
     PoolFacts,
@@ -55,7 +55,7 @@ class Facts:
         self._transactions: dict[str, dict[str, Any]] = {}
 
     @property
-    def deployment(self) -> PresentDeployment:
+    def deployment(self) -> SecondDeployment:
         return self._client.deployment
 
     # ------------------------------------------------------------------ views

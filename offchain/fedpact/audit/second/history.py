@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fedpact.audit.history import AuditedRequest, AuditHistory
-from fedpact.audit.learning import Judged
+from fedpact.audit.recomputing import Judged
 from fedpact.audit.report import Unavailable
 from fedpact.audit.second.chain import Facts
 from fedpact.audit.second.evidence import Evidence, RoundEvidence

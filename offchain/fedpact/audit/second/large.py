@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fedpact.audit.learning import Judged
+from fedpact.audit.recomputing import Judged
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.second.chain import Asked, Facts, require_asked
 from fedpact.audit.second.evidence import Evidence, RoundEvidence

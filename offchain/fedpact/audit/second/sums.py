@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from fedpact.audit.learning import Judged
+from fedpact.audit.recomputing import Judged
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.second.history import PoolHistory
 from fedpact.consensus.sums import GroupSum

@@ -7,8 +7,8 @@ from pathlib import Path
 from fedpact.audit import AuditReport
 from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
+from fedpact.dashboard.direct_reading import sources_of
 from fedpact.dashboard.links import Links
-from fedpact.dashboard.looking import sources_of
 from fedpact.dashboard.report.page import page
 from fedpact.dashboard.report.view import report_view
 from fedpact.errors import InvalidInput

@@ -16,15 +16,15 @@ from rich.text import Text
 
 from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
-from fedpact.dashboard.foreign import plain
-from fedpact.dashboard.looking import Looking
+from fedpact.dashboard.direct_reading import Looking
 from fedpact.dashboard.terminal.picture import picture
+from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.now import Said
 from fedpact.dashboard.views.request import RequestPage, request_view
 from fedpact.errors import Retryable
-from fedpact.requester.client import Requester
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook
+from fedpact.requester.requester import Requester
 
 if TYPE_CHECKING:
     from fedpact.exchange.gossip import Exchange

@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.story import SeatStep
 from fedpact.dashboard.units import amount_text, error_text
+from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.charts import short
 from fedpact.dashboard.views.now import KINDS, Said
 from fedpact.dashboard.views.request import RequestPage

@@ -14,14 +14,14 @@ from rich.text import Text
 from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
 from fedpact.content.store_address import open_store
-from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.terminal.live import Picture, shown_live
+from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.charts import short
 from fedpact.errors import FedpactError
 from fedpact.provider.read_only import Decision, decisions
 from fedpact.requester.look import RequestLog, look
 from fedpact.settings import Settings
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 
 if TYPE_CHECKING:
     from fedpact.exchange.gossip import Exchange
@@ -90,7 +90,7 @@ class ProviderPicture:
 def provider_shown(
     console: Console,
     settings: Settings,
-    deployment: PresentDeployment,
+    deployment: SecondDeployment,
     account: str,
     exchange: Exchange | None,
 ) -> Iterator[None]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fedpact.chain.node import Node
 from fedpact.chain.records import Event
 from fedpact.dashboard.views.blocks import Chart, ChartSeries, Fact, View
-from fedpact.types.deployment import PresentDeployment
+from fedpact.types.deployment import SecondDeployment
 
 BUCKETS = 10
 
@@ -55,7 +55,7 @@ class NetworkView(View):
 class NetworkSources:
     """What the network's view is made from."""
 
-    deployment: PresentDeployment
+    deployment: SecondDeployment
     head: tuple[int, int]
     registry: list[Event]
     """Of the registry, oldest first."""
@@ -131,7 +131,7 @@ def _participants(of: NetworkSources) -> tuple[ParticipantRow, ...]:
     )
 
 
-def _contracts(deployment: PresentDeployment) -> tuple[Fact, ...]:
+def _contracts(deployment: SecondDeployment) -> tuple[Fact, ...]:
     named = {**deployment.contracts, "DeploymentFactory": deployment.factory}
     found = [Fact(name=name, value=address, account=address) for name, address in named.items()]
     found.append(Fact(name="Chain", value=str(deployment.chain_id)))

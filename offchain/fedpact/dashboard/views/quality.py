@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.dashboard.foreign import plain
+from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.blocks import Chart, ChartSeries
 from fedpact.requester.card.quality import Bin, Quality
 

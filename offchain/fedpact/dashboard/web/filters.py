@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.units import error_text, ether
+from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.blocks import Chart
 from fedpact.dashboard.views.charts import short
 from fedpact.types.requests import ETHER

@@ -33,8 +33,8 @@ from fedpact.dashboard.views.participant import (
 )
 from fedpact.dashboard.views.request import RequestPage, Sources, request_view
 from fedpact.dashboard.web.hub import Hub
-from fedpact.dashboard.web.kept import TimedCache, within
 from fedpact.dashboard.web.staying_out import StayingOut
+from fedpact.dashboard.web.timed_cache import TimedCache, within
 from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable, Retryable, StateDamaged
 from fedpact.types.requests import RoundFacts
 

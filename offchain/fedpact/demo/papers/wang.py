@@ -24,11 +24,11 @@ from fedpact.demo.progress import show_progress
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.claimed_epsilon import claimed_multiplier
-from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
 from fedpact.requester.fetching import RoundLook, round_of
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.look import RequestLook, look
+from fedpact.requester.requester import Requester
 from fedpact.simulation.request import quality
 from fedpact.types.privacy import PaperMechanism
 from fedpact.types.requests import PoolMember, seats_of

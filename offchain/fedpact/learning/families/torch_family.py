@@ -17,15 +17,15 @@ from torch import nn
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
-from fedpact.learning.clipped_gradients import (
+from fedpact.learning.devices import Unfit, check_module, check_products, tried
+from fedpact.learning.example_gradients import (
     Loss,
     clipped_gradient_sum,
     gradient_norms,
     supports,
 )
-from fedpact.learning.devices import Unfit, check_module, check_products, tried
 from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
-from fedpact.learning.families.drawn import drawn_examples
+from fedpact.learning.families.random_examples import drawn_examples
 from fedpact.privacy.linear_sums import BLOCK, LARGEST_NORM
 from fedpact.types.device import PROCESSOR
 from fedpact.types.document import Document

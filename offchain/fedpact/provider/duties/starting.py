@@ -6,7 +6,7 @@ from fedpact.content.bn254 import Point
 from fedpact.content.delivery import withheld
 from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.duties.ending import finish
+from fedpact.provider.duties.finishing import finish
 from fedpact.provider.duties.turns import TURN_SECONDS
 from fedpact.provider.request.reading import deliveries_of, put, specification_of
 from fedpact.provider.request.view import RequestView

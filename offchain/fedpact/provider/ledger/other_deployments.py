@@ -20,7 +20,7 @@ from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.provider.ledger import submissions
 from fedpact.types.cid import Cid
-from fedpact.types.deployment import Deployment, PresentDeployment
+from fedpact.types.deployment import Deployment, SecondDeployment
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Elsewhere:
             if deployment.fingerprint == served.deployment.fingerprint:
                 continue
             if here:
-                kind = ChainClient if isinstance(deployment, PresentDeployment) else FirstClient
+                kind = ChainClient if isinstance(deployment, SecondDeployment) else FirstClient
                 found[deployment.fingerprint] = kind(
                     served.rpc, served.chain_id, served.genesis_hash, deployment
                 )

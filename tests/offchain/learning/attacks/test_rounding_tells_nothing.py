@@ -12,7 +12,7 @@ from fedpact.learning.families import family_of
 from fedpact.learning.families.oblivious_trees import LEAVES
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.learning.units import _Total
+from fedpact.learning.unit_clipping import _Total
 from fedpact.privacy.linear_sums import BLOCK
 from fedpact.privacy.noise import NoiseSource
 from tests.support.specifications import SOUND, specification

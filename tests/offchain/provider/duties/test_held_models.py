@@ -16,10 +16,10 @@ from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission, Trainers
 from fedpact.provider.context import Cache
 from fedpact.provider.duties import naming
+from fedpact.provider.duties.large_rounds.naming import gather
 from fedpact.provider.duties.large_rounds.picking import GATHERING, Picking
 from fedpact.provider.duties.large_rounds.voting import Voting
-from fedpact.provider.duties.naming import gather
-from fedpact.provider.duties.proposals import MOST_REFUSED, Proposals, Spoilt
+from fedpact.provider.duties.large_rounds.proposals import MOST_REFUSED, Proposals, Spoilt
 from fedpact.provider.duties.voting import salt_of
 from fedpact.provider.request.view import LargeView
 from fedpact.provider.state.file import StateFile

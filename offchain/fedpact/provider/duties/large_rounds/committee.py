@@ -9,16 +9,16 @@ from fedpact.consensus.evidence import (
 from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.errors import ContentError
 from fedpact.provider.context import DutyResult, idle
+from fedpact.provider.duties.large_rounds.naming import (
+    begin_round,
+    fix_committee,
+    gather,
+)
 from fedpact.provider.duties.large_rounds.picking import Picking
 from fedpact.provider.duties.large_rounds.recording import Recording
 from fedpact.provider.duties.large_rounds.tallying import Tallying
 from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.messages import Talk
-from fedpact.provider.duties.naming import (
-    begin_round,
-    fix_committee,
-    gather,
-)
 from fedpact.provider.request.history import board_of
 from fedpact.provider.request.reading import (
     request_key,

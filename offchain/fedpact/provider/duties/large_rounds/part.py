@@ -10,11 +10,11 @@ from fedpact.consensus.evidence import (
 )
 from fedpact.errors import ContentError, Retryable
 from fedpact.exchange.messages import Kind, Message
-from fedpact.provider.duties.messages import Talk
-from fedpact.provider.duties.naming import (
+from fedpact.provider.duties.large_rounds.naming import (
     needed_of,
 )
-from fedpact.provider.duties.proposals import Proposals
+from fedpact.provider.duties.large_rounds.proposals import Proposals
+from fedpact.provider.duties.messages import Talk
 from fedpact.provider.request.history import evidence_content
 from fedpact.provider.request.reading import (
     put,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.requester.acting import Acting
+from fedpact.requester.actor import Acting
 from fedpact.requester.attempts import Attempts
 from fedpact.requester.look import RequestLog, RequestLook
 

@@ -18,10 +18,10 @@ from fedpact.chain.faults import RpcError
 from fedpact.content import fetching
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.store import ContentStore
-from fedpact.errors import FedpactError, InvalidInput, NotReady, Reverted
+from fedpact.errors import FedpactError
 from fedpact.exchange.gossip import Exchange
-from fedpact.requester import buying
-from fedpact.requester.acting import Acting
+from fedpact.requester import buying, cancelling
+from fedpact.requester.actor import Acting
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.card.quality import Quality
 from fedpact.requester.card.writing import measured
@@ -30,7 +30,7 @@ from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
 from fedpact.requester.duties import next_duty
-from fedpact.requester.ending import Refund, require_open, settle
+from fedpact.requester.ending import Refund
 from fedpact.requester.fetching import (
     OpenedKey,
     content_of,
@@ -45,7 +45,7 @@ from fedpact.requester.gifts import key_given, read_gift, write_gift
 from fedpact.requester.listing import ListedRequest
 from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model_file import FetchedModel, card_paths, check_output
-from fedpact.requester.offer import Offer
+from fedpact.requester.offers import Offer, offers
 from fedpact.requester.preparing import read_bytes
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.slice_messages import SliceMessages
@@ -175,7 +175,7 @@ class Requester(RequestCreator):
         content: RequesterContent,
     ) -> Acting:
         """What this account needs to act for its request; InvalidInput for another's."""
-        self._require_own(request_id)
+        cancelling.require_own(self.client, self.keys, request_id)
         return Acting(
             self.keys,
             content,
@@ -194,19 +194,12 @@ class Requester(RequestCreator):
     def slice_keys(self, request_id: int) -> SliceKeys:
         """For an opener that the request names: whoever has them can read the slices. InvalidInput
         for another account's request."""
-        self._require_own(request_id)
+        cancelling.require_own(self.client, self.keys, request_id)
         return self._slice_keys(self.specification(request_id), request_id)
 
     def _slice_keys(self, spec: Specification, request_id: int) -> SliceKeys:
         fingerprint = self.client.deployment.fingerprint
         return own_slice_keys(self.keys, spec, fingerprint, request_id)
-
-    def _require_own(self, request_id: int) -> None:
-        requester = self.client.market.request(request_id).requester
-        if requester != self.keys.address:
-            raise InvalidInput(
-                f"request {request_id} was made by {requester}, not by {self.keys.address}"
-            )
 
     # The end
 
@@ -278,15 +271,7 @@ class Requester(RequestCreator):
     def cancel(self, request_id: int) -> None:
         """Cancel: before the start at once, later from the next round on. Raises UnknownRequest,
         InvalidInput for another account's request, NotReady if it is over or was cancelled."""
-        self._require_own(request_id)
-        try:
-            self.client.send(self.keys, self.client.market.cancel(request_id))
-        except Reverted as error:
-            if error.name == "TrainingRounds_WrongPhase":
-                raise NotReady(
-                    f"request {request_id} is over or was cancelled: nothing is left to cancel"
-                ) from error
-            raise
+        cancelling.cancel(self.client, self.keys, request_id)
 
     def refund(self, request_id: int) -> Refund:
         """Share out the money of a request that is decided, if nobody has; what came back.
@@ -294,24 +279,7 @@ class Requester(RequestCreator):
         Accepts a delivered model. Raises NotReady if it is settled, or not decided yet.
         Of another's request: takes back the price of its result, if no key arrived in time.
         """
-        seen = look(self.client, request_id)
-        if seen.stored.requester != self.keys.address and self.client.deployment.resale:
-            return buying.refund(self.client, self.keys, request_id)
-        require_open(seen)
-        try:
-            return settle(self.keys, seen)
-        except Reverted as error:
-            if error.name == "SharingMarket_NotEnded":
-                raise NotReady(
-                    f"request {request_id} is not over, and its money is in escrow until then:"
-                    f" `fedpact request cancel {request_id}` ends it before its next round"
-                ) from error
-            if error.name == "SharingMarket_NotDecided":
-                left = int(str(error.arguments[1])) - seen.now
-                raise NotReady(
-                    f"request {request_id}: its members have {left} more seconds to deliver"
-                ) from error
-            raise
+        return cancelling.refund(self.client, self.keys, request_id)
 
     # Results of others
 
@@ -320,12 +288,12 @@ class Requester(RequestCreator):
         digest = None if queries is None else sha256(read_bytes(queries)).hexdigest()
         asked = self.priced(draft).specification.model_copy(update={"queries": digest})
         given = (self.client, self.store, self.keys.address)
-        return buying.offers(*given, asked.query_key, asked.usage_rules)
+        return offers(*given, asked.query_key, asked.usage_rules)
 
     def offers_like(self, request_id: int) -> list[Offer]:
         """As `offers`, for an existing request, under any usage rules. Raises UnknownRequest."""
         key = self.client.market.terms(request_id).query_key
-        return buying.offers(self.client, self.store, self.keys.address, key)
+        return offers(self.client, self.store, self.keys.address, key)
 
     def buy(self, request_id: int, most: int | None = None) -> buying.Bought:
         """Buy a finished result; a member then seals its key to this account.

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from fedpact.errors import ModelError
-from fedpact.learning import clipped_gradients
-from fedpact.learning.clipped_gradients import (
+from fedpact.learning import example_gradients
+from fedpact.learning.example_gradients import (
     _backward,
     clipped_gradient_sum,
     contributions,
@@ -117,7 +117,7 @@ def test_every_block_has_all_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         rows.append(len(x))
         return _backward(module, x, y, loss)
 
-    monkeypatch.setattr(clipped_gradients, "_backward", seen)
+    monkeypatch.setattr(example_gradients, "_backward", seen)
     clipped_gradient_sum(network(), *drawn(BLOCK + 3), summed, 1.0)
     assert rows == [BLOCK, BLOCK]
 

@@ -13,7 +13,7 @@ import pytest
 
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.provider.context import Cache
-from fedpact.provider.duties.proposals import Proposals
+from fedpact.provider.duties.large_rounds.proposals import Proposals
 from fedpact.types.requests import ApprovalRule
 from tests.offchain.exchange.test_messages import DOMAIN
 
