@@ -15,7 +15,7 @@ from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission, Trainers
 from fedpact.provider.context import Cache
-from fedpact.provider.duties import naming
+from fedpact.provider.duties.large_rounds import naming
 from fedpact.provider.duties.large_rounds.naming import gather
 from fedpact.provider.duties.large_rounds.picking import GATHERING, Picking
 from fedpact.provider.duties.large_rounds.voting import Voting
