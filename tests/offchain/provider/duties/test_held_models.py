@@ -18,8 +18,8 @@ from fedpact.provider.context import Cache
 from fedpact.provider.duties.large_rounds import naming
 from fedpact.provider.duties.large_rounds.naming import gather
 from fedpact.provider.duties.large_rounds.picking import GATHERING, Picking
-from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.large_rounds.proposals import MOST_REFUSED, Proposals, Spoilt
+from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.voting import salt_of
 from fedpact.provider.request.view import LargeView
 from fedpact.provider.state.file import StateFile

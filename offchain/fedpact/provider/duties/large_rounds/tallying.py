@@ -19,7 +19,7 @@ from fedpact.consensus.evidence import (
 from fedpact.errors import ContentError, ContentUnavailable, Retryable
 from fedpact.exchange.messages import Forged, Kind, Message
 from fedpact.provider.duties.large_rounds.part import JudgesPart
-from fedpact.provider.duties.proposals import Spoilt
+from fedpact.provider.duties.large_rounds.proposals import Spoilt
 from fedpact.provider.request.reading import (
     slice_opened_by,
 )
