@@ -72,7 +72,8 @@ class Kind(StrEnum):
 
 
 PROPOSALS = (Kind.PICK, Kind.TALLY, Kind.RECORD)
-"""Said by who proposes something, and by all that support it: see `provider.duties.large_rounds.proposals`."""
+"""Said by who proposes something, and by all that support it: see
+`provider.duties.large_rounds.proposals`."""
 SUM_KINDS = (Kind.ANNOUNCE, Kind.ROSTER, Kind.MASKED, Kind.AGREE, Kind.OPEN)
 _STEPS = {kind: number for number, kind in enumerate(SUM_KINDS)}
 _EXTRA = {Kind.ANNOUNCE: 0, Kind.ROSTER: 2, Kind.MASKED: 32, Kind.AGREE: 2, Kind.OPEN: 2}
@@ -292,7 +293,8 @@ class LargeBallot(Ballot):
     | record | hash of the record | who proposes it (1), mask of the seats whose errors it has (2) |
     | round | hash of the record | |
 
-    The seats take turns to propose pick, tally and record; see `provider.duties.large_rounds.proposals`.
+    The seats take turns to propose pick, tally and record; see
+    `provider.duties.large_rounds.proposals`.
     """
 
     def typed(self, message: Message) -> TypedData:
