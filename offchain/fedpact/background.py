@@ -27,7 +27,7 @@ class Background:
     def __init__(self, patience: float, most: int = 1) -> None:
         """`patience`: seconds that `result` waits for a computation; 0 for one whose end nobody may
         see. `most`: computations at the same time."""
-        self.patience, self._most = patience, most
+        self.patience, self._most, self._workers = patience, most, 0
         self._asked: PriorityQueue[_Asked] = PriorityQueue()
         self._turn = 0
         """Of what began last."""
@@ -88,11 +88,29 @@ class Background:
                     future.set_exception(error)
 
         self._asked.put((self._turn_of(owner), due, next(self._count), run))
-        if len(self._threads) < self._most:
-            thread = Thread(target=self._work, name="computing", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        if self._workers < self._most:
+            self._begin_thread()
         return future
+
+    def at_once(self, most: int) -> None:
+        """From now on, so many computations at the same time; those that run go on."""
+        self._most = most
+        self._threads = [one for one in self._threads if one.is_alive()]
+        while self._workers > most:
+            self._workers -= 1
+            self._asked.put(self._last())
+        for _ in range(min(most - self._workers, self._asked.qsize())):
+            self._begin_thread()
+
+    def _begin_thread(self) -> None:
+        self._workers += 1
+        thread = Thread(target=self._work, name="computing", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _last(self) -> _Asked:
+        """What ends the thread that takes it, before anything else begins."""
+        return -math.inf, -math.inf, next(self._count), None
 
     def forget(self, now: float) -> None:
         """Give up what was due before `now` and has not begun, so that it delays nothing else, and
@@ -111,7 +129,7 @@ class Background:
         for future, _ in self._running.values():
             future.cancel()
         for _ in self._threads:
-            self._asked.put((-math.inf, -math.inf, next(self._count), None))
+            self._asked.put(self._last())
         until = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))

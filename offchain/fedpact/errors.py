@@ -103,8 +103,8 @@ class TrainingFailed(FedpactError):
     """A training raised, was killed, or needed more time or memory than it may take."""
 
 
-class TrialTooLong(TrainingFailed):
-    """A trial before joining did not end in its time."""
+class TrainingTooLong(TrainingFailed):
+    """A training, or a trial of one before joining, did not end in its time."""
 
 
 class PrivacyError(FedpactError):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fedpact.background import Background
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -69,4 +70,37 @@ def test_a_result_waits_for_one_more_question() -> None:
     background.forget(now=50)
     assert made == [0, 1]
     assert not background._running
+    background.close()
+
+
+def test_more_computations_at_once_begin_those_that_wait_and_fewer_let_those_that_run_end() -> None:
+    background, over = Background(0.0), threading.Event()
+    running, most = set[int](), list[int]()
+
+    def compute(number: int) -> Callable[[], None]:
+        def held() -> None:
+            running.add(number)
+            most.append(len(running))
+            over.wait(20)
+            running.discard(number)
+
+        return held
+
+    for number in range(6):
+        background.start(compute(number))
+    background.at_once(3)
+    wait_until(lambda: len(running) == 3)
+    background.at_once(1)
+    over.set()
+    wait_until(lambda: len(most) == 6 and not running)
+    assert max(most) == 3
+    over.clear()
+    wait_until(lambda: sum(one.is_alive() for one in background._threads) == 1)
+    most.clear()
+    for number in range(2):
+        background.start(compute(number))
+    wait_until(lambda: running)
+    over.set()
+    wait_until(lambda: len(most) == 2 and not running)
+    assert most == [1, 1]
     background.close()

@@ -299,7 +299,11 @@ class Daemon:
             return
         changes = "; ".join(policy.changes_since(self._context.policy)) or "nothing"
         self._context = replace(self._context, policy=policy, data=data)
-        self._workers[0].patience = self._patience(policy)
+        private_work, _, _, trials = self._workers
+        private_work.patience = self._patience(policy)
+        private_work.at_once(policy.max_parallel_training)
+        trials.at_once(policy.max_parallel_training)
+        self._context.trainer.go_on_with(policy)
         self._requests.go_on_with(self._context)
         log.info(
             "read the policy again: it decides on requests that are not joined yet; changed: %s",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from fedpact.background import CLOSE_SECONDS, Background
-from fedpact.errors import TrainingFailed, TrialTooLong
+from fedpact.errors import TrainingFailed, TrainingTooLong
 
 BRIEF_SECONDS = 20.0
 """For which a trial runs at first: most end within a few."""
@@ -44,7 +44,7 @@ class Trials:
 
         `attempt` makes it, in another thread, and has until the given moment (`time.monotonic`).
         `seconds`: the longest that it may take; `due`: as `Background.result` takes it. Raises what
-        `attempt` raises, and TrialTooLong for a TrainingFailed after that moment.
+        `attempt` raises, and TrainingTooLong for a TrainingFailed after that moment.
         """
 
         def owner() -> Hashable:
@@ -54,7 +54,7 @@ class Trials:
             brief = min(seconds, BRIEF_SECONDS)
             try:
                 return self._brief.result(key, lambda: lambda: _made(attempt, brief), due, owner)
-            except TrialTooLong:
+            except TrainingTooLong:
                 if brief == seconds:
                     raise
                 self._too_long[key] = due
@@ -62,6 +62,10 @@ class Trials:
         if found is not None:
             del self._too_long[key]
         return found
+
+    def at_once(self, most: int) -> None:
+        """From now on, so many trials at the same time, at least two."""
+        self._brief.at_once(max(1, most - 1))
 
     def forget(self, now: float) -> None:
         """As `Background.forget`."""
@@ -81,6 +85,6 @@ def _made(attempt: Callable[[float], T], seconds: float) -> T:
     try:
         return attempt(ends)
     except TrainingFailed as failure:
-        if time.monotonic() < ends:
+        if isinstance(failure, TrainingTooLong) or time.monotonic() < ends:
             raise
-        raise TrialTooLong(str(failure)) from failure
+        raise TrainingTooLong(str(failure)) from failure

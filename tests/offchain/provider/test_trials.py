@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from fedpact.errors import TrainingFailed, TrialTooLong
+from fedpact.errors import TrainingFailed, TrainingTooLong
 from fedpact.provider import trials as module
 from fedpact.provider.trials import Trials
 from tests.support.waiting import PATIENCE, wait_until
@@ -82,12 +82,12 @@ def test_organisations_take_turns(over: Event) -> None:
 
 def test_what_takes_longer_gets_all_its_time_and_is_then_given_up(over: Event) -> None:
     trials, begun = Trials(0.0, 2, str), list[float]()
-    failed: list[TrialTooLong] = []
+    failed: list[TrainingTooLong] = []
 
     def fails() -> bool:
         try:
             trials.result("a", "somebody", costly(over, begun), 10 * BRIEF, LATER)
-        except TrialTooLong as failure:
+        except TrainingTooLong as failure:
             failed.append(failure)
         return bool(failed)
 
@@ -106,7 +106,7 @@ def test_what_fails_before_its_time_is_over_says_nothing_about_time(over: Event)
 
     with pytest.raises(TrainingFailed, match="its memory") as failed:
         trials.result("a", "somebody", attempt, LONG, LATER)
-    assert not isinstance(failed.value, TrialTooLong)
+    assert not isinstance(failed.value, TrainingTooLong)
     trials.close()
 
 
@@ -119,5 +119,22 @@ def test_what_is_overdue_is_forgotten(over: Event) -> None:
     assert trials._too_long == {"a": FIRST}
     trials.forget(now=LATER)
     assert trials._too_long == {}
+    over.set()
+    trials.close()
+
+
+def test_more_trials_at_once_begin_those_that_wait(over: Event) -> None:
+    trials, begun = Trials(0.0, 2, str), list[float]()
+
+    def held(_: float) -> int:
+        begun.append(0.0)
+        over.wait(PATIENCE)
+        return 1
+
+    for number in range(3):
+        trials.result(number, "somebody", held, LONG, LATER)
+    wait_until(lambda: len(begun) == 1)
+    trials.at_once(4)
+    wait_until(lambda: len(begun) == 3)
     over.set()
     trials.close()

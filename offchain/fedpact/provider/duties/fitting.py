@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from fedpact.errors import PolicyRefusal, TrainingFailed, TrialTooLong
+from fedpact.errors import PolicyRefusal, TrainingFailed, TrainingTooLong
 from fedpact.provider.duties.deciding import FittingData
 from fedpact.provider.duties.submitting import training_window
 from fedpact.provider.duties.training import training_time
@@ -76,7 +76,7 @@ def _measured(view: RequestView, asked: Work) -> float | None:
     long, and 0 for one that failed in another way, which says nothing about time."""
     try:
         return _tried(view, view.id, lambda training: training.round_seconds(asked))
-    except TrialTooLong:
+    except TrainingTooLong:
         return math.inf
     except TrainingFailed as failure:
         log.warning("request %d: its training could not be measured: %s", view.id, failure)

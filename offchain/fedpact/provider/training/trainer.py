@@ -20,6 +20,7 @@ from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
+    from fedpact.provider.policy import Policy
     from fedpact.provider.training.time_trial import Work
 
 
@@ -68,6 +69,9 @@ class Trainer(Protocol):
 
     def training(self, request: str, ends: float) -> AbstractContextManager[Training]:
         """A training for a request, by its name; it has to end by `ends` (`time.monotonic`)."""
+
+    def go_on_with(self, policy: "Policy") -> None:
+        """Trainings that begin from now on have this policy's limits."""
 
     def forget(self, request: str) -> None:
         """Free what is kept between a request's rounds."""
@@ -152,6 +156,9 @@ class InProcess(Trainer):
     @contextmanager
     def training(self, request: str, ends: float) -> Iterator[Training]:
         yield Bench(self.work)
+
+    def go_on_with(self, policy: "Policy") -> None:
+        """There are no limits."""
 
     def forget(self, request: str) -> None:
         """Nothing is kept."""

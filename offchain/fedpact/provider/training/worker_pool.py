@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fedpact.child import start_with_parent
-from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed
+from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed, TrainingTooLong
 from fedpact.logs import chosen
 from fedpact.provider.policy import Policy
 from fedpact.provider.snapshots import SnapshotSource
@@ -84,6 +84,11 @@ class WorkerPool(Trainer):
         finally:
             found.leave()
 
+    def go_on_with(self, policy: Policy) -> None:
+        with self._lock:
+            self._policy = policy
+            self._keep_few()
+
     def forget(self, request: str) -> None:
         with self._lock:
             self._discard(self._waiting.pop(request, None))
@@ -103,10 +108,10 @@ class WorkerPool(Trainer):
         with self._lock:
             if self._closed.is_set():
                 raise NotReady("the daemon is stopping")
-            worker = self._waiting.pop(request, None)
-            if worker is None or worker.ended:
+            worker, memory = self._waiting.pop(request, None), self._policy.max_training_memory_mb
+            if worker is None or worker.ended or worker.memory_mb != memory:
                 self._discard(worker)
-                worker = Worker(Setup(self.work, self._policy.max_training_memory_mb, chosen()))
+                worker = Worker(Setup(self.work, memory, chosen()))
                 self._all.add(worker)
             return worker
 
@@ -115,9 +120,7 @@ class WorkerPool(Trainer):
         with self._lock:
             self._discard(self._waiting.pop(request, None))
             self._waiting[request] = worker
-            most = 0 if self._closed.is_set() else self._policy.max_parallel_training
-            while len(self._waiting) > most:
-                self._discard(self._waiting.pop(next(iter(self._waiting))))
+            self._keep_few()
 
     def end(self, worker: "Worker") -> None:
         """Raises NotReady where it ended because the pool is closed."""
@@ -126,6 +129,11 @@ class WorkerPool(Trainer):
         # Whoever stops a daemon may tell all its processes to end, and this one heard it first.
         if self._closed.wait(STOP_SECONDS if worker.told_to_end else 0.0):
             raise NotReady("the daemon is stopping")
+
+    def _keep_few(self) -> None:
+        most = 0 if self._closed.is_set() else self._policy.max_parallel_training
+        while len(self._waiting) > most:
+            self._discard(self._waiting.pop(next(iter(self._waiting))))
 
     def _discard(self, worker: "Worker | None") -> None:
         if worker is not None:
@@ -184,6 +192,7 @@ class Worker:
     """One process; one thread at a time asks it, any may kill it."""
 
     def __init__(self, setup: Setup) -> None:
+        self.memory_mb = setup.memory_mb
         self._line, theirs = Pipe()
         with theirs:
             self._process = start_process(theirs)
@@ -199,8 +208,8 @@ class Worker:
         return self._process.poll() == -signal.SIGTERM
 
     def ask(self, ask: Ask, seconds: float) -> Any:
-        """The answer; raises TrainingFailed for a failure, for a process that ends, and for one
-        that takes too long, which is killed; and DeviceUnfit."""
+        """The answer; raises TrainingFailed for a failure and for a process that ends,
+        TrainingTooLong for one that takes too long, which is killed, and DeviceUnfit."""
         late = threading.Event()
 
         def stop() -> None:
@@ -214,10 +223,11 @@ class Worker:
             self._line.send(ask)
             answer = self._line.recv()
         except (EOFError, OSError):
-            why = f"its process {_ending(self._process.wait())}"
+            ended = self._process.wait()
             if late.is_set():
                 why = f"it was killed after {seconds:.0f} seconds, its limit"
-            raise TrainingFailed(why) from None
+                raise TrainingTooLong(why) from None
+            raise TrainingFailed(f"its process {_ending(ended)}") from None
         finally:
             timer.cancel()
         if isinstance(answer, Failed):

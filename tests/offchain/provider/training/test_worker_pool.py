@@ -119,3 +119,24 @@ def test_records_that_cannot_be_loaded_end_in_noise(
     released(own, release)
     assert [entry.units for entry in own.ledger.entries()] == [0]
     assert "the records cannot be used (DataError): submitting noise alone" in caplog.text
+
+
+def test_trainings_that_begin_later_have_a_new_policys_limits(
+    tmp_path: Path, pool: WorkerPool
+) -> None:
+    """Those of the start held until the next one, whatever the policy said."""
+    release, source = titled(GREEDY), own_side(tmp_path, pool).data[0].records.source("1")
+
+    def loaded(request: str) -> None:
+        with pool.training(request, math.inf) as training:
+            training.load(source, release.task.spec, former=False)
+
+    loaded("1")
+    kept = pool._waiting["1"]
+    pool.go_on_with(Policy(max_training_memory_mb=640))
+    loaded("1")
+    assert kept.ended
+    assert pool._waiting["1"].memory_mb == 640
+    pool.go_on_with(Policy(max_training_memory_mb=640, max_training_seconds=1e-9))
+    with pytest.raises(TrainingFailed, match=r"its limit|no time left"):
+        loaded("1")
