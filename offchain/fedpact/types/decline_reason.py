@@ -18,7 +18,7 @@ class Reason(StrEnum):
     PRIVACY = "policy: privacy"
     """Its mode, or epsilon for one request."""
     SIZE = "policy: size"
-    """Of the model, or of the training."""
+    """Of the model, or of the training: it takes too long, or could not be tried here."""
     CEILING = "policy: ceiling"
     """It leaves out honest models, on made-up examples at least."""
     SAMPLES = "policy: samples"

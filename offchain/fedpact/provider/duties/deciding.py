@@ -1,5 +1,7 @@
 """Whether a request is joined, with which data, and what is said in public (stage 3)."""
 
+import math
+import time
 from dataclasses import dataclass
 
 from fedpact.data.description import attributes
@@ -36,6 +38,10 @@ REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, Co
 """For which a request is declined for good."""
 DEVICE_SECONDS = 300.0
 """After which trying a device is given up, until it is tried again."""
+DEVICE_TRIES = 3
+"""That fail, after which a request is declined: each may hold up others' trials for so long."""
+DEVICE_PAUSE = 60.0
+"""Seconds from one that failed to the next: what fills the device's memory may be gone by then."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ def ready_to_join(
     due: int = 0,
 ) -> FittingData | None:
     """With what to join, once what the family trains on besides is here, and tried; None before.
-    Raises one of REFUSALS, and TrainingFailed where the device could not be tried. Arguments as of
-    `match_to_join`; `due`: when it is too late to join, as `Background.result` takes it."""
+    Raises one of REFUSALS, and TrainingFailed once where the device could not be tried. Arguments
+    as of `match_to_join`; `due`: when it is too late to join, as `Background.result` takes it."""
     name = (ctx.deployment.fingerprint, request)
     match = match_to_join(ctx, spec, payment, requester, name, token, reputation)
     family = family_of(spec)
@@ -71,8 +77,8 @@ def _device_is_fit(
     ctx: Context, spec: Specification, requester: str, request: int, due: int
 ) -> bool:
     """Whether the device that trains has been tried and found fit for the request's privacy, beside
-    the cycle. Raises PolicyRefusal where it is not, and TrainingFailed where it could not be tried,
-    which says nothing about it: the next call tries again."""
+    the cycle. Raises PolicyRefusal where it is not, and where it could not be tried after
+    DEVICE_TRIES; TrainingFailed after the first that failed, which says nothing about it."""
     trainer, fit = ctx.trainer, ctx.cache.fit_device
     if trainer.work.device == PROCESSOR or spec.privacy.mode is not PrivacyMode.SOUND:
         return True
@@ -82,7 +88,10 @@ def _device_is_fit(
             one.try_device(spec)
         return True
 
+    failures, last = ctx.cache.device_failures.get(request, (0, -math.inf))
     if request not in fit:
+        if time.monotonic() < last + DEVICE_PAUSE:
+            return False
         try:
             key = ("device", request)
             seconds = min(DEVICE_SECONDS, ctx.policy.max_training_seconds)
@@ -91,8 +100,14 @@ def _device_is_fit(
         except DeviceUnfit as unfit:
             raise PolicyRefusal(str(unfit), Reason.PRIVACY) from unfit
         except TrainingFailed as failure:
-            device = trainer.work.device
-            raise TrainingFailed(f"device {device} could not be tried yet: {failure}") from failure
+            failures += 1
+            ctx.cache.device_failures[request] = failures, time.monotonic()
+            said = f"device {trainer.work.device} could not be tried: {failure}"
+            if failures == DEVICE_TRIES:
+                raise PolicyRefusal(f"{said} ({failures} times)", Reason.SIZE) from failure
+            if failures == 1:
+                raise TrainingFailed(f"{said}; it is tried again") from failure
+            return False
         fit.add(request)
     return True
 

@@ -24,7 +24,7 @@ from fedpact.errors import (
 from fedpact.provider.context import Cache
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties import deciding, opting_in
-from fedpact.provider.duties.deciding import ready_to_join
+from fedpact.provider.duties.deciding import DEVICE_TRIES, ready_to_join
 from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.provider.training.work import LocalWork
@@ -217,11 +217,50 @@ def test_a_device_that_could_not_be_tried_in_time_is_tried_again(
 
     try:
         monkeypatch.setattr(deciding, "DEVICE_SECONDS", 0.05)
+        monkeypatch.setattr(deciding, "DEVICE_PAUSE", 0.0)
         wait_until(joins, "it was not joined")
         assert "its limit" in str(late[0])
     finally:
         ctx.trials.close()
         pool.close()
+
+
+def test_a_device_that_cannot_be_tried_is_tried_some_times_with_pauses(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried at each look until it was too late to join, and kept others' long trials
+    waiting."""
+    tries, told = list[int](), list[str]()
+
+    def dies(_: Any) -> None:
+        tries.append(1)
+        raise TrainingFailed("its process was killed")
+
+    device = SimpleNamespace(try_device=dies)
+    trainer = SimpleNamespace(work=LocalWork("a GPU"), training=lambda *given: nullcontext(device))
+    ctx = joining_with(fetching, trainer, monkeypatch)
+
+    def look() -> None:
+        try:
+            assert ready_to_join(ctx, specification(**NETWORK), 1, "0x01", 3) is None
+        except TrainingFailed as failure:
+            told.append(str(failure))
+        except PolicyRefusal as refusal:
+            told.append(f"{public_reason(refusal)}: {refusal}")
+
+    def told_of(number: int) -> bool:
+        look()
+        return len(told) == number
+
+    said = "device a GPU could not be tried: its process was killed"
+    wait_until(lambda: told_of(1))
+    for _ in range(5):
+        look()
+    assert (told, len(tries)) == ([f"{said}; it is tried again"], 1)
+    monkeypatch.setattr(deciding, "DEVICE_PAUSE", 0.0)
+    wait_until(lambda: told_of(2))
+    assert (told[1], len(tries)) == (f"policy: size: {said} (3 times)", DEVICE_TRIES)
+    ctx.trials.close()
 
 
 def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
