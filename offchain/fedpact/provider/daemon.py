@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.provider import local_profile
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Cache, Context
-from fedpact.provider.data_sets import OwnData, served_on
+from fedpact.provider.data_sets import OwnData
 from fedpact.provider.dispatch import Requests
 from fedpact.provider.duties.declining import say_again
 from fedpact.provider.duties.selling import resold
@@ -47,6 +47,7 @@ from fedpact.provider.ledger.reconciling import Reconciliation
 from fedpact.provider.metrics import ProviderMetrics
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
+from fedpact.provider.policy_reload import reloaded
 from fedpact.provider.scanning import Scanning
 from fedpact.provider.snapshots import deployment_name, request_name
 from fedpact.provider.startup_checks import (
@@ -285,30 +286,16 @@ class Daemon:
         """Take over the policy as its file says now; a file with an error changes nothing."""
         self._reload.clear()
         assert self._settings.policy_file is not None
-        try:
-            policy = Policy.read(self._settings.policy_file)
-        except SettingsError as error:
-            log.error("the policy was not read again, the one before stays: %s", error)
+        context = reloaded(self._settings.policy_file, self._context)
+        if context is None:
             return
-        data = served_on(policy, self._context.data, self._context.policy)
-        if data is None:
-            log.error(
-                "the policy was not read again, the one before stays: it lists other data sets, or"
-                " other files of them: start the daemon again to serve these"
-            )
-            return
-        changes = "; ".join(policy.changes_since(self._context.policy)) or "nothing"
-        self._context = replace(self._context, policy=policy, data=data)
+        self._context, policy = context, context.policy
         private_work, _, _, trials = self._workers
         private_work.patience = self._patience(policy)
         private_work.at_once(policy.max_parallel_training)
         trials.at_once(policy.max_parallel_training)
         self._context.trainer.go_on_with(policy)
         self._requests.go_on_with(self._context)
-        log.info(
-            "read the policy again: it decides on requests that are not joined yet; changed: %s",
-            changes,
-        )
 
     def _patience(self, policy: Policy) -> float:
         """Where models are submitted at fixed times, no cycle shows when a training ends."""
