@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
+from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
+from fedpact.types.specification import Specification
 from lab.tables import baselines, training
 from lab.tables.tasks import PROVIDERS, TableTask, bundled, failures, metric_of, torque
 from lab.tables.training import Step
@@ -27,13 +29,13 @@ PRIVATE = Step(trees=256, steps=1, rate=200.0, clipping=0.3)
 OPEN = Step(trees=256, steps=20, rate=60.0, clipping=0.3)
 PRIVATE_MIXED = Step(
     trees=512,
-    depth=2,
     steps=1,
     rounds=20,
-    rate=60.0,
-    clipping=0.6,
+    rate=80.0,
+    clipping=0.4,
     momentum=0.8,
     numbers=0.95,
+    questions="pairs",
 )
 OPEN_MIXED = Step(trees=256, depth=5, steps=20, rate=60.0, clipping=0.3, numbers=0.95)
 """For classes by numbers and other columns."""
@@ -57,10 +59,10 @@ def rows(
             for seed, task in tasks.items():
                 spec = training.specification(task, epsilon, step_of(task, epsilon))
                 model = training.federated(spec, task, seed)
-                federated.append(_measured(spec, task, model))
+                federated.append(measured(spec, task, model))
                 if epsilon is not None:
                     model = training.together(spec, task.training, seed)
-                    together.append(_measured(spec, task, model))
+                    together.append(measured(spec, task, model))
                 on_run(f"{name}, epsilon {epsilon}, seed {seed}")
             yield {
                 "dataset": name,
@@ -98,15 +100,16 @@ def missing(path: Path) -> list[str]:
     ]
 
 
-def write(row: dict[str, Any], path: Path) -> None:
-    """Into the file, in place of an earlier row of the same table and privacy."""
+def write(row: dict[str, Any], path: Path, key: str = "privacy") -> None:
+    """Into the file, in place of an earlier row of the same table and `key`."""
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    found = {(one["dataset"], one["privacy"]): one for one in [*known, row]}
+    found = {(one["dataset"], one[key]): one for one in [*known, row]}
     order = {name: place for place, name in enumerate(TASKS)}
-    ordered = sorted(found.values(), key=lambda one: (order[one["dataset"]], one["privacy"]))
+    ordered = sorted(found.values(), key=lambda one: (order[one["dataset"]], one[key]))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
 
 
-def _measured(spec: Any, task: TableTask, model: Any) -> float:
+def measured(spec: Specification, task: TableTask, model: Model) -> float:
+    """The task's metric of a model on the test rows."""
     return metric_of(task, family_of(spec).predict(spec, model, task.test.x))

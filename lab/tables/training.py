@@ -12,6 +12,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.server_step import next_global
+from fedpact.learning.splits import Questions
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester.draft import Draft
@@ -40,14 +41,17 @@ class Step:
     rounds: int = ROUNDS
     numbers: float | None = None
     """The share of questions that begin with a column of numbers."""
+    questions: Questions = "any"
 
 
 def specification(task: TableTask, epsilon: float | None, step: Step) -> Specification:
     """The request. Values are fitted by squares, under privacy by their median, whose gradients are
     bounded by themselves."""
     loss = {"loss": "quantile"} if epsilon is not None and not task.labels else {}
-    asked = {} if step.numbers is None else {"numbers": step.numbers}
+    asked: dict[str, Any] = {} if step.numbers is None else {"numbers": step.numbers}
     size = {"trees": step.trees, "depth": step.depth}
+    if step.questions != "any":
+        asked["questions"] = step.questions
     parameters = {**size, "priors": list(priors(task)), **loss, **asked}
     fields: dict[str, Any] = {
         "title": f"A model of {task.name}",

@@ -12,6 +12,7 @@ every machine rounds alike.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,12 @@ from numpy.typing import NDArray
 from fedpact.types.columns import ColumnSchema
 
 Rows = NDArray[np.float64]
+Questions = Literal["any", "pairs"]
+"""See `random_splits`."""
 MOST_BUCKETS = 32
 """Of hashed words in one question: a short text has words in a dozen of 256."""
+ALONE = 8
+"""Of so many questions by `pairs` that begin with a number, one is about that number alone."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Split:
         return (inputs[0] + self.offsets[0]) * (inputs[1] + self.offsets[1])
 
 
+def is_number(column: ColumnSchema) -> bool:
+    """Whether a column is asked about by thresholds: it has an order."""
+    return column.type not in ("category", "boolean", "text")
+
+
 @dataclass(frozen=True)
 class _Column:
     """Where a column's inputs are in an encoded row, and what they mean."""
@@ -60,11 +70,11 @@ class _Column:
 
     @property
     def is_number(self) -> bool:
-        return self.declared is None or self.declared.type not in ("category", "boolean", "text")
+        return self.declared is None or is_number(self.declared)
 
-    def point(self, draws: "_Draws") -> float:
-        """A random number of the column, encoded."""
-        return self.lowest + (1 - self.lowest) * draws.crowded()
+    def at(self, share: float) -> float:
+        """The number, encoded, that is at this share of the column's range."""
+        return self.lowest + (1 - self.lowest) * share
 
     @property
     def measure(self) -> str | None:
@@ -88,6 +98,10 @@ class _Draws:
     def below(self, bound: int) -> int:
         return int(self.share() * bound)
 
+    def middling(self) -> float:
+        """From 0 to 1, mostly near the middle, where measured columns have most of their values."""
+        return (self.share() + self.share()) / 2
+
     def crowded(self) -> float:
         """From 0 to 1. Half of the draws are uniform; the others crowd towards an end, where skewed
         columns have most of their values."""
@@ -107,12 +121,17 @@ def random_splits(
     count: int,
     seed: int,
     numbers: float | None = None,
+    questions: Questions = "any",
 ) -> tuple[Split, ...]:
     """`count` splits of rows of `inputs` values.
 
     `columns`: as the specification's `features.laid_out` has them; none: all inputs are numbers
     from `lowest` to 1. Columns are asked equally often, however many inputs they have, but that
     `numbers` of the splits begin with a column of numbers, where there are other columns.
+    `questions`: with `pairs`, a question that begins with a number is mostly about two numbers,
+    often with the same unit of measurement, and of different units by their product alone: what is
+    measured in one unit can be compared, in others it cannot. Thresholds are then nearer to the
+    middle of the ranges.
     """
     draws, known = _Draws(seed), _columns(columns, inputs, lowest)
     measured = [one for one in known if one.is_number]
@@ -124,7 +143,7 @@ def random_splits(
             among = measured if draws.share() < numbers else others
         return among[draws.below(len(among))]
 
-    return tuple(_split(first(), measured, draws) for _ in range(count))
+    return tuple(_split(first(), measured, draws, questions) for _ in range(count))
 
 
 def _columns(columns: tuple[ColumnSchema, ...], inputs: int, lowest: float) -> list[_Column]:
@@ -137,7 +156,7 @@ def _columns(columns: tuple[ColumnSchema, ...], inputs: int, lowest: float) -> l
     return found
 
 
-def _split(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
+def _split(first: _Column, numbers: list[_Column], draws: _Draws, questions: Questions) -> Split:
     declared = first.declared
     if declared is not None and declared.missing == "indicator" and draws.below(8) == 0:
         return Split((first.place + declared.width - 1,), (1.0,), (), 0.5)
@@ -151,18 +170,51 @@ def _split(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
         )
     if declared is not None and declared.type == "boolean":
         return Split((first.place,), (1.0,), (), 0.0)
+    return _pair(first, numbers, draws) if questions == "pairs" else _any(first, numbers, draws)
+
+
+def _any(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
+    """About a number, or its difference or product with another one."""
     form, second = draws.below(3), numbers[draws.below(len(numbers))]
-    places = (first.place, second.place)
     if form == 0 or second.place == first.place:
-        return Split(places[:1], (1.0,), (), first.point(draws))
-    (middle, half), (other_middle, other_half) = first.middle_and_half, second.middle_and_half
-    if form == 1:
-        alike = first.measure is not None and first.measure == second.measure
-        blank = Split(places, (half, -other_half) if alike else (1.0, -1.0), (), 0.0)
+        return Split((first.place,), (1.0,), (), first.at(draws.crowded()))
+    blank = _difference(first, second) if form == 1 else _product(first, second)
+    return _between(blank, first.at(draws.crowded()), second.at(draws.crowded()))
+
+
+def _pair(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
+    """Mostly about two numbers."""
+    others = [one for one in numbers if one.place != first.place]
+    if not others or draws.below(ALONE) == 0:
+        return Split((first.place,), (1.0,), (), first.at(draws.middling()))
+    alike = [one for one in others if one.measure is not None and one.measure == first.measure]
+    among = alike if alike and draws.below(2) else others
+    second = among[draws.below(len(among))]
+    if first.measure is None or second.measure is None:
+        compared = draws.below(2) == 0
     else:
-        blank = Split(places, (), (middle / half, other_middle / other_half), 0.0)
-    at = [np.array([one.point(draws)]) for one in (first, second)]
-    return replace(blank, threshold=float(blank.value(at)[0]))
+        compared = first.measure == second.measure
+    blank = _difference(first, second) if compared else _product(first, second)
+    return _between(blank, first.at(draws.middling()), second.at(draws.middling()))
+
+
+def _difference(first: _Column, second: _Column) -> Split:
+    """Of two numbers: in their unit where they have the same one, else of the encoded values."""
+    alike = first.measure is not None and first.measure == second.measure
+    factors = (first.middle_and_half[1], -second.middle_and_half[1]) if alike else (1.0, -1.0)
+    return Split((first.place, second.place), factors, (), 0.0)
+
+
+def _product(first: _Column, second: _Column) -> Split:
+    """Of two numbers in their own units, up to a factor."""
+    (middle, half), (other_middle, other_half) = first.middle_and_half, second.middle_and_half
+    offsets = (middle / half, other_middle / other_half)
+    return Split((first.place, second.place), (), offsets, 0.0)
+
+
+def _between(blank: Split, *inputs: float) -> Split:
+    """The split whose threshold is where these inputs are."""
+    return replace(blank, threshold=float(blank.value([np.array([one]) for one in inputs])[0]))
 
 
 def _words(column: _Column, buckets: int, draws: _Draws) -> Split:

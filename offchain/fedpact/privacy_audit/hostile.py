@@ -274,7 +274,8 @@ def _parameters(
     if name in ("softmax-regression", "linear-regression", "mlp") and random.random() < 0.3:
         return {**known, "example_norm": _extreme(random, 1e-300, 1e6)}
     if name in TABULAR:
-        return {**known, **(_of_labels(labels, random) if labels else _of_values(random))}
+        asked = _of_questions(random) if name == "oblivious-trees" else {}
+        return {**known, **asked, **(_of_labels(labels, random) if labels else _of_values(random))}
     if name in CENTRED:
         return {**known, "mirrored": int(random.integers(2))}
     if TEXT_FAMILIES.get(name) == "class-sums":
@@ -282,6 +283,14 @@ def _parameters(
         windows = {"windows": int(random.integers(1, 4))} if "network" in known else {}
         return {**known, **windows, **{one: _extreme(random, 1e-3, 1e3) for one in weights}}
     return known
+
+
+def _of_questions(random: np.random.Generator) -> dict[str, Any]:
+    """Which questions trees ask."""
+    found: dict[str, Any] = {"questions": str(random.choice(["any", "pairs"]))}
+    if random.random() < 0.5:
+        found["numbers"] = float(random.choice([TINY, 0.5, 1 - 2**-53]))
+    return found
 
 
 def _of_labels(labels: int, random: np.random.Generator) -> dict[str, Any]:

@@ -80,6 +80,41 @@ def test_a_share_of_the_splits_begins_with_a_number() -> None:
     assert random_splits(alone, width, -1.0, 20, 7, 0.9) == random_splits(alone, width, -1.0, 20, 7)
 
 
+def test_pairs_go_by_units_of_measurement() -> None:
+    found = random_splits(COLUMNS, WIDTH, -1.0, 2000, 7, 0.9, "pairs")
+    x = encoded(COLUMNS, rows(200, 0)).astype(np.float64)
+    answers = np.array([one.of(x) for one in found])
+    # A request of today is judged tomorrow, by another version on another machine.
+    assert hashlib.sha256(np.packbits(answers).tobytes()).hexdigest()[:16] == "c9b19b078dc5525f"
+    about = [(asked_about(one), bool(one.factors)) for one in found]
+    pairs = [(columns, compared) for columns, compared in about if len(columns) == 2]
+    begun = [one for one in about if one[0] <= {2, 3, 4}]
+    assert len(pairs) / len(begun) == pytest.approx(7 / 8, abs=0.03)
+    # The two in kelvin by their difference alone; what has no unit by both.
+    assert {compared for columns, compared in pairs if columns == {2, 3}} == {True}
+    assert {compared for columns, compared in pairs if columns == {2, 4}} == {True, False}
+    in_kelvin = sum(columns == {2, 3} for columns, _ in pairs) / len(pairs)
+    assert in_kelvin == pytest.approx(1 / 2, abs=0.05)  # begun there: 3 in 4; at the speed: never
+
+
+def test_numbers_of_different_units_are_multiplied_and_never_compared() -> None:
+    measured = (
+        ColumnSchema(name="torque", range=(0.0, 80.0), measure="Nm"),
+        ColumnSchema(name="speed", range=(1000.0, 3000.0), measure="rpm"),
+    )
+    found = random_splits(measured, 2, -1.0, 400, 7, None, "pairs")
+    assert all(len(one.inputs) == 1 or not one.factors for one in found)
+    asked = encoded(
+        measured, list(np.random.default_rng(0).uniform((0, 1e3), (80, 3e3), (4000, 2)).T)
+    )
+    shares = np.array([one.of(asked.astype(np.float64)).mean() for one in found])
+    assert ((shares > 0) & (shares < 1)).mean() > 0.95
+    # One number alone can only be asked about itself.
+    assert {one.inputs for one in random_splits(measured[:1], 1, -1.0, 50, 7, None, "pairs")} == {
+        (0,)
+    }
+
+
 def test_splits_ask_every_column_and_each_kind_of_question() -> None:
     found = random_splits(COLUMNS, WIDTH, -1.0, 1000, 7)
     first = [min(asked_about(one)) for one in found if len(asked_about(one)) == 1]

@@ -36,7 +36,7 @@ from fedpact.learning.losses import (
     predicted,
     weighted,
 )
-from fedpact.learning.splits import Split, random_splits
+from fedpact.learning.splits import Questions, Split, random_splits
 from fedpact.types.local_training import LocalSteps
 from fedpact.types.specification import Specification
 
@@ -56,7 +56,8 @@ class ObliviousTreesParameters(LossParameters):
     """`trees` of `depth` questions each, drawn from `seed`; `interaction`: what each further
     question of a product weighs. `lowest`: inputs that no column declares, those of arrays, are
     asked about from this value to 1. `numbers`: the share of the questions that begin with a column
-    of numbers; without it all columns are asked equally often."""
+    of numbers; without it all columns are asked equally often. `questions`: `pairs` asks mostly
+    about two numbers, by what their units of measurement allow (`learning.splits`)."""
 
     trees: Annotated[int, Field(ge=1, le=4096)] = 256
     depth: Annotated[int, Field(ge=1, le=8)] = 3
@@ -64,6 +65,7 @@ class ObliviousTreesParameters(LossParameters):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     lowest: Annotated[float, Field(ge=-1e6, lt=1)] = -1.0
     numbers: Annotated[float, Field(gt=0, lt=1)] | None = None
+    questions: Questions = "any"
 
 
 class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
@@ -176,7 +178,8 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         inputs = math.prod(spec.features.shape)
         count = asked.trees * asked.depth
         return random_splits(
-            spec.features.laid_out, inputs, asked.lowest, count, asked.seed, asked.numbers
+            *(spec.features.laid_out, inputs, asked.lowest, count),
+            *(asked.seed, asked.numbers, asked.questions),
         )
 
     def _leaves(self, spec: Specification, x: Inputs) -> NDArray[np.int64]:
