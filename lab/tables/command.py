@@ -30,27 +30,34 @@ def tables(
     seed: Annotated[
         list[int] | None, typer.Option(help="Seed; may be repeated (default: 0, 1, 2).")
     ] = None,
+    proposals: Annotated[
+        bool, typer.Option(help="Compare instead what `fedpact request new` would propose.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--json", help="File to write the results to.")
     ] = None,
 ) -> None:
     """Train the table family at three providers, at epsilon 2 and without privacy, and centrally.
 
-    Rows of tables that were not run stay in the file.
+    Rows of tables that were not run stay in the file. With --proposals, every draft that
+    `fedpact request new` tries is estimated on the evaluation set and then trained.
 
     Example: python -m lab tables --json docs/results/tables.json
     """
     from rich.console import Console
 
     from fedpact.errors import InvalidInput
-    from lab.tables.measure import SEEDS, TASKS, rows, write
+    from lab.tables import measure
+    from lab.tables import proposals as proposed
+    from lab.tables.measure import SEEDS, TASKS
 
     console = Console()
     names = dataset or list(TASKS)
     for name in names:
         if name not in TASKS:
             raise InvalidInput(f"no table {name!r}: one of {', '.join(TASKS)}")
-    for row in rows(names, seed or list(SEEDS), lambda run: console.print(run, style="dim")):
+    study = proposed if proposals else measure
+    for row in study.rows(names, seed or list(SEEDS), lambda run: console.print(run, style="dim")):
         console.print(row)
         if output is not None:
-            write(row, output)
+            study.write(row, output)

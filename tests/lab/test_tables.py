@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lab.public_networks.command import STUDY as PUBLIC_NETWORKS
-from lab.tables import baselines, maintenance, measure, training
+from lab.tables import baselines, maintenance, measure, proposals, training
 from lab.tables.command import STUDY
 from lab.tables.tasks import PROVIDERS, failures
 from lab.tables.training import Step
@@ -49,6 +49,17 @@ def test_a_small_run_beats_guessing_and_is_kept_in_its_file(tmp_path, monkeypatc
     measure.write({**row, "dataset": "maintenance"}, tmp_path / "tables.json")
     kept = json.loads((tmp_path / "tables.json").read_text())
     assert [(one["dataset"], one["mean"]) for one in kept] == [("maintenance", 1.0), ("wine", 0.75)]
+
+
+def test_proposals_are_compared_with_what_the_providers_reach() -> None:
+    rows = json.loads(Path("docs/results/table-proposals.json").read_text())
+    for row in rows:
+        assert row["proposed"] == min(row["estimated_errors"], key=row["estimated_errors"].get)
+        assert row["best"] == max(row["reached"], key=row["reached"].get)
+    said: list[str] = []
+    assert not list(proposals.rows(["diabetes", "wine"], [0], said.append))
+    assert len(said) == 1  # values have one candidate alone
+    assert "wine, seed 0: evaluation set: 18 examples: what to expect is estimated from" in said[0]
 
 
 def test_the_study_is_complete_with_every_row_of_every_seed(tmp_path) -> None:

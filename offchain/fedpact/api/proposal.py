@@ -10,7 +10,7 @@ import numpy as np
 
 from fedpact.api.evaluation import evaluation_of
 from fedpact.errors import PrivacyError, SpecificationError
-from fedpact.requester.candidates import candidates
+from fedpact.requester.candidates import Candidate, candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.preparing import judged_fairly
 from fedpact.requester.usual_terms import block_seconds, windows
@@ -33,7 +33,9 @@ class Proposal:
     draft: Draft
     expected: Expectation
     considered: Mapping[str, Expectation]
-    """Of each family that was tried."""
+    """Of each family that was tried, and of each form of one."""
+    form: str
+    """Which of `considered` is proposed."""
     usual_pay: int | None
     """Wei per provider and round, as paid here before; None: nothing was."""
 
@@ -74,7 +76,8 @@ def propose(
     family: str | None = None,
     fields: Mapping[str, Any],
 ) -> Proposal:
-    """The best of the families that suit the schema, by simulation, with windows for this chain.
+    """The best of the families and forms that suit the schema, by simulation, with windows for this
+    chain.
 
     `usual`: as `fedpact.requester.usual_terms.usual_pay` says it; `units`: privacy units that each
     provider is expected to have, by default the schema's; `family`: the only one to try; `fields`
@@ -84,28 +87,30 @@ def propose(
         raise SpecificationError(f"units: a number from 1 is needed, not {units!r}")
     given = dict(fields)
     output = given.pop("output", None)
-    suited = {one["family"]["name"]: one for one in candidates(schema, epsilon, output)}
-    if family is not None and family not in suited:
+    suited = candidates(schema, epsilon, output)
+    tried = [one for one in suited if family in (None, one.family)]
+    if not tried:
+        known = ", ".join(dict.fromkeys(one.family for one in suited))
         raise SpecificationError(
-            f"family {family!r} is not proposed for these data, only {', '.join(suited)}: write it "
-            "into the draft yourself"
+            f"family {family!r} is not proposed for these data, only {known}: write it into the "
+            "draft yourself"
         )
     found: dict[str, tuple[Draft, Expectation]] = {}
-    tried = suited.values() if family is None else [suited[family]]
-    for asked, data in _read(tried, given, evaluation, label or schema.label_column):
+    for name, asked, data in _read(tried, given, evaluation, label or schema.label_column):
         draft = _judged(asked.with_priors(data.y), data, fixed="rounds" in given)
         if "metric" in draft.fields:
             given["metric"] = draft.fields["metric"]
         spec = draft.specification
         seen = expected(spec, data, spec.min_providers, units or schema.units)
-        log.info("%s: expected error %.4f", spec.family.name, seen.error)
-        found[spec.family.name] = draft, seen
-    draft, seen = min(found.values(), key=lambda one: one[1].error)
+        log.info("%s: expected error %.4f", name, seen.error)
+        found[name] = draft, seen
+    best = min(found, key=lambda name: found[name][1].error)
+    draft, seen = found[best]
     if "windows" not in given:
         shortest = client.deployment.min_window
         draft = draft.changed(windows=windows(block_seconds(client), shortest, seen.seconds))
     considered = {name: one for name, (_, one) in found.items()}
-    return Proposal(draft, seen, considered, usual)
+    return Proposal(draft, seen, considered, best, usual)
 
 
 def quality_text(spec: "Specification", error: float) -> str:
@@ -119,17 +124,18 @@ def quality_text(spec: "Specification", error: float) -> str:
 
 
 def _read(
-    suited: Iterable[Mapping[str, Any]], given: Mapping[str, Any], evaluation: Any, label: str
-) -> "Iterator[tuple[Draft, Dataset]]":
-    """Drafts, each with the evaluation set as it asks for it, which is read once where they ask for
-    the same."""
+    suited: Iterable[Candidate], given: Mapping[str, Any], evaluation: Any, label: str
+) -> "Iterator[tuple[str, Draft, Dataset]]":
+    """Names and drafts, each with the evaluation set as it asks for it, which is read once where
+    they ask for the same."""
     known: dict[str, tuple[Draft, Dataset]] = {}
     for one in suited:
-        features = repr(one["features"])
+        fields = {**one.fields, **given}
+        features = repr(fields["features"])
         if features not in known:
-            known[features] = evaluation_of(Draft({**one, **given}), evaluation, label)
+            known[features] = evaluation_of(Draft(fields), evaluation, label)
         read, data = known[features]
-        yield Draft({**one, **given, "features": read.fields["features"]}), data
+        yield one.name, Draft({**fields, "features": read.fields["features"]}), data
 
 
 def _judged(draft: Draft, data: "Dataset", *, fixed: bool) -> Draft:

@@ -147,6 +147,7 @@ def _say(draft: Path, found: "Proposal", pay: str, command: str, *, as_json: boo
             {
                 "draft": str(draft),
                 "family": spec.family.name,
+                "form": found.form,
                 "metric": str(spec.measure),
                 "pay": pay,
                 "expected": asdict(seen),
@@ -158,7 +159,7 @@ def _say(draft: Path, found: "Proposal", pay: str, command: str, *, as_json: boo
         return
     facts = {
         "draft": draft,
-        "family": spec.family.name,
+        "family": found.form,
         "rounds": spec.rounds,
         "providers": (
             f"{spec.min_providers} to {spec.max_providers}"
@@ -172,6 +173,9 @@ def _say(draft: Path, found: "Proposal", pay: str, command: str, *, as_json: boo
             f" without privacy {quality_text(spec, seen.without_privacy)})"
         ),
     }
+    for name, other in found.considered.items():
+        if name != found.form:
+            facts[f"with {name}"] = quality_text(spec, other.error)
     print_facts(facts, as_json=False)
     typer.echo(
         f"An estimate: {seen.runs} simulated requests of {seen.providers} providers with"

@@ -1,8 +1,11 @@
-"""Families that may serve a request, for a simulation to choose among."""
+"""Families that may serve a request, and forms of one, for a simulation to choose among."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from fedpact.learning.splits import is_number
 from fedpact.requester.proposal import proposal
 from fedpact.types.schema import DataSchema
 
@@ -20,20 +23,44 @@ SCATTERING = {
 }
 SCATTERING_NORM = 0.03
 """docs/families.md: gradients on scattering features are small."""
+PAIRS = {"numbers": 0.95, "questions": "pairs"}
+"""Of trees, where numbers say most, and their differences and products more than each of them."""
+PAIRS_TRAINING = {
+    "local": {"steps": 1, "learning_rate": 80.0},
+    "strategy": {"name": "fedavgm", "parameters": {"momentum": 0.8}},
+    "rounds": 20,
+}
+PAIRS_NORM = 0.4
+"""lab/tables/README.md."""
 
 
-def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[dict[str, Any]]:
-    """Fields of drafts for data of a schema, the proposed one first.
+@dataclass(frozen=True)
+class Candidate:
+    """Fields of a draft."""
+
+    name: str
+    """The family's, and in words the form of it, where there are several."""
+    fields: Mapping[str, Any]
+
+    @property
+    def family(self) -> str:
+        return str(self.fields["family"]["name"])
+
+
+def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[Candidate]:
+    """Drafts for data of a schema, the proposed one first.
 
     To classify, a table may also be learnt by logistic regression, whose few values need less
-    noise; images, by softmax regression on scattering features. Raises SpecificationError as
-    `proposal`.
+    noise, and one with two numbers or more by trees that ask mostly about pairs of them; images,
+    by softmax regression on scattering features. Raises SpecificationError as `proposal`.
     """
     first = proposal(schema, epsilon, output)
-    found = [first]
+    found = [Candidate(first["family"]["name"], first)]
     if first.get("task") == "regression":
         return found
     if schema.is_table:
+        if sum(map(is_number, schema.inputs)) > 1:
+            found.append(_by_pairs(first))
         found.append(_instead(first, LINEAR, LINEAR_NORM))
     elif _are_images(schema):
         shaped = {"features": {**first["features"], "shape": list(schema.shape)}}
@@ -41,8 +68,18 @@ def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[d
     return found
 
 
-def _instead(first: dict[str, Any], fields: dict[str, Any], norm: float) -> dict[str, Any]:
-    return {**first, **fields, "privacy": {**first["privacy"], "clipping_norm": norm}}
+def _by_pairs(first: Mapping[str, Any]) -> Candidate:
+    family = first["family"]
+    parameters = {**family["parameters"], **PAIRS}
+    form = {**PAIRS_TRAINING, "family": {**family, "parameters": parameters}}
+    return _instead(first, form, PAIRS_NORM, " of pairs of numbers")
+
+
+def _instead(
+    first: Mapping[str, Any], fields: Mapping[str, Any], norm: float, form: str = ""
+) -> Candidate:
+    privacy = {**first["privacy"], "clipping_norm": norm}
+    return Candidate(fields["family"]["name"] + form, {**first, **fields, "privacy": privacy})
 
 
 def _are_images(schema: DataSchema) -> bool:

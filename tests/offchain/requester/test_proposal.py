@@ -1,17 +1,23 @@
 """A draft proposed from a schema is one that can be published, for every kind of data."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from fedpact.api.evaluation import evaluation_of
+from fedpact.api.proposal import Proposal, propose
+from fedpact.chain.client import ChainClient
 from fedpact.demo import plant_data
 from fedpact.errors import DataError, SpecificationError
+from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.proposal import shares
+from fedpact.simulation.expectation import Expectation
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
+from fedpact.types.specification import Specification
 
 ID = "0" * 32
 TABLE = plant_data.schema(100, ID)
@@ -24,6 +30,9 @@ ARRAYS = DataSchema(
     value_range=(0.0, 16.0),
 )
 TEXTS = DataSchema(data_id=ID, category="texts", kind="text", units=100, labels=("a", "b"))
+LITTLE = TABLE.model_copy(update={"columns": TABLE.columns[:2]})  # a category and a number
+TREES = "oblivious-trees"
+PAIRS = "oblivious-trees of pairs of numbers"
 VALUES = DataSchema(
     data_id=ID,
     category="signals",
@@ -74,6 +83,56 @@ def test_a_schema_that_says_too_little_is_refused(
 ) -> None:
     with pytest.raises(SpecificationError, match=said):
         _ = Draft.proposed(schema, 2.0, **fields).specification
+
+
+@pytest.mark.parametrize(
+    ("schema", "output", "names"),
+    [
+        (TABLE, None, ["oblivious-trees", PAIRS, "generalised-linear"]),
+        (TABLE, "torque", ["oblivious-trees"]),
+        (LITTLE, None, ["oblivious-trees", "generalised-linear"]),
+        (ARRAYS, None, ["softmax-regression", "scattering-linear"]),
+        (TEXTS, None, ["text-statistics"]),
+    ],
+)
+def test_what_is_tried_follows_from_the_declared_columns(
+    schema: DataSchema, output: str | None, names: list[str]
+) -> None:
+    tried = candidates(schema, 2.0, output)
+    assert [one.name for one in tried] == names
+    for one in tried:
+        spec = Draft(one.fields).specification
+        assert (spec.family.name, spec.privacy.epsilon) == (one.family, 2.0)
+        asked = spec.family.parameters.get("questions", "any")
+        assert asked == ("pairs" if one.name == PAIRS else "any")
+
+
+@pytest.mark.parametrize("best", [TREES, PAIRS, "generalised-linear"])
+def test_the_form_that_promises_least_error_is_proposed(
+    best: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def estimate(spec: Specification, *_: Any) -> Expectation:
+        pairs = spec.family.parameters.get("questions") == "pairs"
+        error = 0.1 if (PAIRS if pairs else spec.family.name) == best else 0.2
+        return Expectation(error, 0.01, 0.5, 0.05, 4, 3, 60, 0.1)
+
+    monkeypatch.setattr("fedpact.api.proposal.expected", estimate)  # simulations take long
+    file = plant_data.write_rows(tmp_path / "evaluation.csv", 200, seed=3)
+
+    def proposed(family: str | None = None) -> Proposal:
+        nobody, given = cast(ChainClient, None), {"windows": {"join": 60}}  # asks no chain
+        return propose(nobody, TABLE, file, 4.0, usual=None, family=family, fields=given)
+
+    found = proposed()
+    assert found.form == best
+    assert found.expected.error == 0.1
+    asked = found.draft.specification.family
+    assert asked.name == best.removesuffix(" of pairs of numbers")
+    assert (asked.parameters.get("questions") == "pairs") == (best == PAIRS)
+    assert list(found.considered) == [TREES, PAIRS, "generalised-linear"]
+    assert list(proposed(TREES).considered) == [TREES, PAIRS]
+    with pytest.raises(SpecificationError, match="only oblivious-trees, generalised-linear: write"):
+        proposed("mlp")
 
 
 def test_the_first_model_says_what_is_usual() -> None:
