@@ -57,6 +57,14 @@ tests/clients/node_modules/.installed: tests/clients/package-lock.json | .venv/.
 	@cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
+# Apart: halmos pins versions that other tools exclude.
+.cache/halmos/.installed: tests/contracts/symbolic/requirements.lock | .venv/.installed
+	@echo "== halmos into .cache/halmos (tests/contracts/symbolic/requirements.lock)"
+	@$(PYTHON) -m venv --clear .cache/halmos
+	@$(BIN)/uv pip install --quiet --no-deps --python .cache/halmos/bin/python -r $< \
+	  || .cache/halmos/bin/pip install --quiet --no-deps --no-compile -r $<
+	@touch $@
+
 # What the dashboard's pages load, from npm; it is shipped inside the wheel.
 ASSETS := offchain/fedpact/dashboard/static/vendor
 
@@ -121,6 +129,9 @@ tests: lint-contracts lint-config slither docs
 
 mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation
+
+symbolic: contracts .cache/halmos/.installed ## prove what packed words hold, for all values (200 MB of solvers)
+	@$(BIN)/python -m scripts.symbolic
 
 notebooks: setup ## run the notebooks of docs/notebooks, on a market of their own
 	@$(BIN)/pytest tests/e2e/test_notebooks.py

@@ -165,10 +165,7 @@ def kept_name(sources: dict[str, str], wanted: list[str]) -> str:
 
 def compile_texts(sources: dict[str, str], wanted: list[str]) -> dict[str, dict[str, Any]]:
     """As `compile_contracts`, from texts, without the cache."""
-    output = _run_solc(standard_input(sources, wanted))
-    complaints = [e["formattedMessage"] for e in output.get("errors", ()) if _counts(e)]
-    if complaints:
-        raise CompileError("\n".join(complaints))
+    output = run_solc(standard_input(sources, wanted))
     digest = _hash(sources, wanted)
     return {
         name: {
@@ -191,6 +188,25 @@ def standard_input(sources: dict[str, str], wanted: list[str]) -> dict[str, Any]
         "sources": {unit: {"content": text} for unit, text in sources.items()},
         "settings": {**SETTINGS, "outputSelection": {unit: {"*": OUTPUTS} for unit in wanted}},
     }
+
+
+def run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
+    """solc's output; raises CompileError for what `compile_contracts` raises it for."""
+    os.environ["SOLCX_BINARY_PATH"] = str(SOLC_FOLDER)
+    import solcx  # here: it reads the variable on import
+    from solcx.exceptions import SolcError
+
+    try:
+        output: dict[str, Any] = solcx.compile_standard(
+            standard_input, base_path=ROOT, solc_version=COMPILER
+        )
+    except SolcError as error:
+        said = [e["formattedMessage"] for e in error.error_dict or () if _counts(e)]
+        raise CompileError("\n".join(said) or error.message) from error
+    complaints = [e["formattedMessage"] for e in output.get("errors", ()) if _counts(e)]
+    if complaints:
+        raise CompileError("\n".join(complaints))
+    return output
 
 
 def source_hash(roots: Iterable[str | Path]) -> str:
@@ -266,21 +282,6 @@ def _resolve(target: str, importer: str) -> str:
 def _hash(sources: dict[str, str], wanted: list[str]) -> str:
     facts = [COMPILER, SETTINGS, OUTPUTS, wanted, sources]
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
-    os.environ["SOLCX_BINARY_PATH"] = str(SOLC_FOLDER)
-    import solcx  # here: it reads the variable on import
-    from solcx.exceptions import SolcError
-
-    try:
-        output: dict[str, Any] = solcx.compile_standard(
-            standard_input, base_path=ROOT, solc_version=COMPILER
-        )
-    except SolcError as error:
-        said = [e["formattedMessage"] for e in error.error_dict or () if _counts(e)]
-        raise CompileError("\n".join(said) or error.message) from error
-    return output
 
 
 def _counts(error: dict[str, Any]) -> bool:

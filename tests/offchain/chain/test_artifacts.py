@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from scripts import compile as compile_script
+from scripts import symbolic
 from scripts.compile import Artifacts
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -61,6 +62,35 @@ def test_artifacts_of_this_checkout_are_what_its_sources_compile_to(kept: Artifa
         artifact = json.loads(path.read_text())
         assert artifact["bytecode"] == compiled[path.stem]["bytecode"]
         assert artifact["abi"] == compiled[path.stem]["abi"]
+
+
+def test_what_make_symbolic_proves_compiles() -> None:
+    """Without code, which takes seconds: what is proven is compiled when it is proven."""
+    sources, wanted = compile_script.read_sources([REPOSITORY / "tests/contracts/symbolic"])
+    asked = compile_script.standard_input(sources, wanted)
+    asked["settings"]["outputSelection"] = {unit: {"*": ["abi"]} for unit in wanted}
+    output = compile_script.run_solc(asked)
+    names = {
+        entry["name"]
+        for unit in wanted
+        for one in output["contracts"][unit].values()
+        for entry in one["abi"]
+        if entry["type"] == "function"
+    }
+    assert {"check_medians_of_three", "check_withLast"} <= names
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "cut", "said"),
+    [(0, 0, ""), (1, 0, "WRONG"), (2, 0, "not decided in time"), (0, 1, "not followed")],
+)
+def test_only_what_is_proven_on_all_paths_passes(
+    exit_code: int, cut: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = {"name": "check_it()", "exitcode": exit_code, "num_bounded_loops": cut}
+    assert symbolic.report({"a.sol:A": [check]}) == int(bool(said))
+    assert capsys.readouterr().err == (f"A.check_it(): {said}\n" if said else "")
+    assert symbolic.report({}) == 1
 
 
 def test_change_of_an_imported_source_makes_the_artifact_stale(
