@@ -7,11 +7,15 @@
     python -m scripts.mutation --new 3      three more than before, then the report of all
     WORKERS=1 python -m scripts.mutation    one at a time; by default as many as processors
 
-Each mutant is a copy of the sources with one change, in a temporary folder; the checkout is not
-touched. Only the contracts that depend on the change are compiled, once. Where the compiler makes
-the same code of them as before, no test can tell, and none runs. Else tests run until one fails:
-first the file that failed last time, then those named in mutants.toml, then all. At the end, all
-tests that failed must pass without a mutant.
+Each runs in a copy of what tests need, in a temporary folder; the checkout is not touched. Where a
+line shows how, all mutants are compiled at once, each with a switch (mutant_switches.py). Then each
+test runs once for all that live, and by halves where it fails (mutation_plugin.py): first each
+mutant's tests in mutants.toml, then all. What has no switch, or lives on, is tried alone, compiled
+where it has no switch: with the file that failed last time, its tests in mutants.toml, and all.
+All is compiled with less optimisation (QUICK_SETTINGS): the same behaviour in half the time; so
+tests marked `optimised` are left out. Only what lives on is compiled by the full optimiser. If that
+makes the same code, no test can tell; else the marked tests run on it: on gas, that is. All tests
+that failed must pass without a mutant.
 Results so far are in .cache/mutation.json: an interrupted run resumes, and a mutant is tried again
 only when its sources or the tests concerned have changed.
 Results: docs/results/mutation.json, which stays as it is if no mutant has ever run. Exit status 1
@@ -20,27 +24,29 @@ that a test refutes, and if nothing ran.
 """
 
 import argparse
-import functools
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
+import pytest
+
 from scripts import compile as contracts
+from scripts.mutant_builds import Built, Sources
 from scripts.mutants import Mutant, sampled_mutants
 from scripts.mutation_report import Outcome, report
 
@@ -49,7 +55,9 @@ RESULTS = ROOT / "docs" / "results" / "mutation.json"
 PROGRESS = ROOT / ".cache" / "mutation.json"
 
 COPIED = (
+    "benchmarks",
     "contracts",
+    "docs/gas.json",
     "tests/contracts",
     "tests/support",
     "tests/vectors",
@@ -59,80 +67,20 @@ COPIED = (
 LINKED = (".venv", "node_modules", "offchain", "tests/__init__.py", "tests/conftest.py")
 TESTS = "tests/contracts"
 SUPPORT = "tests/support"
-LIBRARIES = "libraries"
-"""These tests use only a harness; they do not need the deployed contracts compiled."""
 TEST_SECONDS = 1_800
 WORKERS = int(os.environ.get("WORKERS") or os.cpu_count() or 1)
 """Mutants at a time."""
 ALL = ("deployment", "large", "libraries", "market", "registry", "reputation", "rounds", "stateful")
 """What runs after a mutant's own tests."""
+QUICK_TESTS = "not optimised"
+PYTEST = (str(ROOT / ".venv/bin/python"), "-m", "pytest", "-n", "0", "--no-header")
 
 
 class Unending(Exception):
     """The tests were stopped after TEST_SECONDS: the mutant may loop, or the machine be busy."""
 
 
-_METADATA = re.compile("a2646970667358221220[0-9a-f]{64}64736f6c6343[0-9a-f]{6}0033")
-"""The hash of a contract's sources, which solc puts behind its code."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
-
-Compiled = dict[str, dict[str, Any]]
-
-
-class Sources:
-    """The unchanged sources, in the groups in which the tests compile them."""
-
-    def __init__(self) -> None:
-        groups = (contracts.DEPLOYED.sources, contracts.HARNESSES.sources)
-        self.groups = [contracts.read_sources(group) for group in groups]
-        self.compiled: list[Compiled] = [contracts.compile_contracts(group) for group in groups]
-
-    def kept(
-        self, mutant: Mutant | None, *, deployed: bool = True
-    ) -> Iterator[tuple[str, Compiled]]:
-        """What the tests need from the compiler's cache: file name and content, by group.
-
-        `deployed`: the mutant is in the deployed contracts too, not only in the harnesses.
-        Raises ValueError if the mutant does not fit, CompileError if it does not compile.
-        """
-        groups = zip(self.groups, self.compiled, (deployed, True), strict=True)
-        for (texts, wanted), compiled, mutated in groups:
-            if mutant is None or mutant.file not in texts:
-                yield contracts.kept_name(texts, wanted), compiled
-                continue
-            changed = {**texts, mutant.file: mutant.applied(texts[mutant.file])}
-            units = [unit for unit in wanted if mutated and mutant.file in _reached(unit, changed)]
-            reached = {
-                name: text for unit in units for name, text in _reached(unit, changed).items()
-            }
-            fresh = contracts.compile_texts(reached, units) if units else {}
-            yield contracts.kept_name(changed, wanted), {**compiled, **fresh}
-
-    def unchanged(self, kept: Iterable[tuple[str, Compiled]]) -> bool:
-        """Whether all code is as without a mutant; sources' hashes apart."""
-        pairs = zip(kept, self.compiled, strict=True)
-        return all(_code(now) == _code(before) for (_, now), before in pairs)
-
-    def digest(self, mutant: Mutant) -> str:
-        """Hash of the mutated source and of everything compiled together with it."""
-        units = [unit for _, wanted in self.groups for unit in wanted]
-        reached = [contracts.read_sources([ROOT / unit])[0] for unit in units]
-        texts = {n: text for some in reached if mutant.file in some for n, text in some.items()}
-        return _digest([{**texts, mutant.file: mutant.applied(texts[mutant.file])}])
-
-
-def _reached(unit: str, texts: dict[str, str]) -> dict[str, str]:
-    """The text of one source and of its direct and indirect imports."""
-    return {name: texts[name] for name in _imports(unit)}
-
-
-@functools.cache
-def _imports(unit: str) -> tuple[str, ...]:
-    return tuple(contracts.read_sources([ROOT / unit])[0])
-
-
-def _code(compiled: Compiled) -> dict[str, str]:
-    return {name: _METADATA.sub("", one["bytecode"]) for name, one in compiled.items()}
 
 
 def _digest(facts: Any) -> str:
@@ -207,53 +155,96 @@ class Tree:
         for name in LINKED:
             (folder / name).symlink_to(ROOT / name)
 
-    @contextmanager
-    def mutated(
-        self, kept: Iterable[tuple[str, Compiled]], mutant: Mutant | None
-    ) -> Iterator[None]:
-        """The mutant within the block, compiled as in Sources.kept."""
-        cache = self.folder / contracts.CACHE.relative_to(ROOT)
-        cache.mkdir(parents=True)
-        file = self.folder / mutant.file if mutant else None
-        text = file.read_text() if file else ""
-        try:
-            for name, compiled in kept:
-                (cache / name).write_text(json.dumps(compiled))
-            if file and mutant:
-                file.write_text(mutant.applied(text))
-            yield
-        finally:
-            if file:
-                file.write_text(text)
-            shutil.rmtree(cache)
-
-    def first_failure(self, tests: Sequence[str]) -> str:
+    def first_failure(self, built: Built, tests: Sequence[str], marked: str = QUICK_TESTS) -> str:
         """Name of the first test under tests/contracts that fails; empty if all pass.
 
         Raises RuntimeError if the tests could not be run, Unending if they had to be stopped.
         """
-        return self.first_failure_of([f"{TESTS}/{test}" for test in tests])
+        return self.first_failure_of(built, [f"{TESTS}/{test}" for test in tests], marked)
 
-    def first_failure_of(self, tests: Sequence[str]) -> str:
+    def first_failure_of(
+        self, built: Built, tests: Sequence[str], marked: str = QUICK_TESTS
+    ) -> str:
         """As first_failure, for tests as pytest names them."""
-        options = ["-n", "0", "-x", "--no-header", "-m", "not slow"]
-        command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", *options, *tests]
-        try:
-            ran = subprocess.run(
-                command,
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                timeout=TEST_SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise Unending(f"the tests did not end in {TEST_SECONDS} seconds") from error
-        if ran.returncode == 0:
+        with self._changed(built):
+            try:
+                ran = subprocess.run(
+                    [*PYTEST, "-x", "-m", f"not slow and {marked}", *tests],
+                    cwd=self.folder,
+                    env={**os.environ, "MUTANT": str(built.switch)},
+                    capture_output=True,
+                    text=True,
+                    timeout=TEST_SECONDS,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise Unending(f"the tests did not end in {TEST_SECONDS} seconds") from error
+        if ran.returncode in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             return ""
         failed = _FAILED.search(ran.stdout)
         if ran.returncode != 1 or failed is None:
             raise RuntimeError(f"pytest ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
         return failed[1]
+
+    def killed(
+        self, built: Built, living: dict[int, list[str]], until: float | None
+    ) -> Iterator[tuple[int, str]]:
+        """Runs all tests in which any of the living may fail, each test with all of these, and
+        gives the number of each that is killed and the test. `living`: tests by number.
+
+        Raises RuntimeError if the tests could not be run.
+        """
+        given, found = self.folder / "living.json", self.folder / "killed"
+        given.write_text(json.dumps(living))
+        found.write_text("")
+        facts = {"MUTANT": "0", "MUTANTS": str(given), "KILLED": str(found)}
+        wanted = {test for some in living.values() for test in some}
+        # Given a folder and one of its files, pytest runs the file alone.
+        tests = sorted(one for one in wanted if not wanted & {*map(str, Path(one).parents)})
+        options = ("-m", f"not slow and {QUICK_TESTS}", "-o", "timeout=0")
+        command = [*PYTEST, *options, "-p", "scripts.mutation_plugin", *tests]
+        with self._changed(built), (self.folder / "output").open("w") as output:
+            ran = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**os.environ, **facts},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            seen, left, running = 0, set(living), True
+            try:
+                while running:
+                    time.sleep(1)
+                    running = ran.poll() is None and (until is None or time.monotonic() < until)
+                    lines = found.read_text().splitlines()
+                    for line in lines[seen:]:
+                        number, test = line.split(" ", 1)
+                        left.discard(int(number))
+                        yield int(number), test
+                    seen = len(lines)
+            finally:
+                ran.terminate()
+                ran.wait()
+        # With none left alive, the plugin interrupts the run.
+        expected = (0, -signal.SIGTERM) if left else (pytest.ExitCode.INTERRUPTED,)
+        if ran.returncode not in expected:
+            raise RuntimeError(
+                f"pytest ended with {ran.returncode}:\n{(self.folder / 'output').read_text()}"
+            )
+
+    @contextmanager
+    def _changed(self, built: Built) -> Iterator[None]:
+        cache = self.folder / contracts.CACHE.relative_to(ROOT)
+        cache.mkdir(parents=True)
+        file = self.folder / built.changed.file
+        text = file.read_text()
+        try:
+            for name, compiled in built.kept:
+                (cache / name).write_text(json.dumps(compiled))
+            file.write_text(built.changed.applied(text))
+            yield
+        finally:
+            file.write_text(text)
+            shutil.rmtree(cache)
 
 
 def tried(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> Outcome:
@@ -261,21 +252,37 @@ def tried(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> Outco
 
     Raises CompileError if it does not compile, Unending if its tests had to be stopped.
     """
-    stages = [*((test,) for test in mutant.tests), ALL]
+    built = sources.built(mutant)
+    stages = [(test,) for test in mutant.tests]
     if (ROOT / TESTS / last).is_file():
         stages.insert(0, (last,))
-    if mutant.tests[:1] and mutant.tests[0] == LIBRARIES:
-        with tree.mutated(sources.kept(mutant, deployed=False), mutant):
-            failed = tree.first_failure(mutant.tests[:1])
-        stages.remove(mutant.tests[:1])
-        if failed:
-            return Outcome(killed_by=failed)
-    kept = list(sources.kept(mutant))
-    if sources.unchanged(kept):
+    found = (tree.first_failure(built, tests) for tests in stages)
+    if failed := next((one for one in found if one), ""):
+        return Outcome(killed_by=failed)
+    # Only now: few come here, and this takes the longest.
+    optimised = sources.optimised(mutant)
+    if optimised is None:
         return Outcome(same_code=True)
-    with tree.mutated(kept, mutant):
-        found = (tree.first_failure(tests) for tests in stages)
-        return Outcome(killed_by=next((failed for failed in found if failed), ""))
+    failed = tree.first_failure(built, ALL)
+    return Outcome(killed_by=failed or tree.first_failure(optimised, [""], "optimised"))
+
+
+def swept(
+    tree: Tree, sources: Sources, mutants: Sequence[Mutant], until: float | None
+) -> Iterator[tuple[Mutant, str]]:
+    """Those with a switch that a test kills, and the test: their own tests first, then all."""
+    living = sources.switches(mutants)
+    for tests in (lambda mutant: mutant.tests, lambda _: ALL):
+        wanted = {
+            number: [f"{TESTS}/{one}" for one in tests(mutant)] for number, mutant in living.items()
+        }
+        if not wanted or (until is not None and time.monotonic() > until):
+            return
+        for number, test in tree.killed(sources.unbroken(), wanted, until):
+            if number == 0:
+                print(f"{test} fails without a mutant: mark it optimised", flush=True)
+            else:
+                yield living.pop(number), test
 
 
 def run_all(
@@ -292,51 +299,51 @@ def run_all(
     """
     for mutant in mutants:
         mutant.applied((ROOT / mutant.file).read_text())
-    sources, progress, last = Sources(), Progress(PROGRESS), last_killers()
+    sources, progress, last = Sources(mutants), Progress(PROGRESS), last_killers()
+    known = {mutant: progress.outcome(_digest([sources.texts(mutant)])) for mutant in mutants}
+    fresh = [mutant for mutant in mutants if known[mutant] is None][:new]
     with tempfile.TemporaryDirectory(prefix="fedpact-mutation-") as folder:
+        alone: set[str] = set()
         trees: SimpleQueue[Tree] = SimpleQueue()
-        begun = count()
         for number in range(WORKERS):
             trees.put(Tree(Path(folder) / str(number)))
 
-        def one(mutant: Mutant) -> Outcome | None:
-            digest = sources.digest(mutant)
-            known = progress.outcome(digest)
-            if known is not None:
-                return known
-            tree = trees.get()
-            late = until is not None and time.monotonic() > until
-            if late or (new is not None and next(begun) >= new):
-                trees.put(tree)
-                return None
-            try:
-                began = last.get((mutant.file, mutant.breaks), "")
-                outcome = tried(tree, sources, mutant, began)
-                progress.add(digest, outcome)
-            except contracts.CompileError as error:
-                outcome = Outcome(complaint=str(error))
-            except Unending:
-                outcome = Outcome(unending=True)  # not kept: the next run tries it again
-            finally:
-                trees.put(tree)
+        def told(mutant: Mutant, outcome: Outcome) -> Outcome:
             print(f"{mutant.name}: {outcome.killed_by or outcome.state(mutant)}", flush=True)
+            known[mutant] = outcome
             return outcome
 
+        def many(some: Sequence[Mutant]) -> None:
+            tree = trees.get()
+            for mutant, test in swept(tree, sources, some, until):
+                outcome = told(mutant, Outcome(killed_by=test))
+                progress.add(_digest([sources.texts(mutant)]), outcome)
+            trees.put(tree)
+
+        def one(mutant: Mutant) -> None:
+            if known[mutant] is not None or (until is not None and time.monotonic() > until):
+                return
+            tree = trees.get()
+            try:
+                began = last.get((mutant.file, mutant.breaks), "")
+                outcome = told(mutant, tried(tree, sources, mutant, began))
+                alone.add(outcome.killed_by)
+                progress.add(_digest([sources.texts(mutant)]), outcome)
+            except contracts.CompileError as error:
+                told(mutant, Outcome(complaint=str(error)))
+            except Unending:
+                told(mutant, Outcome(unending=True))  # not kept: the next run tries it again
+            finally:
+                trees.put(tree)
+
         with ThreadPoolExecutor(WORKERS) as pool:
-            outcomes = list(pool.map(one, mutants))
-        tree, killers, failed = trees.get(), killers_of(outcomes), ""
-        if killers:
-            with tree.mutated(sources.kept(None), None):
-                failed = tree.first_failure_of(killers)
+            list(pool.map(many, (fresh[i::WORKERS] for i in range(WORKERS))))
+            list(pool.map(one, fresh))
+        killers = sorted(alone - {""})
+        failed = trees.get().first_failure_of(sources.unbroken(), killers) if killers else ""
     if failed:
         raise RuntimeError(f"{failed} fails without any mutant: fix it first")
-    return outcomes
-
-
-def killers_of(outcomes: Sequence[Outcome | None]) -> list[str]:
-    """Each test that killed a mutant, once."""
-    found = {outcome.killed_by for outcome in outcomes if outcome and outcome.killed_by}
-    return sorted(found)
+    return [known[mutant] for mutant in mutants]
 
 
 def _arguments() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -31,9 +32,13 @@ def accounts() -> list[LocalAccount]:
 
 @pytest.fixture(scope="session")
 def session_chain(compiled: dict[str, Compiled], accounts: list[LocalAccount]) -> Iterator[Chain]:
-    """The session's Anvil, for other session fixtures; tests take `chain`."""
-    with anvil_process() as url:
+    """The session's Anvil, for other session fixtures; tests take `chain`. MUTANT: which
+    switches to turn on in contracts that have some, and are larger (scripts/mutation.py)."""
+    mutant = os.environ.get("MUTANT")
+    with anvil_process(*(["--disable-code-size-limit"] if mutant else [])) as url:
         chain = Chain(url, compiled)
+        if mutant:
+            chain.rpc("anvil_setCoinbase", f"0x{int(mutant):040x}")
         for account in accounts:
             chain.fund(account)
         yield chain

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.gas import JSON, grown, measure
 
 
+@pytest.mark.optimised
 def test_no_operation_costs_over_two_percent_more_than_recorded() -> None:
     assert grown(json.loads(JSON.read_text()), measure()) == []
 

@@ -36,6 +36,7 @@ from tests.support.waiting import PATIENCE
 ROOT = Path(__file__).resolve().parents[2]
 
 GAS_LIMIT = 12_000_000
+DEPLOY_GAS = 30_000_000
 FUNDS = 10**24
 LISTENING = re.compile(r"Listening on (\S+:\d+)")
 
@@ -204,7 +205,7 @@ class Chain:
         factory = self.w3.eth.contract(abi=item.abi, bytecode=item.bytecode)
         receipt = self._mined(
             factory.constructor(*args).transact(
-                {"from": address_of(sender), "value": value, "gas": GAS_LIMIT}
+                {"from": address_of(sender), "value": value, "gas": DEPLOY_GAS}
             )
         )
         return self.at(name, receipt["contractAddress"])

@@ -305,7 +305,7 @@ def test_the_target_is_met_by_a_quorum_that_signed(
 ) -> None:
     r: LargeRounds = running(target=1_000)
     r.post_large(r.large_record(errors=pack_errors(errors)), seats)
-    assert r.outcome.reached is reached
+    assert (r.outcome.reached, r.facts.reached) == (reached, reached)
     assert r.facts.phase == (FINALISE if reached else SUBMIT)
 
 
@@ -345,18 +345,29 @@ def test_the_transaction_shows_an_accounts_record(r: LargeRounds) -> None:
     assert not events(r.on.rounds, "LargeRecordPosted", r.post_large())
 
 
-@pytest.mark.parametrize("cap", [10**15, 10**13])
-def test_the_poster_is_refunded_up_to_the_cap(running: Any, cap: int) -> None:
-    r: LargeRounds = running(gasPerRound=cap)
+def paid_post(r: LargeRounds) -> tuple[Any, int]:
+    """A round posted by a stranger that pays for its gas: the receipt, and what is refunded."""
     args = r.post_large(send=False)
     r.chain.next_at(r.facts.deadline + 1)
     call = r.on.rounds.functions.post(r.id, *args)
     paid = {"from": r.stranger.address, "gas": 10**7, "gasPrice": 10**9}
     receipt = r.chain.w3.eth.wait_for_transaction_receipt(call.transact(paid))
     (entry,) = events(r.on.rounds, "Credited", receipt)
-    refund = entry["extra"] >> 32 & 2**64 - 1
     assert entry["extra"] >> 96 == int(r.stranger.address, 16)
+    return receipt, entry["extra"] >> 32 & 2**64 - 1
+
+
+@pytest.mark.parametrize("cap", [10**15, 10**13])
+def test_the_poster_is_refunded_up_to_the_cap(running: Any, cap: int) -> None:
+    receipt, refund = paid_post(running(gasPerRound=cap))
     if cap == 10**13:
         assert refund == 10**4
     else:
         assert 0.85 * receipt["gasUsed"] < refund <= 1.1 * receipt["gasUsed"]
+
+
+def test_more_words_of_points_are_refunded_as_well(running: Any) -> None:
+    """One word or two: the refund exceeds the gas by a little more, not by a word less."""
+    posted = [paid_post(running(members, gasPerRound=10**15)) for members in (12, 18)]
+    one, two = (refund - receipt["gasUsed"] for receipt, refund in posted)
+    assert 0 < two - one < 600

@@ -73,6 +73,7 @@ def test_bad_lanes_agree(libraries, seed):
     assert ((lane, value) if bad else None) == naive.bad_lane(word, seats, submitted, own)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(("seats", "limit"), [(5, 6_500), (10, 13_500), (16, 25_000)])
 def test_packed_medians_stay_cheap(libraries, seats, limit):
     source = random.Random(seats)

@@ -51,7 +51,13 @@ def test_a_payee_that_takes_no_ether_costs_itself_alone(delivered, hostile, memb
     assert gained == [POOL // 2, 0, POOL // 5]
     assert r.balance(hostile.address) == POOL * 3 // 10
     assert (hostile.address, POOL * 3 // 10, True) in r.paid(receipt)
-    assert receipt["gasUsed"] < 400_000
+
+
+@pytest.mark.optimised
+def test_a_payee_that_burns_gas_burns_little(delivered, hostile, members):
+    r = delivered(ROUND, members=members)
+    r.chain.send(r.stranger, hostile.functions.behave(BURN_GAS))
+    assert r.settle(sender=r.requester)["gasUsed"] < 400_000
 
 
 def test_what_a_payee_could_not_take_it_withdraws_later(delivered, hostile, members, expect_revert):

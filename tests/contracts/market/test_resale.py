@@ -436,6 +436,13 @@ def test_a_right_key_is_never_disputed(sale, expect_revert):
         sale.dispute(cipher, prove(SECRET, altered, 1, context))
 
 
+def test_whoever_seals_a_wrong_key_loses_its_own_points(sale):
+    sale.buy()
+    sale.seal(1, cipher=WRONG)
+    sale.dispute(WRONG)
+    assert sale.points() == [5_000, 0, 2_000, 0]
+
+
 def test_after_a_wrong_key_the_others_seal_and_share_what_its_maker_had(sale, expect_revert):
     sale.sell(buyer=sale.other)
     sale.claim(2, sale.other)  # 2,000 of 10,000 points

@@ -336,6 +336,18 @@ def test_each_poster_is_refunded(delivered, accounts):
     assert r.event("Settled", receipt)["gasRefund"] == BUDGET - 16 * GWEI
 
 
+def test_refunds_of_sixteen_posters_are_added_up(delivered):
+    """Later ones have a payment for each."""
+    posters = [f"0x{number:040x}" for number in range(0x100, 0x111)]
+    entries = [gas_entry(number, poster) for number, poster in enumerate(posters, 1)]
+    r = delivered(ROUND, *entries, gas_entry(30, posters[15]), gas_entry(40, posters[16]))
+
+    paid = [(a, amount // GWEI) for a, amount, _ in r.paid(r.settle(sender=r.requester))]
+
+    assert (to_checksum_address(posters[15]), 16 + 30) in paid
+    assert [gwei for account, gwei in paid if int(account, 16) == 0x110] == [17, 40]
+
+
 def test_no_more_gas_is_refunded_than_the_request_holds(delivered, accounts):
     posters = accounts[15:18]
     entries = [gas_entry(BUDGET // GWEI - 3, posters[0]), gas_entry(5, posters[1])]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts import mutation
+from scripts.mutant_builds import UNBROKEN, Built, code
+from scripts.mutant_switches import switched
 from scripts.mutants import Mutant, sampled_mutants
 from scripts.mutation import RESULTS, TESTS, Progress, Tree, Unending
 from scripts.mutation_report import Outcome, report
@@ -54,8 +56,10 @@ def test_a_mutant_whose_tests_had_to_be_stopped_is_not_killed(
     monkeypatch.setattr(subprocess, "run", stopped)
     tree = Tree.__new__(Tree)
     tree.folder = tmp_path
+    (tmp_path / UNBROKEN.file).parent.mkdir(parents=True)
+    (tmp_path / UNBROKEN.file).write_text(UNBROKEN.old)
     with pytest.raises(Unending, match="did not end"):
-        tree.first_failure(["registry"])
+        tree.first_failure(Built(UNBROKEN, []), ["registry"])
     mutant = Mutant("a.sol", "x", "y", "one", ())
     assert "quiet machine" in Outcome(unending=True).wrong(mutant)
 
@@ -116,11 +120,70 @@ def test_earlier_results_hold_until_the_tests_change(tmp_path: Path) -> None:
 
 
 def test_a_mutant_of_the_same_code_is_equivalent() -> None:
-    sources = mutation.Sources.__new__(mutation.Sources)
     hashes = ["a2646970667358221220" + digit * 64 + "64736f6c63430008250033" for digit in "12"]
-    sources.compiled = [{"A": {"bytecode": f"0x60{hashes[0]}00"}}, {}]
-    assert sources.unchanged([("a", {"A": {"bytecode": f"0x60{hashes[1]}00"}}), ("b", {})])
-    assert not sources.unchanged([("a", {"A": {"bytecode": f"0x61{hashes[0]}00"}}), ("b", {})])
+    made = [{"A": {"bytecode": f"0x{start}{end}00"}} for start in ("60", "61") for end in hashes]
+    assert code(made[0]) == code(made[1]) != code(made[2])
     mutant = Mutant("a.sol", "x", "y", "one", ())
     assert Outcome(same_code=True).state(mutant) == "equivalent"
     assert not Outcome(same_code=True).wrong(mutant)
+
+
+SOURCE = """pragma solidity 0.8.37;
+contract A {
+    uint256 constant B = 1;
+    function f(uint256 a) external onlyOwner {
+        x = a + 1; // as promised
+        uint256 b = a + 1;
+        (uint256 c, bool d) = a == 1 ? (1, true) : g();
+        if (a < 2) revert Bad(a + 1);
+        for (uint256 i; i < 3; ++i) {
+            g(i);
+        }
+        return a < 2
+            || a > 4;
+        if (a == 9) g(1);
+        else g(a + 1);
+    }
+}
+"""
+
+
+def test_mutants_have_switches_where_a_line_shows_how() -> None:
+    """A statement and a deleted one, a new variable, a condition, a loop; two on one line."""
+    changes = [
+        ("x = a + 1; // as promised", "x = a - 1; // as promised"),
+        ("        x = a + 1; // as promised\n", ""),
+        ("b = a + 1;", "b = a - 1;"),
+        ("if (a < 2) revert", "if (a <= 2) revert"),
+        ("i < 3;", "i <= 3;"),
+        ("        if (a == 9) g(1);\n", "        if (a != 9) g(1);\n"),
+        ("a == 1", "a != 1"),
+    ]
+    alone = [
+        ("B = 1", "B = 2"),
+        (" onlyOwner", ""),
+        ("|| a > 4", "|| a >= 4"),
+        ("return a < 2\n", "return a <= 2\n"),
+        ("        else g(a + 1);\n", "        else g(a - 1);\n"),
+        ("revert Bad(a + 1);", "revert Bad(a - 1);"),
+    ]
+    lines = SOURCE.splitlines(keepends=True)
+    mutants = {}
+    for number, (old, new) in enumerate(changes + alone, 1):
+        line = next(one for one in lines if old.rstrip("\n") in one)
+        mutants[number] = Mutant("a.sol", line, line.replace(old, new), str(number), ())
+    texts, places = switched({"a.sol": SOURCE}, mutants)
+    # Number 6 keeps its condition in place, since the `else` after it would belong to the switch.
+    assert sorted(n for numbers in places.values() for n in numbers) == [1, 2, 3, 4, 5, 6, 7, 13]
+    own = texts["a.sol"].splitlines()
+    assert [own[line - 1].strip() for _, line in sorted(places)] == [
+        "if (mutantOn(2)) {  } else { if (mutantOn(1)) { x = a - 1; } else { x = a + 1; } }",
+        "uint256 b = mutantOn(3) ? (a - 1) : (a + 1);",
+        "(uint256 c, bool d) = "
+        "mutantOn(7) ? (a != 1 ? (1, true) : g()) : (a == 1 ? (1, true) : g());",
+        "if (mutantOn(13)) { if (a < 2) revert Bad(a - 1); } else "
+        "{ if (mutantOn(4)) { if (a <= 2) revert Bad(a + 1); } "
+        "else { if (a < 2) revert Bad(a + 1); } }",
+        "for (uint256 i; mutantOn(5) ? (i <= 3) : (i < 3); ++i) {",
+        "if (mutantOn(6) ? (a != 9) : (a == 9)) g(1);",
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.registry.registry_values import KEY, PROFILE, ROOT
+from tests.contracts.registry.registry_values import PROFILE, ROOT
 from tests.support.chainkit import events
 
 NEW = b"\x09" * 32
@@ -35,12 +35,12 @@ def test_set_key_reverts_when_the_key_is_zero(set_key, admitted, expect_revert):
 
 def test_set_key_replaces_the_key(registry, set_key, admitted):
     set_key(admitted)
-    receipt = set_key(admitted, KEY)
+    receipt = set_key(admitted, NEW)
 
     found = registry.functions.participant(admitted.address).call()
-    assert (found.encryptionKey, found.keyVersion) == (KEY, 3)
+    assert (found.encryptionKey, found.keyVersion) == (NEW, 3)
     assert events(registry, "EncryptionKeyChanged", receipt) == [
-        {"account": admitted.address, "keyVersion": 3, "encryptionKey": KEY}
+        {"account": admitted.address, "keyVersion": 3, "encryptionKey": NEW}
     ]
 
 

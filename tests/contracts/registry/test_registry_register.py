@@ -213,5 +213,6 @@ def test_emits_registered(registry, register, sign, voucher, registrar, alice):
     ]
 
 
+@pytest.mark.optimised
 def test_costs_less_than_115_000_gas(register, sign, voucher, registrar):
     assert register(voucher, sign(registrar, voucher))["gasUsed"] < 115_000

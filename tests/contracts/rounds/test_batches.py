@@ -29,6 +29,7 @@ from tests.contracts.rounds.kit import (
     WINDOW,
     Rounds,
 )
+from tests.support.chainkit import events
 
 
 @pytest.fixture
@@ -65,6 +66,15 @@ def test_all_submissions_open_the_commitments(r: Rounds, expect_revert: Any) -> 
         r.submit(0)
 
 
+def test_each_model_is_added_to_the_log(r: Rounds) -> None:
+    r.batched_round(0, 1, 2)
+    log = bytes(32)
+    for seat in (2, 0, 1):
+        r.submit(seat)
+        log = keccak(encode(["bytes32", "uint256", "bytes32"], [log, seat, r.digest(seat)]))
+        assert r.facts.log == log
+
+
 def test_a_majority_goes_on_without_the_silent(r: Rounds) -> None:
     r.submit(0, 1)
     r.pass_deadline()
@@ -90,6 +100,13 @@ def test_a_minority_waits_once_more(running: Any) -> None:
     r.finalise()
     assert r.faults() == [2, 3]
     assert sum(r.points()) > 9_900
+
+
+def test_half_of_them_wait_once_more(running: Any) -> None:
+    r: Rounds = running(4)
+    r.submit(1, 2)
+    r.pass_deadline()
+    assert (r.facts.phase, r.facts.reopened) == (SUBMIT, True)
 
 
 def test_one_submission_is_not_a_round(r: Rounds) -> None:
@@ -171,6 +188,7 @@ def test_reveals_open_what_was_anchored(r: Rounds, expect_revert: Any) -> None:
         r.reveal(0)
     r.votes[0] -= 1 << 14
     r.reveal(2)
+    assert r.facts.revealed == 0b100
     with expect_revert("TrainingRounds_WrongPhase"):
         r.tally()
     first = list(r.opened)
@@ -324,6 +342,33 @@ def test_the_best_that_attested_leads_and_the_silent_are_at_fault(
     ]
     assert earned == [0, 166 + 500, 166, 166]
     assert r.faults() == [0]
+
+
+def test_most_decide_whoever_attests_first(running: Any) -> None:
+    r: Rounds = running(4)
+    r.submit(0, 1, 2, 3)
+    r.voted(0, 1, 2, 3)
+    r.attest(0, digest=b"\x07" * 32)
+    r.attest(1, 2, 3)
+    r.finalise()
+    assert r.outcome.finalRounds == 1
+    assert r.faults() == [0]
+
+
+def test_a_batch_is_refunded(running: Any) -> None:
+    r: Rounds = running(3, gasPerRound=10**15)
+    message = [r.domain.model(r.id, 1, r.digest(seat)) for seat in range(3)]
+    packed = pack_signatures(
+        bytes(m.sign_message(one).signature) for m, one in zip(r.seats, message, strict=True)
+    )
+    digests = [r.digest(seat) for seat in range(3)]
+    call = r.on.rounds.functions.submit(r.id, 0b111, digests, packed)
+    paid = {"from": r.stranger.address, "gas": 10**7, "gasPrice": 10**9}
+    receipt = r.chain.w3.eth.wait_for_transaction_receipt(call.transact(paid))
+    (entry,) = events(r.on.rounds, "Credited", receipt)
+    assert (entry["cohort"], entry["points"], entry["digest"]) == (0, 0, bytes(32))
+    assert entry["extra"] >> 96 == int(r.stranger.address, 16)
+    assert 0.85 * receipt["gasUsed"] < entry["extra"] >> 32 & 2**64 - 1 <= 1.1 * receipt["gasUsed"]
 
 
 def test_the_missing_attestations_come_with_the_end(running: Any, expect_revert: Any) -> None:

@@ -136,6 +136,8 @@ def test_bad_records_are_refused(r: Rounds, expect_revert: Any) -> None:
         r.post(record=blind)
     with expect_revert("TrainingRounds_BadError", 1, 10_001):
         r.post(record=replace(good, errors=pack({0: 1, 1: 10_001, 2: 1})))
+    r.post(record=replace(good, errors=pack({0: 1, 1: 10_000, 2: 1})))
+    assert r.outcome.finalRounds == 1
 
 
 def test_after_the_submissions_the_silent_are_left_out(r: Rounds) -> None:
@@ -168,6 +170,22 @@ def test_the_poster_is_refunded_up_to_the_cap(running: Any) -> None:
     poster, refund = refunded(r, receipt)
     assert poster == int(r.stranger.address, 16)
     assert 0.85 * receipt["gasUsed"] < refund <= 1.1 * receipt["gasUsed"]
+
+
+def test_more_seats_are_refunded_as_well(running: Any) -> None:
+    """The calldata of each: with three seats more, the refund falls behind the gas by little."""
+    over = []
+    for seats in (3, 6):
+        r: Rounds = running(seats, gasPerRound=10**15)
+        receipt = paid_post(r, r.record(range(seats)))
+        over.append(refunded(r, receipt)[1] - receipt["gasUsed"])
+    assert over[1] - over[0] > -3_000
+
+
+def test_a_round_posted_after_a_cancellation_is_the_last(r: Rounds) -> None:
+    r.halt()
+    r.post((0, 1, 2))
+    assert (r.facts.phase, r.outcome.halted, r.outcome.paidRounds) == (ENDED, True, 1)
 
 
 def paid_post(r: Rounds, record: RoundRecord) -> Any:

@@ -57,6 +57,7 @@ def test_turns_to_start(r: Rounds, expect_revert: Any) -> None:
 def test_a_start_opens_round_one(r: Rounds, expect_revert: Any) -> None:
     r.enrol()
     r.chain.travel(WINDOW + 1)
+    assert r.outcome.running is False
     r.start()
     facts = r.facts
     assert (facts.phase, facts.round, facts.expected, facts.size) == (SUBMIT, 1, 0b111, 3)
