@@ -26,14 +26,14 @@ from eth_utils.crypto import keccak
 from playwright.sync_api import Request
 
 from benchmarks.replayed import emit, log_entry, replaying
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.abi import MARKET, POOL, ROUNDS, SECOND, ContractAbi, contract_abi
 from fedpact.chain.bindings.structs import terms_struct
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.child import ChildProcess
-from fedpact.consensus.judgement import judge
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.consensus.proof_of_quality import judge
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.web.login import token_file

@@ -23,7 +23,7 @@ from fedpact.demo.data import prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock
-from fedpact.requester.look import look
+from fedpact.requester.request_view import look
 from fedpact.requester.requester import Requester
 from fedpact.types.requests import Status
 from tests.support.processes import executed

@@ -12,9 +12,9 @@ from ape import networks
 from ape.cli import ConnectedProviderCommand
 
 from fedpact import settings
-from fedpact.chain import deployment, keystore
+from fedpact.chain import deployment_file, keystore
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import ETHER_UNIT, deploy_contracts, parameters_for
+from fedpact.chain.deploy import ETHER_UNIT, deploy_contracts, parameters_for
 from fedpact.errors import FedpactError
 
 
@@ -52,7 +52,7 @@ def cli(
         )
         path = chosen.deployment
         chain = Connection.connect(chosen.endpoint, None)
-        deployment.require_writable(path)
+        deployment_file.require_writable(path)
         name = chosen.chosen_account()
         password = keystore.read_password(
             chosen.password_file, lambda: click.prompt(f"Password of {name}", hide_input=True)
@@ -61,7 +61,7 @@ def cli(
         owner = keys.address
         parameters = parameters_for(chain, owner, owner, ether_unit=reputation_unit)
         made = deploy_contracts(chain, keys, parameters)
-        deployment.save(made, path)
+        deployment_file.save(made, path)
     except FedpactError as error:
         click.echo(f"fedpact: {error}", err=True)
         sys.exit(error.exit_code)

@@ -11,9 +11,9 @@ from enum import StrEnum
 import numpy as np
 
 from fedpact.chain.signed_messages import BLIND, Board
-from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge
 from fedpact.consensus.leader import leader
 from fedpact.consensus.payout import of_round, payouts
+from fedpact.consensus.proof_of_quality import Final, Rules, astray, blind, finalised, judge
 from fedpact.types.requests import ApprovalRule, CohortMember, Earned, LeaderRule, mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane, pack_scores
 from lab.incentives.scores import MEMBERS, Recorded

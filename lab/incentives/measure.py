@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fedpact.consensus.judgement import QUALITY_POINTS
+from fedpact.consensus.proof_of_quality import QUALITY_POINTS
 from lab.incentives.game import Asking, Attesting, Game, Play, Result, Voting
 from lab.incentives.scores import DEVIATOR, MEMBERS, SIZE, Recorded
 

@@ -42,9 +42,9 @@ class Session(Closing):
 
     @cached_property
     def deployment(self) -> "Deployment":
-        from fedpact.chain import deployment
+        from fedpact.chain import deployment_file
 
-        return deployment.load(self.settings.deployment)
+        return deployment_file.load(self.settings.deployment)
 
     @cached_property
     def chain(self) -> "AnyClient":
@@ -63,10 +63,10 @@ class Session(Closing):
     @property
     def client(self) -> "ChainClient":
         """Raises DeploymentError if the deployment is of the first protocol."""
-        from fedpact.chain import deployment
+        from fedpact.chain import deployment_file
         from fedpact.chain.client import ChainClient
 
-        deployment.require_present(self.deployment, self.settings.deployment)
+        deployment_file.require_present(self.deployment, self.settings.deployment)
         assert isinstance(self.chain, ChainClient)
         return self.chain
 

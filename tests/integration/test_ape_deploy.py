@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fedpact.chain import deployment, keystore
+from fedpact.chain import deployment_file, keystore
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.types.deployment import SecondDeployment
@@ -21,7 +21,7 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
 
     deployed = ape_run_deploy(anvil, tmp_path / "keys", path)
     assert deployed.returncode == 0, deployed.stderr
-    found = deployment.load(path)
+    found = deployment_file.load(path)
     assert found.market in deployed.stdout
     assert isinstance(found, SecondDeployment)
     client = ChainClient.connect(anvil.url, found)
@@ -30,7 +30,7 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
     again = ape_run_deploy(anvil, tmp_path / "keys", path)
     assert again.returncode == 6
     assert "already describes a deployment" in again.stderr
-    assert deployment.load(path) == found
+    assert deployment_file.load(path) == found
 
 
 def ape_run_deploy(anvil: Devnet, keys: Path, path: Path) -> subprocess.CompletedProcess[str]:

@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 
 from fedpact.audit import audit
+from fedpact.audit.audit import inspect
+from fedpact.audit.chain import Facts
 from fedpact.audit.report import AuditItem, Verdict
-from fedpact.audit.second.audit import inspect
-from fedpact.audit.second.chain import Facts
-from fedpact.audit.second.evidence import gather
+from fedpact.audit.request_events import gather
 from fedpact.chain.abi import ROUNDS, SECOND, contract_abi
 from fedpact.chain.bindings.events import Started
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.keys import Manifest, key_hash
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification

@@ -21,7 +21,7 @@ import pytest
 from fedpact.chain.abi import MARKET, POOL, ROUNDS, contract_abi
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml

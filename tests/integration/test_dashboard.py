@@ -18,9 +18,9 @@ import pexpect
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.client import ChainClient
-from fedpact.chain.deploying import LargeParameters, deploy_large
+from fedpact.chain.deploy import LargeParameters, deploy_large
 from fedpact.dashboard.units import ether
 from tests.support.browser import Watched, chromium, serious
 from tests.support.chain_request import ChainRequest

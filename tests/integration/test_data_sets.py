@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.privacy.filters import Spend
+from fedpact.privacy.lifetime_budget import Spend
 from fedpact.requester.draft import Draft
 from fedpact.requester.requester import Requester
 from fedpact.types.requests import Status

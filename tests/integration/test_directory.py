@@ -7,10 +7,10 @@ import pytest
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import Parameters, deploy_contracts
+from fedpact.chain.deploy import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import NotReady
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider import profile

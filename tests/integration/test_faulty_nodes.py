@@ -14,7 +14,7 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import ContentMissing, StorageUnavailable, TransactionTimeout
 from fedpact.provider import daemon as daemons
 from fedpact.provider import housekeeping

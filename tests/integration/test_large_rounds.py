@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from fedpact.audit import audit
-from fedpact.audit.second.chain import Facts
+from fedpact.audit.chain import Facts
 from fedpact.chain.bindings.events import (
     CommitteeDrawn,
     Credited,
@@ -24,7 +24,7 @@ from fedpact.chain.bindings.events import (
     Started,
 )
 from fedpact.chain.signed_messages import LargeRecord
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.links import Links
@@ -39,7 +39,7 @@ from fedpact.privacy.ledger.check import verify
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.requester import model_file
 from fedpact.requester.final_rounds import final_rounds
-from fedpact.requester.look import RequestLook, look
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Status
 from tests.offchain.dashboard.test_web import Web

@@ -12,7 +12,7 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import SearchRefused
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.provider import profile, searching

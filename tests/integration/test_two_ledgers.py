@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.bindings.events import Started
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import Parameters, deploy_contracts
+from fedpact.chain.deploy import Parameters, deploy_contracts
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, open_sealed_local
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fedpact import settings
-from fedpact.chain import deployment, keystore
+from fedpact.chain import deployment_file, keystore
 from fedpact.content.credentials import read_credentials
 from fedpact.dashboard.web.login import token_of
 from fedpact.errors import FedpactError
@@ -63,7 +63,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "schema": DataSchema.read,
     "draft.toml": lambda path: Draft.read(path).specification,
     "draft.json": lambda path: Draft.read(path).specification,
-    "deployment": deployment.load,
+    "deployment": deployment_file.load,
     "key store.json": unlock,
     "credentials": read_credentials,
     "voucher": lambda path: register(None, None, KEYS, path),  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import Parameters, deploy_contracts
+from fedpact.chain.deploy import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt

@@ -23,11 +23,11 @@ from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import Anchored, RoundRecord
 from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_local
 from fedpact.consensus.history import InMemoryHistory
-from fedpact.consensus.judgement import judge
+from fedpact.consensus.proof_of_quality import judge
 from fedpact.consensus.replay import Replay
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries, withheld
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.keys import Manifest, committee_key, key_hash, seal
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset

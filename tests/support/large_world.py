@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.client import ChainClient
-from fedpact.chain.deploying import LargeParameters, deploy_large
+from fedpact.chain.deploy import LargeParameters, deploy_large
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import prepare
 from fedpact.demo.network import DemoNetwork, running_network

@@ -8,7 +8,7 @@ from functools import cached_property
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.sums import (
+from fedpact.consensus.secure_sum_record import (
     GroupSum,
     SumGroup,
     agreed_value,

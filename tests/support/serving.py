@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedpact.chain.client import ChainClient
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.data.proposal import as_toml, propose
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.artefact import encode

@@ -79,7 +79,7 @@ class Provider:
         """What is left of the most charged unit's lifetime budget under a policy, or of that of one
         of the data sets that it lists, by name. Raises as `privacy_spent`, and SettingsError for a
         name that it does not list."""
-        from fedpact.privacy.filters import PrivacyLimit
+        from fedpact.privacy.lifetime_budget import PrivacyLimit
         from fedpact.provider.data_sets import listed, one_of
         from fedpact.provider.ledger.report import privacy_standing
         from fedpact.provider.policy import Policy

@@ -12,8 +12,8 @@ from fedpact.errors import InvalidInput, NotReady, Retryable
 from fedpact.requester import requester as requesters
 from fedpact.requester.declines import Declines
 from fedpact.requester.final_rounds import Round, final_rounds
-from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model import Model
+from fedpact.requester.request_view import RequestLog, RequestLook, look
 from fedpact.types.paths import path_of
 from fedpact.types.requests import Status
 

@@ -5,10 +5,10 @@ from functools import cached_property
 from typing import Any
 
 from fedpact.chain.bindings.events import RequestEvent, request_event
-from fedpact.chain.bindings.first.market import Market as FirstMarket
-from fedpact.chain.bindings.first.registry import Registry as FirstRegistry
-from fedpact.chain.bindings.first.resale import ResaleMarket as FirstResale
-from fedpact.chain.bindings.first.rounds import Rounds as FirstRounds
+from fedpact.chain.bindings.first_protocol.market import Market as FirstMarket
+from fedpact.chain.bindings.first_protocol.registry import Registry as FirstRegistry
+from fedpact.chain.bindings.first_protocol.resale import ResaleMarket as FirstResale
+from fedpact.chain.bindings.first_protocol.rounds import Rounds as FirstRounds
 from fedpact.chain.bindings.large_rounds import LargeRounds
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.pool import Pool

@@ -96,9 +96,9 @@ def deploy(
 
     Example: fedpact --account operator --deployment deployment.json deploy
     """
-    from fedpact.chain import deployment as deployments
+    from fedpact.chain import deployment_file as deployments
     from fedpact.chain.connection import Connection
-    from fedpact.chain.deploying import (
+    from fedpact.chain.deploy import (
         ETHER_UNIT,
         deploy_contracts,
         deploy_large,
@@ -156,7 +156,7 @@ def deploy(
 def _records(client: "Connection", made: "SecondDeployment") -> str:
     """From when on the market of a deployment may record in the ledger that it shares."""
     from fedpact.chain.bindings.reputation import Reputation
-    from fedpact.chain.deploying import recorder_from
+    from fedpact.chain.deploy import recorder_from
 
     effective = recorder_from(client, made.ledger, made.market)
     if effective is None:
@@ -272,7 +272,7 @@ def recorder(context: typer.Context) -> None:
 
     Example: fedpact --account operator --deployment large.json registrar recorder
     """
-    from fedpact.chain.deploying import announce_recorder
+    from fedpact.chain.deploy import announce_recorder
 
     at = session.of(context)
     made = at.client.deployment

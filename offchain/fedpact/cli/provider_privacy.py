@@ -63,7 +63,7 @@ def limit(
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
-    from fedpact.privacy.filters import PrivacyLimit
+    from fedpact.privacy.lifetime_budget import PrivacyLimit
     from fedpact.provider.ledger.report import privacy_standing
     from fedpact.provider.policy import Policy
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pruning import unpin_past
 from fedpact.content.store import ContentStore

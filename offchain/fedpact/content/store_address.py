@@ -4,8 +4,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from fedpact.content.credentials import read_credentials
-from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.replicated import ReplicatedStore
+from fedpact.content.embedded_store import EmbeddedStore
+from fedpact.content.replicated_store import ReplicatedStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import SettingsError
 from fedpact.types.urls import without_credentials
@@ -28,7 +28,7 @@ def open_store(*uris: str, timeout: float = 30.0, credentials: Path | None = Non
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
         # Load httpx only if needed: a daemon on a folder stays small.
-        from fedpact.content.ipfs_client import IpfsStore
+        from fedpact.content.ipfs_store import IpfsStore
 
         known = read_credentials(credentials) if credentials is not None else {}
         return IpfsStore(uri, timeout=timeout, credential=known.get(uri.rstrip("/")))

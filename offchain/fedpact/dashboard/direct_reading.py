@@ -13,7 +13,7 @@ from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.story import ClosedPool, Records, RequestStory
 from fedpact.dashboard.views.request import Sources
 from fedpact.errors import ContentError, Retryable, SpecificationError
-from fedpact.requester.look import RequestLook, look
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 

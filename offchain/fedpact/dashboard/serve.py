@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.content.store_address import open_store
 from fedpact.dashboard.index.follow import Follower

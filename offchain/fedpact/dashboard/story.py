@@ -42,7 +42,7 @@ from fedpact.chain.bindings.events import (
 )
 from fedpact.chain.signed_messages import BLIND, Board, LargeRecord, RoundRecord
 from fedpact.consensus import draw, large_rounds
-from fedpact.consensus.judgement import judge
+from fedpact.consensus.proof_of_quality import judge
 from fedpact.types.requests import Earned, PoolMember, Terms, seats_of
 from fedpact.types.scores import INVALID, lane
 

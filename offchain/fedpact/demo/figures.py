@@ -13,7 +13,7 @@ from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost, cost
 from fedpact.privacy.mechanisms import of_request, of_rounds
 from fedpact.requester.fetching import RoundLook, round_of
-from fedpact.requester.look import look
+from fedpact.requester.request_view import look
 from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain import keystore
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deploying import Parameters, deploy_contracts
+from fedpact.chain.deploy import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.vouchers import encode_voucher

@@ -25,11 +25,11 @@ import numpy as np
 
 from fedpact.errors import LedgerError
 from fedpact.privacy.accounting import ORDERS
-from fedpact.privacy.filters import Filter, Spend
 from fedpact.privacy.ledger import journal
 from fedpact.privacy.ledger.budgets import Payer
 from fedpact.privacy.ledger.journal import Entry
 from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.lifetime_budget import Filter, Spend
 from fedpact.types.document import canonical_json
 
 DIGEST_BYTES = 32

@@ -1,8 +1,8 @@
 """The content store of a provider's daemon, and its quota."""
 
 from fedpact.consensus.artefacts import sealed_bytes
-from fedpact.consensus.sums import bytes_of_member
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.consensus.secure_sum_record import bytes_of_member
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.pin_register import opened_register
 from fedpact.content.pinning import KeptStore
 from fedpact.content.store import ContentStore

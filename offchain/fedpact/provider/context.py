@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedpact.background import Background
 from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import Board, LargeRecord, RoundRecord
+from fedpact.consensus.committee_evidence import JudgedRound, ModelList
 from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.evidence import JudgedRound, ModelList
 from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.consensus.replay import ReplayCache
-from fedpact.consensus.sums import GroupSum
+from fedpact.consensus.secure_sum_record import GroupSum
 from fedpact.content.fetching import Fetching
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset

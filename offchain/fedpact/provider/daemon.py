@@ -59,10 +59,10 @@ from fedpact.provider.startup_checks import (
     found,
 )
 from fedpact.provider.state.checkpoint import ProviderState
-from fedpact.provider.storage import Storage
 from fedpact.provider.training.trainer import Trainer
 from fedpact.provider.trials import Trials
 from fedpact.provider.trim_memory import give_back
+from fedpact.provider.writable_files import Storage
 from fedpact.signals import on_signals
 from fedpact.types.deployment import Deployment
 from fedpact.wakeup import LAST_CALLS, Bell

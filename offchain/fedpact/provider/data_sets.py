@@ -6,8 +6,8 @@ from itertools import combinations
 from pathlib import Path
 
 from fedpact.errors import SettingsError
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Payers
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.provider.policy import Policy
 from fedpact.provider.snapshots import OwnRecords
 from fedpact.types.schema import DataSchema, schema_file

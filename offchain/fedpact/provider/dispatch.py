@@ -22,7 +22,7 @@ from fedpact.provider.duties.costs import require_worth
 from fedpact.provider.duties.table import next_duty
 from fedpact.provider.request.facts import look
 from fedpact.provider.request.view import RequestView
-from fedpact.provider.storage import Storage
+from fedpact.provider.writable_files import Storage
 
 log = logging.getLogger(__name__)
 

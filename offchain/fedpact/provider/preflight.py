@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.connection import Connection
 from fedpact.chain.faults import Capability, RpcError
 from fedpact.chain.health import LAG

@@ -21,8 +21,8 @@ from fedpact.content.store import ContentStore
 from fedpact.data.declared import DeclaredData
 from fedpact.data.description import attributes
 from fedpact.errors import InvalidInput, PolicyRefusal, RetrievalError
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.provider.local_profile import LocalCluster, LocalProfile, release_id_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore

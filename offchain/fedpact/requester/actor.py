@@ -8,7 +8,7 @@ from pathlib import Path
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from fedpact.requester.content import RequesterContent
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.requester.slice_keys import SliceKeys
 from fedpact.requester.slice_messages import SliceMessages
 

@@ -20,8 +20,8 @@ from fedpact.errors import (
 )
 from fedpact.requester.ending import Refund
 from fedpact.requester.fetching import opened_key, sale_of
-from fedpact.requester.look import RequestLook, look
 from fedpact.requester.offers import OWN_RESULT, price_differs, took_part
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.types.requests import ETHER
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification

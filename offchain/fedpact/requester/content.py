@@ -16,7 +16,7 @@ from typing import TypeVar
 from fedpact.background import Background
 from fedpact.closing import Closing
 from fedpact.content import fetching
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pinning import CopiedStore, KeptStore
 from fedpact.content.reproviding import NO_ANSWER, ContentUpkeep

@@ -21,14 +21,14 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from fedpact.content.bn254 import Point, public_key
 from fedpact.content.delivery import requester_secret
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.pin_register import PINS, opened_register
 from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, Reverted
 from fedpact.requester.draft import TERMS, Draft
-from fedpact.requester.look import RequestLog
 from fedpact.requester.preparing import PreparedRequest, prepare, read_bytes, read_evaluation
+from fedpact.requester.request_view import RequestLog
 from fedpact.requester.terms import LONGEST_WINDOW, MarketTerms
 from fedpact.retrieval.search_record import RetrievalRecord
 from fedpact.types.currency import ETHER_CURRENCY, Currency

@@ -17,7 +17,7 @@ from fedpact.errors import (
 )
 from fedpact.requester.actor import Acting
 from fedpact.requester.ending import end
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.requester.slice_opening import open_slice
 from fedpact.types.requests import LargeFacts, Phase, seats_of
 from fedpact.types.scores import lane

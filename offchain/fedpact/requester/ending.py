@@ -22,8 +22,8 @@ from fedpact.errors import (
 )
 from fedpact.requester.actor import Acting
 from fedpact.requester.fetching import content_of, delivery_of, opened_key, receiving
-from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
+from fedpact.requester.request_view import RequestLook
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Status
 

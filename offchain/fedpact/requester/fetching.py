@@ -22,8 +22,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus import payout
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
-from fedpact.consensus.judgement import judge
 from fedpact.consensus.large_rounds import LargeBoard
+from fedpact.consensus.proof_of_quality import judge
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Delivery, open_delivery, sale_anchor
 from fedpact.content.store import ContentStore
@@ -33,9 +33,9 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester.card.writing import keep
 from fedpact.requester.large_rounds import reading_of
-from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.provenance import provenance_of
+from fedpact.requester.request_view import RequestLook
 from fedpact.requester.slices import own_slices
 from fedpact.types.cid import Cid
 from fedpact.types.requests import PoolMember, mask_of, seats_of

@@ -10,7 +10,7 @@ from fedpact.consensus.artefacts import model_cid
 from fedpact.content.store import ContentStore
 from fedpact.learning.families import family_of
 from fedpact.requester.fetching import RoundLook, round_of
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.types.scores import INVALID, MAX_SCORE, lane
 from fedpact.types.specification import Specification
 

@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 from fedpact.errors import InvalidInput
 from fedpact.requester.fetching import OpenedKey, delivery_of
 from fedpact.requester.key_file import read_keys, write_keys
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.types.specification import Specification
 
 _FORMAT = "fedpact-gift-1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fedpact.chain.bindings.events import CommitteeDrawn, RoundPosted
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     EVIDENCE_MAX_BYTES,
     CommitteeEvidence,
     evidence_cid,
@@ -14,7 +14,7 @@ from fedpact.consensus.evidence import (
 from fedpact.consensus.large_rounds import LargeBoard, judge
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 
 Reading = Callable[[ContentStore], tuple[LargeBoard, set[int]]]
 """What the votes of a round come to, and who named a model, by pool index. Raises what the store

@@ -17,14 +17,14 @@ from fedpact.errors import (
     InvalidInput,
     Retryable,
 )
-from fedpact.requester.look import RequestLook, look
-from fedpact.types.agreement import require_agreement
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.types.cid import Cid
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import PoolMember, Status, Terms
 from fedpact.types.resale import ResaleOffer
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.terms_match import require_agreement
 
 NEWCOMER = 4_000
 """Reputation of a participant without history, in 1/10,000."""

@@ -17,8 +17,8 @@ from fedpact.requester.card.provenance import (
     global_model,
     specification_cid,
 )
-from fedpact.requester.look import RequestLook
 from fedpact.requester.model_file import FetchedModel
+from fedpact.requester.request_view import RequestLook
 
 
 def provenance_of(look: RequestLook, fetched: FetchedModel) -> Provenance:

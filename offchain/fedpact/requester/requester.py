@@ -16,7 +16,7 @@ from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
 from fedpact.content import fetching
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
 from fedpact.exchange.gossip import Exchange
@@ -43,10 +43,10 @@ from fedpact.requester.fetching import (
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.gifts import key_given, read_gift, write_gift
 from fedpact.requester.listing import ListedRequest
-from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model_file import FetchedModel, card_paths, check_output
 from fedpact.requester.offers import Offer, offers
 from fedpact.requester.preparing import read_bytes
+from fedpact.requester.request_view import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.slice_messages import SliceMessages
 from fedpact.retrieval.http import OwnAddress

@@ -36,8 +36,8 @@ from fedpact.monitor.resources import MEASURED_FOR, free_bytes, warn_of_little_e
 from fedpact.monitor.server import telling
 from fedpact.requester.attempts import Attempts
 from fedpact.requester.duties import next_duty
-from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.metrics import RequesterMetrics
+from fedpact.requester.request_view import RequestLog, RequestLook, look
 from fedpact.requester.requester import Requester
 from fedpact.requester.service_tasks import KeyFile, Purchase, Result, ServedRequest
 from fedpact.requester.slice_keys import read_slice_keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedpact.requester.actor import Acting
 from fedpact.requester.attempts import Attempts
-from fedpact.requester.look import RequestLog, RequestLook
+from fedpact.requester.request_view import RequestLog, RequestLook
 
 
 class KeyFile(Attempts):

@@ -12,7 +12,7 @@ from fedpact.errors import ContentSought, Retryable
 from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, LargeBallot, Message
 from fedpact.exchange.peer_address import RECORD_MAX_BYTES, endpoint_in
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, mask_of
 

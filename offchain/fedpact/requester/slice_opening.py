@@ -5,7 +5,7 @@ from eth_utils.crypto import keccak
 from fedpact.content.keys import seal
 from fedpact.errors import InvalidInput
 from fedpact.requester.actor import Acting
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 
 
 def open_slice(acting: Acting, look: RequestLook) -> str:

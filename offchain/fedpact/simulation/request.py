@@ -14,9 +14,9 @@ import numpy as np
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus import reputation
 from fedpact.consensus.history import InMemoryHistory
-from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge
 from fedpact.consensus.leader import leader
 from fedpact.consensus.payout import MemberSum, of_round, sums_of
+from fedpact.consensus.proof_of_quality import Final, Rules, astray, blind, finalised, judge
 from fedpact.consensus.replay import Replay
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, ModelError, SpecificationError

@@ -1,8 +1,8 @@
 """The rounds of a request as the protocol describes them, without hashes and signatures.
 
 Mirrors Clock.sol and the steps of TrainingRounds.sol; what votes and attestations are worth comes
-from `fedpact.consensus.judgement`. Masks have bit i for seat i. Whatever is not allowed raises
-`Refused`.
+from `fedpact.consensus.proof_of_quality`. Masks have bit i for seat i. Whatever is not allowed
+raises `Refused`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from fedpact.chain.signed_messages import Board
-from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, without
 from fedpact.consensus.leader import leader
+from fedpact.consensus.proof_of_quality import (
+    Final,
+    Rules,
+    astray,
+    blind,
+    finalised,
+    judge,
+    without,
+)
 from fedpact.types.requests import NOBODY, CohortMember, Earned, seats_of
 
 PAID, BLIND_ROUND, VOID_START = 1 << 16, 1 << 17, 1 << 18

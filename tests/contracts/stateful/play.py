@@ -8,8 +8,8 @@ from typing import Any
 
 from fedpact.chain.signed_messages import BLIND
 from fedpact.consensus import draw
-from fedpact.consensus.judgement import Rules
 from fedpact.consensus.payout import fold
+from fedpact.consensus.proof_of_quality import Rules
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries
 from fedpact.types.requests import ApprovalRule, CohortMember, LeaderRule, seats_of

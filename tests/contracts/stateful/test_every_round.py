@@ -14,8 +14,8 @@ from itertools import product
 import pytest
 
 from fedpact.chain.signed_messages import BLIND
-from fedpact.consensus.judgement import Rules
 from fedpact.consensus.leader import approvals_needed
+from fedpact.consensus.proof_of_quality import Rules
 from fedpact.types.requests import ApprovalRule, CohortMember, Earned, LeaderRule, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE
 from tests.contracts.stateful.model import Phase, Plan, Request, ballot

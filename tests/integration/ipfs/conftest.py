@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
+from fedpact.content.ipfs_store import IpfsStore
 from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES
 from tests.support.waiting import PATIENCE
 

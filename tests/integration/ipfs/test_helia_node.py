@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.ipfs_client import IpfsStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.ipfs_node import IpfsNode
+from fedpact.content.ipfs_store import IpfsStore
 from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import CHUNK_BYTES, Cid
 from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES, rpc

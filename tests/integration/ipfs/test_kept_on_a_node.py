@@ -3,9 +3,9 @@
 import random
 from pathlib import Path
 
-from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.ipfs_client import IpfsStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.ipfs_node import IpfsNode
+from fedpact.content.ipfs_store import IpfsStore
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.pruning import prune

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
+from fedpact.content.ipfs_store import IpfsStore
 from fedpact.types.cid import Cid
 from tests.integration.ipfs.kubo_rpc import rpc
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import SCRIPT_VARIABLE, IpfsNode
+from fedpact.content.ipfs_store import IpfsStore
 from fedpact.errors import SettingsError, StoreUnreachable
 from tests.integration.ipfs.kubo_rpc import rpc
 from tests.support.waiting import PATIENCE, wait_until

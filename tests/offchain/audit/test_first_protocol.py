@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from fedpact.audit import AuditReport, Verdict, audit
-from fedpact.audit.first.audit import inspect
-from fedpact.audit.first.chain import ChainFacts
-from fedpact.audit.first.evidence import Evidence, gather
-from fedpact.chain import deployment as deployments
+from fedpact.audit.first_protocol.audit import inspect
+from fedpact.audit.first_protocol.chain import ChainFacts
+from fedpact.audit.first_protocol.evidence import Evidence, gather
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.abi import FIRST, contract_abi
 from fedpact.chain.client import FirstClient
 from fedpact.chain.scanner import EventScanner
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import AuditFailed, FedpactError, UnknownRequest
 from fedpact.retrieval.search_record import LONGEST_RECORD, RetrievalRecord
 from fedpact.types.cid import Cid

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.audit.first.commitments import Ballot, approves, attestation, vote_commitment
-from fedpact.audit.first.payment import outcome_weight, relative_quality, shares
-from fedpact.audit.first.tally import (
+from fedpact.audit.first_protocol.commitments import Ballot, approves, attestation, vote_commitment
+from fedpact.audit.first_protocol.payment import outcome_weight, relative_quality, shares
+from fedpact.audit.first_protocol.tally import (
     LEADER_POINTS,
     ROUND_POINTS,
     history_of_start,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.audit.second.reputation import LedgerReplay
+from fedpact.audit.reputation import LedgerReplay
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.records import Event
 from fedpact.consensus.reputation import NEWCOMER

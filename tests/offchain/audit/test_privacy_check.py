@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from fedpact.audit.privacy import PrivacyChecks
 from fedpact.audit.report import Broken
-from fedpact.audit.second.privacy import PrivacyChecks
 from fedpact.types.specification import Specification
 from tests.support.specifications import SOUND, specification
 

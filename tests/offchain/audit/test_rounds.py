@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fedpact.audit import AuditReport, audit
+from fedpact.audit.chain import Facts
 from fedpact.audit.report import Verdict
-from fedpact.audit.second.chain import Facts
 from fedpact.chain.bindings.calls import signature_at
 from fedpact.chain.bindings.events import (
     Credited,
@@ -31,7 +31,7 @@ from fedpact.consensus.draw import cohort
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries, Delivery
 from fedpact.content.dispute import dispute_context, prove
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import InvalidInput
 from fedpact.types.requests import Join, MessageKind, seats_of
 from tests.support.chain_request import (

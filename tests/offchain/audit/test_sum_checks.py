@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fedpact.audit.report import Broken
-from fedpact.audit.second.sums import SumChecks
-from fedpact.consensus.sums import GroupSum
+from fedpact.audit.secure_sums import SumChecks
+from fedpact.consensus.secure_sum_record import GroupSum
 from tests.support.summing import secure_specification
 
 SEATS = (0, 1, 2, 3)

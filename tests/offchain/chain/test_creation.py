@@ -19,7 +19,7 @@ from fedpact.chain.recent_logs import NEAR, not_before
 from fedpact.chain.records import BlockReference, Call, Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import NodeUnreachable, UnknownRequest
-from fedpact.requester.look import RequestLog, look
+from fedpact.requester.request_view import RequestLog, look
 from fedpact.requester.requester import requests
 from fedpact.types.requests import Status
 from tests.support.chain_request import ChainRequest, People, deployed_contracts

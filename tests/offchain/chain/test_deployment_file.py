@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.chain.addresses import created_address
-from fedpact.chain.deployment import load, load_second, require_writable, save
+from fedpact.chain.deployment_file import load, load_second, require_writable, save
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment, SecondDeployment
 from tests.support.frozen_node import Recording

@@ -12,7 +12,7 @@ from fedpact.chain.bindings.events import Joined, Paid, RequestCreated, RoundsEn
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.provider.ledger.submissions import submissions
-from fedpact.requester.look import RequestLog, look
+from fedpact.requester.request_view import RequestLog, look
 from tests.support.chain_request import ChainRequest, People, deployed_contracts
 from tests.support.node_proxy import Message, node_in_front
 

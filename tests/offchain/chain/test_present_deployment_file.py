@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.deployment import load, save
+from fedpact.chain.deployment_file import load, save
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import SecondDeployment
 

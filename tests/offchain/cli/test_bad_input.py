@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account

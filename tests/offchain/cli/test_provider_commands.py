@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.data.proposal import as_toml, propose
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger import submissions

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.consensus import reputation
-from fedpact.consensus.judgement import judge, pack_points, points_of, rewards
 from fedpact.consensus.leader import (
     Candidate,
     approvals_needed,
@@ -16,6 +15,7 @@ from fedpact.consensus.leader import (
     capped_weights,
 )
 from fedpact.consensus.payout import payouts, pool
+from fedpact.consensus.proof_of_quality import judge, pack_points, points_of, rewards
 from fedpact.errors import InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
 from fedpact.types.requests import ApprovalRule, CohortMember, Earned

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from eth_account import Account
 
-from fedpact.audit.first.evidence import Evidence, Final, RoundEvidence, Tally
-from fedpact.audit.first.seats import SeatHistory, learning_checks, terms_of
-from fedpact.chain.bindings.first.structs import Terms
+from fedpact.audit.first_protocol.evidence import Evidence, Final, RoundEvidence, Tally
+from fedpact.audit.first_protocol.seats import SeatHistory, learning_checks, terms_of
+from fedpact.chain.bindings.first_protocol.structs import Terms
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local
 from fedpact.consensus.replay import Replay
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.keys import Manifest, key_hash
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing

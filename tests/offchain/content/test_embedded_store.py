@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fedpact.content.embedded import STAGING_SECONDS, EmbeddedStore
+from fedpact.content.embedded_store import STAGING_SECONDS, EmbeddedStore
 from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import Cid
 
 CONTENT = b"a model"
 WRITER = """
 import sys
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 store = EmbeddedStore(sys.argv[1])
 for number in range(int(sys.argv[2]), int(sys.argv[3])):
     print(store.put(number.to_bytes(8, "big") * int(sys.argv[4])), flush=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fedpact.content import fetching
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_local, seal_local
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import ContentMismatch, DecryptionError, FedpactError, ModelError
 from fedpact.learning.artefact import Template, encode
 from fedpact.types.deployment import Deployment

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fedpact.consensus.artefacts import sealed_bytes
-from fedpact.consensus.sums import bytes_of_member
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.consensus.secure_sum_record import bytes_of_member
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.pruning import kept_by_all, prune

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.ipfs_client import IpfsStore
-from fedpact.content.replicated import ReplicatedStore
+from fedpact.content.embedded_store import EmbeddedStore
+from fedpact.content.ipfs_store import IpfsStore
+from fedpact.content.replicated_store import ReplicatedStore
 from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import Cid
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.ipfs_client import IpfsStore
+from fedpact.content.embedded_store import EmbeddedStore
+from fedpact.content.ipfs_store import IpfsStore
 from fedpact.content.store_address import open_store
 from fedpact.errors import InvalidInput
 from fedpact.types.cid import Cid

@@ -11,7 +11,7 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile
 from tests.support.chain_request import People, deployed_contracts

@@ -16,7 +16,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Event
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
 from fedpact.dashboard.index.sent import SentReader

@@ -10,7 +10,7 @@ from fedpact.dashboard.views.own_provider import (
     OwnView,
     own_view,
 )
-from fedpact.privacy.filters import PrivacyLimit, Spend
+from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.read_only import Decision, LedgerLook, LedgerRelease
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from fedpact.chain.client import ChainClient
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.web import staying_out
 from fedpact.dashboard.web.site import Site

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from fedpact.chain.client import ChainClient
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.terminal import provider
 from fedpact.dashboard.terminal.provider import ProviderPicture
 from fedpact.provider.read_only import Decision

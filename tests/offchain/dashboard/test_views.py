@@ -39,7 +39,7 @@ from fedpact.dashboard.views.participant import (
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
 from fedpact.errors import InvalidInput
-from fedpact.privacy.filters import PrivacyLimit, Spend
+from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.read_only import LedgerLook, LedgerRelease
 from fedpact.types.participants import Participant, ParticipantStatus

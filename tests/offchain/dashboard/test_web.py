@@ -13,7 +13,7 @@ import pytest
 
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.client import ChainClient
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.web.app import Served, create_app

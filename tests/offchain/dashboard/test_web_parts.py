@@ -16,7 +16,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from fedpact.chain import deployment as deployments
+from fedpact.chain import deployment_file as deployments
 from fedpact.dashboard.index.follow import Change
 from fedpact.dashboard.serve import serve
 from fedpact.dashboard.units import ether

@@ -20,7 +20,7 @@ from fedpact.chain.bindings.events import (
     Started,
     VotesRevealed,
 )
-from fedpact.consensus.judgement import judge
+from fedpact.consensus.proof_of_quality import judge
 from fedpact.dashboard.story import ClosedPool, RequestStory
 from fedpact.types.requests import Phase, PoolMember, RoundFacts, Start
 from tests.support.chain_request import make_terms

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import DataError, DataMissing
 from fedpact.features.networks import named, trial
 from fedpact.features.networks.allowed import ImageForm, checked_form

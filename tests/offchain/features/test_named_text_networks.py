@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import DataError
 from fedpact.features.networks import named, trial
 from fedpact.features.networks.allowed import TextForm, checked_form

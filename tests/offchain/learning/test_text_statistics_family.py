@@ -9,7 +9,7 @@ from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.consensus.scoring import NEUTRAL, score_round
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, DataMissing, SpecificationError

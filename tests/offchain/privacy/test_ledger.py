@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
 from fedpact.privacy.accounting import ORDERS, calibrate, cost, rdp, rdp_cost
-from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.ledger.check import reconcile, verify
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.types.cid import Cid
 

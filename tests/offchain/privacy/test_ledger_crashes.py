@@ -24,8 +24,8 @@ import pytest
 
 from fedpact.consensus import artefacts
 from fedpact.consensus.artefacts import RoundRef, seal_local
-from fedpact.content import embedded, envelope
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content import embedded_store, envelope
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.learning import artefact, local_training, units
 from fedpact.learning.artefact import encode
@@ -34,12 +34,12 @@ from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy import noise as noise_module
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger import file as ledger_file
 from fedpact.privacy.ledger import ledger as ledger_module
 from fedpact.privacy.ledger import report as ledger_report
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SystemNoise
 from fedpact.types.cid import Cid
@@ -57,7 +57,7 @@ PAYERS = Payers("data", "0xA", PrivacyLimit(1000.0, DELTA), PrivacyLimit(1000.0,
 ROUNDS = 2
 LEDGER = (ledger_module, ledger_report, ledger_file)
 MODULES = (*LEDGER, noise_module, local_training, units, artefact, artefacts, envelope)
-TRACED = {__file__, embedded.__file__, *(module.__file__ for module in MODULES)}
+TRACED = {__file__, embedded_store.__file__, *(module.__file__ for module in MODULES)}
 ATTEMPTS = 4
 """With one ledger, one after the other."""
 

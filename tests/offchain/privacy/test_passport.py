@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from fedpact.errors import LedgerError
 from fedpact.privacy import passport
-from fedpact.privacy.filters import Spend
 from fedpact.privacy.ledger import foreign_submissions
 from fedpact.privacy.ledger.check import verify
 from fedpact.privacy.ledger.foreign_submissions import Price
 from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.lifetime_budget import Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.types.cid import Cid
 from tests.offchain.privacy.test_ledger import (

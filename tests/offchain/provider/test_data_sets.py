@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fedpact.errors import BudgetExceeded, PolicyRefusal, SettingsError
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.provider.data_sets import listed, served_on
 from fedpact.provider.duties.deciding import match_to_join
 from fedpact.provider.duties.declining import public_reason

@@ -13,9 +13,9 @@ import pytest
 from fedpact.errors import BudgetExceeded, FedpactError, PolicyRefusal
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import calibrate, cost
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease, of_request
 from fedpact.provider.policy import Policy
 from fedpact.types.specification import Specification

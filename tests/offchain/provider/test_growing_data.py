@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fedpact.data.declared import DeclaredData
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import introduce
 from fedpact.provider.snapshots import OwnRecords

@@ -11,7 +11,7 @@ import pytest
 
 from fedpact.background import Background
 from fedpact.chain.records import Frame
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for

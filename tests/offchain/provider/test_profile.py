@@ -23,9 +23,9 @@ from fedpact.errors import (
     StateError,
 )
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.check import reconcile
 from fedpact.privacy.ledger.ledger import Ledger
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider import profile
 from fedpact.provider.files import profile_file

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fedpact.chain.records import Frame
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.keys import key_hash
 from fedpact.learning.families import family_of

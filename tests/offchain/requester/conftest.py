@@ -11,7 +11,7 @@ from fedpact.chain.bindings.events import RequestEvent
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.consensus.artefacts import RoundRef, seal_global
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.keys import committee_key
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of

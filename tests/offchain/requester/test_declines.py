@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fedpact.chain.client import ChainClient
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import StoreUnreachable
 from fedpact.exchange.declines import declined
 from fedpact.requester import declines as module

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import ContentMissing, SpecificationError
 from fedpact.learning.artefact import Model, encode
 from fedpact.requester import model_file

@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.consensus.artefacts import RoundRef, seal_global
 from fedpact.requester.ending import settle
-from fedpact.requester.look import look
+from fedpact.requester.request_view import look
 from fedpact.requester.requester import Requester
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Status

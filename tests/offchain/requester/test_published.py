@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedpact.content.bn254 import Point
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.requester.offers import published
 from fedpact.requester.preparing import PreparedRequest, prepare
 from fedpact.requester.terms import MarketTerms

@@ -11,7 +11,7 @@ from fedpact.chain.bindings.events import Disputed, Paid, Settled, SliceOpened
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.outbox import Outbox
 from fedpact.consensus.artefacts import open_slice
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.keys import committee_key, unseal
 from fedpact.content.pin_register import PINS
 from fedpact.errors import (
@@ -29,8 +29,8 @@ from fedpact.errors import (
 from fedpact.requester import attempts, serve
 from fedpact.requester.fetching import delivery_of
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.look import RequestLook, look
 from fedpact.requester.model_file import card_paths
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.requester.requester import Requester
 from fedpact.requester.slice_keys import read_slice_keys, write_slice_keys
 from fedpact.requester.terms import MarketTerms

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.messages import Ballot, Kind, Message
 from fedpact.exchange.sending import Sending
-from fedpact.requester.look import RequestLook, look
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.requester.slice_messages import SliceMessages
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json

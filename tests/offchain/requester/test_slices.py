@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.consensus.artefacts import open_slice
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import ContentError, DataError, DecryptionError
 from fedpact.requester import slices
 from fedpact.requester.preparing import prepare

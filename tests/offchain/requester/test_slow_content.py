@@ -17,7 +17,7 @@ from fedpact.chain.bindings.events import RoundFinalised, SliceOpened
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.requester.card import writing
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.cid import Cid

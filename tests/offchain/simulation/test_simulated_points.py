@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fedpact.chain.signed_messages import BLIND
-from fedpact.consensus.judgement import points_of
+from fedpact.consensus.proof_of_quality import points_of
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.privacy.noise import SeededNoise

@@ -23,7 +23,7 @@ from fedpact.dashboard.views.now import Said
 from fedpact.dashboard.views.request import RequestPage, request_view
 from fedpact.errors import Retryable
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.requester.requester import Requester
 
 if TYPE_CHECKING:

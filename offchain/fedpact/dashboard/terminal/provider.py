@@ -19,7 +19,7 @@ from fedpact.dashboard.untrusted_text import plain
 from fedpact.dashboard.views.charts import short
 from fedpact.errors import FedpactError
 from fedpact.provider.read_only import Decision, decisions
-from fedpact.requester.look import RequestLog, look
+from fedpact.requester.request_view import RequestLog, look
 from fedpact.settings import Settings
 from fedpact.types.deployment import SecondDeployment
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.units import Wei
 from fedpact.dashboard.views.blocks import Chart, ChartSeries, View
-from fedpact.privacy.filters import PrivacyLimit, Spend
+from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
 from fedpact.provider.read_only import Decision, LedgerLook, LedgerRelease
 
 MONTH_SECONDS = 30 * 86_400

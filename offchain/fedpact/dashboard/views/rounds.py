@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.signed_messages import BLIND, Board
-from fedpact.consensus.evidence import evidence_cid
-from fedpact.consensus.judgement import points_of
+from fedpact.consensus.committee_evidence import evidence_cid
+from fedpact.consensus.proof_of_quality import points_of
 from fedpact.dashboard.story import RequestStory, RoundStory, SeatStep
 from fedpact.dashboard.views.blocks import View
 from fedpact.types.requests import NOBODY

@@ -13,7 +13,7 @@ from fedpact.dashboard.views.market import summaries
 from fedpact.dashboard.views.own_provider import DaemonRow, LogLine, OwnSources, OwnView, own_view
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import FedpactError, Retryable
-from fedpact.privacy.filters import PrivacyLimit
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.provider.data_sets import ListedData, listed
 from fedpact.provider.policy import Policy
 from fedpact.provider.read_only import decisions, ledger_look

@@ -33,8 +33,8 @@ from fedpact.provider.local_profile import LocalProfile
 from fedpact.requester.answer import Answers
 from fedpact.requester.draft import Draft
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.look import look
 from fedpact.requester.provider_search import Searcher, query_of
+from fedpact.requester.request_view import look
 from fedpact.requester.requester import Requester
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.ids import ID_BITS, node_id, xor_distance

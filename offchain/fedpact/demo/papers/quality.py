@@ -9,7 +9,7 @@ from fedpact.demo.papers.story import PaperStory, short, table
 from fedpact.provider.ledger.submissions import submissions
 from fedpact.requester.fetching import round_of
 from fedpact.requester.final_rounds import final_rounds
-from fedpact.requester.look import RequestLook
+from fedpact.requester.request_view import RequestLook
 from fedpact.types.requests import seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane
 from fedpact.types.specification import Specification

@@ -27,7 +27,7 @@ from fedpact.privacy.claimed_epsilon import claimed_multiplier
 from fedpact.requester.draft import Draft
 from fedpact.requester.fetching import RoundLook, round_of
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.look import RequestLook, look
+from fedpact.requester.request_view import RequestLook, look
 from fedpact.requester.requester import Requester
 from fedpact.simulation.request import quality
 from fedpact.types.privacy import PaperMechanism

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from fedpact.errors import BudgetExceeded
-from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.ledger.file import LedgerFile
+from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
 
 Payer = Literal["datasets", "requesters"]
 """Tables of those that are charged by name, whatever the records are."""

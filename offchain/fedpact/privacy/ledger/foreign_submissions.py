@@ -11,10 +11,10 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from fedpact.privacy.filters import Spend
 from fedpact.privacy.ledger import journal
 from fedpact.privacy.ledger.ledger import Ledger, named
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import Spend
 from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, encode_event
 
 _AT = "deployment = ? AND request = ? AND round = ?"

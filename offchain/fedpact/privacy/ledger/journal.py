@@ -22,7 +22,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from fedpact.privacy.filters import Filter, Spend
+from fedpact.privacy.lifetime_budget import Filter, Spend
 from fedpact.privacy.mechanisms import decode_event
 from fedpact.types.document import canonical_json
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from fedpact.closing import Closing
 from fedpact.errors import LedgerError
 from fedpact.privacy.accounting import PrivacyCost
-from fedpact.privacy.filters import PrivacyLimit, Spend
 from fedpact.privacy.ledger.budgets import Spending
 from fedpact.privacy.ledger.file import LOCK_TIMEOUT, LedgerFile, Watch
+from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.types.cid import Cid
 

@@ -7,8 +7,8 @@ from hashlib import sha256
 import numpy as np
 
 from fedpact.privacy.accounting import steps_of
-from fedpact.privacy.filters import Filter, Spend
 from fedpact.privacy.ledger import journal
+from fedpact.privacy.lifetime_budget import Filter, Spend
 from fedpact.privacy.mechanisms import decode_event
 
 SCHEMA_VERSION = 5

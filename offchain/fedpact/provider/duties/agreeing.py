@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from fedpact.chain.addresses import checksum
 from fedpact.chain.records import Call, Receipt
 from fedpact.chain.signed_messages import BLIND, RoundRecord
-from fedpact.consensus.judgement import judge
 from fedpact.consensus.leader import leader
+from fedpact.consensus.proof_of_quality import judge
 from fedpact.errors import ContentError, Retryable, Reverted
 from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.context import DutyResult, did, idle

@@ -23,7 +23,7 @@ from functools import partial
 
 import numpy as np
 
-from fedpact.consensus.sums import (
+from fedpact.consensus.secure_sum_record import (
     ANNOUNCED_MAX_BYTES,
     REFUSED,
     SumGroup,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fedpact.chain.client import AnyClient, ChainClient, FirstClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment import read
+from fedpact.chain.deployment_file import read
 from fedpact.content.fetching import Fetching
 from fedpact.errors import ContentSought, DeploymentError, StorageUnavailable
 from fedpact.privacy.ledger.ledger import Ledger

@@ -8,10 +8,10 @@ from pathlib import Path
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.check import reconcile, verify
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import LimitStanding, ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.local_profile import built_releases

@@ -12,8 +12,7 @@ from typing import Any
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus import large_rounds
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, open_global, sealed_bytes
-from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     EVIDENCE_MAX_BYTES,
     CommitteeEvidence,
     JudgedRound,
@@ -21,8 +20,9 @@ from fedpact.consensus.evidence import (
     parts_of,
     read_round,
 )
-from fedpact.consensus.judgement import judge
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.consensus.large_rounds import LargeBoard
+from fedpact.consensus.proof_of_quality import judge
 from fedpact.consensus.replay import Replay, ReplayCache
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset

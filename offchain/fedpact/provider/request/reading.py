@@ -15,7 +15,7 @@ from fedpact.consensus.artefacts import (
     open_slice,
     sealed_bytes,
 )
-from fedpact.consensus.sums import RECORD_MAX_BYTES
+from fedpact.consensus.secure_sum_record import RECORD_MAX_BYTES
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
@@ -39,10 +39,10 @@ from fedpact.provider.context import Cohort
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.request.view import RequestView, digest_of, posted_as_whole
 from fedpact.provider.snapshots import request_name
-from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase, Terms, seats_of
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.terms_match import require_agreement
 
 log = logging.getLogger(__name__)
 

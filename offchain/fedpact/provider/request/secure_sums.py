@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 
-from fedpact.consensus.sums import GroupSum, SumRound
+from fedpact.consensus.secure_sum_record import GroupSum, SumRound
 from fedpact.content.pinning import keeping_for
 from fedpact.errors import PrivacyError
 from fedpact.learning.artefact import Model

@@ -23,7 +23,7 @@ from fedpact.consensus.artefacts import RoundRef, seal_local
 from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.replay import Replay
 from fedpact.content import fetching
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.keys import key_hash
 from fedpact.content.pin_register import PinRegister

@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from fedpact.consensus.evidence import ModelList, ScoreSheet
+from fedpact.consensus.committee_evidence import ModelList, ScoreSheet
 from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission, Trainers

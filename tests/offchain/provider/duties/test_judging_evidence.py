@@ -14,7 +14,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from fedpact.consensus.artefacts import slice_aad
-from fedpact.consensus.evidence import JudgedRound, ModelList, ScoreSheet
+from fedpact.consensus.committee_evidence import JudgedRound, ModelList, ScoreSheet
 from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import committee_key, key_hash, seal

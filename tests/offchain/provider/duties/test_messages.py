@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.errors import ContentMissing
 from fedpact.provider.context import Cache

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.consensus.sums import agreed_value, decode_announced, shares_for
+from fedpact.consensus.secure_sum_record import agreed_value, decode_announced, shares_for
 from fedpact.content.keys import unseal
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.summed import Integers

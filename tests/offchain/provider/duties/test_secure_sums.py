@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from fedpact.consensus.scoring import UNJUDGED
-from fedpact.consensus.sums import SumRecord, open_record
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.consensus.secure_sum_record import SumRecord, open_record
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for

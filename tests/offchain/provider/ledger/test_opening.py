@@ -11,9 +11,9 @@ from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import propose
 from fedpact.errors import BudgetExceeded, DataError, LedgerError
 from fedpact.privacy.accounting import rdp, rdp_cost
-from fedpact.privacy.filters import PrivacyLimit
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
+from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file

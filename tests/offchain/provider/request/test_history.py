@@ -9,7 +9,7 @@ import pytest
 
 from fedpact.chain.bindings.events import RoundFailed, RoundFinalised, Started
 from fedpact.consensus.artefacts import RoundRef, seal_global
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.keys import key_hash
 from fedpact.learning.artefact import Model

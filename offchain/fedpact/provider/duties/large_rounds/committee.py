@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     JudgedRound,
     ModelList,
 )

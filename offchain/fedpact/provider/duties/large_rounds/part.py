@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     EVIDENCE_MAX_BYTES,
     ModelList,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     ModelList,
 )
 from fedpact.errors import ContentError, ContentMissing, ContentUnavailable

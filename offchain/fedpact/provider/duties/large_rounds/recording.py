@@ -7,7 +7,7 @@ from itertools import islice, product
 
 from fedpact.chain import headers
 from fedpact.chain.signed_messages import LargeRecord
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     JudgedRound,
     ModelList,
 )

@@ -7,7 +7,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     CommitteeEvidence,
     JudgedRound,
     JudgeVote,

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
-from fedpact.consensus.contribution_record import ContributionRecord
-from fedpact.consensus.evidence import (
+from fedpact.consensus.committee_evidence import (
     ModelList,
     ScoreSheet,
 )
+from fedpact.consensus.contribution_record import ContributionRecord
 from fedpact.errors import ContentError, ContentUnavailable, Retryable
 from fedpact.exchange.messages import Kind, Message
 from fedpact.provider.duties.catching_up import caught_up, counts_as_missing

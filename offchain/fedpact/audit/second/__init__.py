@@ -1,1 +1,0 @@
-"""The audit of requests of the present protocol."""
