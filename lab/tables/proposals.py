@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.errors import DataError
-from fedpact.requester.candidates import Candidate, candidates
+from fedpact.requester.candidates import FamilyCandidate, candidates
 from fedpact.requester.draft import Draft
 from fedpact.simulation.expectation import expected
 from fedpact.types.schema import DataSchema
@@ -71,7 +71,7 @@ def _schema(task: TableTask) -> DataSchema:
     )
 
 
-def _specification(task: TableTask, one: Candidate) -> Specification:
+def _specification(task: TableTask, one: FamilyCandidate) -> Specification:
     family = one.fields["family"]
     parameters = {**family["parameters"], "priors": list(training.priors(task))}
     fields = {

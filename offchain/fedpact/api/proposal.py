@@ -10,7 +10,7 @@ import numpy as np
 
 from fedpact.api.evaluation import evaluation_of
 from fedpact.errors import PrivacyError, SpecificationError
-from fedpact.requester.candidates import Candidate, candidates
+from fedpact.requester.candidates import FamilyCandidate, candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.preparing import judged_fairly
 from fedpact.requester.usual_terms import block_seconds, windows
@@ -124,7 +124,7 @@ def quality_text(spec: "Specification", error: float) -> str:
 
 
 def _read(
-    suited: Iterable[Candidate], given: Mapping[str, Any], evaluation: Any, label: str
+    suited: Iterable[FamilyCandidate], given: Mapping[str, Any], evaluation: Any, label: str
 ) -> "Iterator[tuple[str, Draft, Dataset]]":
     """Names and drafts, each with the evaluation set as it asks for it, which is read once where
     they ask for the same."""

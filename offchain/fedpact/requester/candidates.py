@@ -35,7 +35,7 @@ PAIRS_NORM = 0.4
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FamilyCandidate:
     """Fields of a draft."""
 
     name: str
@@ -47,7 +47,7 @@ class Candidate:
         return str(self.fields["family"]["name"])
 
 
-def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[Candidate]:
+def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[FamilyCandidate]:
     """Drafts for data of a schema, the proposed one first.
 
     To classify, a table may also be learnt by logistic regression, whose few values need less
@@ -55,7 +55,7 @@ def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[C
     by softmax regression on scattering features. Raises SpecificationError as `proposal`.
     """
     first = proposal(schema, epsilon, output)
-    found = [Candidate(first["family"]["name"], first)]
+    found = [FamilyCandidate(first["family"]["name"], first)]
     if first.get("task") == "regression":
         return found
     if schema.is_table:
@@ -68,7 +68,7 @@ def candidates(schema: DataSchema, epsilon: float, output: Any = None) -> list[C
     return found
 
 
-def _by_pairs(first: Mapping[str, Any]) -> Candidate:
+def _by_pairs(first: Mapping[str, Any]) -> FamilyCandidate:
     family = first["family"]
     parameters = {**family["parameters"], **PAIRS}
     form = {**PAIRS_TRAINING, "family": {**family, "parameters": parameters}}
@@ -77,9 +77,9 @@ def _by_pairs(first: Mapping[str, Any]) -> Candidate:
 
 def _instead(
     first: Mapping[str, Any], fields: Mapping[str, Any], norm: float, form: str = ""
-) -> Candidate:
+) -> FamilyCandidate:
     privacy = {**first["privacy"], "clipping_norm": norm}
-    return Candidate(fields["family"]["name"] + form, {**first, **fields, "privacy": privacy})
+    return FamilyCandidate(fields["family"]["name"] + form, {**first, **fields, "privacy": privacy})
 
 
 def _are_images(schema: DataSchema) -> bool:
