@@ -16,7 +16,7 @@ from fedpact.learning.splits import Questions
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.requester.draft import Draft
-from fedpact.requester.proposal import shares
+from fedpact.requester.draft_defaults import shares
 from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.specification import Specification

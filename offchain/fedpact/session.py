@@ -66,7 +66,7 @@ class Session(Closing):
         from fedpact.chain import deployment_file
         from fedpact.chain.client import ChainClient
 
-        deployment_file.require_present(self.deployment, self.settings.deployment)
+        deployment_file.require_second(self.deployment, self.settings.deployment)
         assert isinstance(self.chain, ChainClient)
         return self.chain
 

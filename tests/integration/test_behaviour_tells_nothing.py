@@ -24,7 +24,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import as_toml
+from fedpact.data.schema_draft import as_toml
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger

@@ -9,7 +9,7 @@ import pytest
 
 from fedpact.chain.devnet import Devnet
 from fedpact.data.doctor import Choices, diagnose
-from fedpact.data.proposal import as_toml
+from fedpact.data.schema_draft import as_toml
 from fedpact.requester.answer import answer_file
 from fedpact.requester.draft import Draft
 from fedpact.types.requests import Status

@@ -11,7 +11,7 @@ import pytest
 from fedpact.chain.bindings.events import RoundOpened
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents, pack
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.learning.families import SummedFamily, family_of
 from fedpact.privacy.ledger.check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits, load_iris
 
 from fedpact.data.dataset import Dataset
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.learning.packages import package_of_app
 from fedpact.types.schema import schema_file
 from tests.support.world import World

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedpact.chain.client import ChainClient
 from fedpact.content.embedded_store import EmbeddedStore
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.artefact import encode
 from fedpact.learning.local_training import train_local

@@ -48,7 +48,7 @@ def secure_specification(members: int = 4, **privacy: Any) -> Specification:
 
 
 class Bus:
-    """In place of `exchange.boards.Exchange`: what is said lies here until `deliver`."""
+    """In place of `exchange.gossip.Exchange`: what is said lies here until `deliver`."""
 
     own = "http://member"
 

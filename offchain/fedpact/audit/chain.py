@@ -1,4 +1,4 @@
-"""What an audit of the present protocol reads from the chain besides events, as of one block."""
+"""What an audit reads from the chain besides events, as of one block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

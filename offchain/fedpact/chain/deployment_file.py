@@ -74,10 +74,10 @@ def load(path: Path) -> Deployment:
 def load_second(path: Path) -> SecondDeployment:
     """As `load`; DeploymentError also for contracts of the first protocol, which can be audited and
     not used."""
-    return require_present(load(path), path)
+    return require_second(load(path), path)
 
 
-def require_present(found: Deployment, path: Path) -> SecondDeployment:
+def require_second(found: Deployment, path: Path) -> SecondDeployment:
     """See `load_second`; `path`: of the file that describes it."""
     if not isinstance(found, SecondDeployment):
         raise DeploymentError(

@@ -100,7 +100,7 @@ def doctor(
     Example: fedpact data doctor own.csv --category machines/turbofan --unit engine
     """
     from fedpact.data.doctor import Choices, diagnose
-    from fedpact.data.proposal import as_toml
+    from fedpact.data.schema_draft import as_toml
     from fedpact.types.schema import schema_file
 
     _check_columns(label, output)

@@ -1,4 +1,9 @@
-"""The first group of BN254, with which the EVM computes (EIP-196): libraries/Bn254.sol."""
+"""The first group of BN254, with which the EVM computes (EIP-196): libraries/Bn254.sol.
+
+fastecdsa multiplies by a ladder: the time depends on a scalar's length, not on its bits. Its makers
+promise nothing for curves given by their parameters, so no secret should be used where others can
+time it precisely.
+"""
 
 from dataclasses import dataclass
 
@@ -60,7 +65,7 @@ def difference(p: Point, m: int, q: Point, n: int) -> Point | None:
     return Point(found.x, found.y)
 
 
-def scalar(secret: bytes, purpose: bytes, context: bytes) -> int:
+def derived_scalar(secret: bytes, purpose: bytes, context: bytes) -> int:
     """A secret of the curve, derived from 32 secret bytes (`envelope.derive`)."""
     wide = int.from_bytes(derive(secret, purpose, context, _SCALAR_BYTES))
     return wide % (ORDER - 1) + 1

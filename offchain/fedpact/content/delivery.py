@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
 
-from fedpact.content.bn254 import Point, multiply, public_key, scalar, word
+from fedpact.content.bn254 import Point, derived_scalar, multiply, public_key, word
 from fedpact.content.envelope import KEY_BYTES, derive, round_context
 from fedpact.content.keys import delivery_key
 from fedpact.errors import DecryptionError, InvalidInput
@@ -81,7 +81,7 @@ class Deliveries:
         if max_rounds < 1:
             raise InvalidInput(f"a request has at least one round, not {max_rounds}")
         context = round_context(fingerprint, request_id, 0)
-        secret = scalar(request_key, b"fedpact/delivery-ephemeral/v1", context)
+        secret = derived_scalar(request_key, b"fedpact/delivery-ephemeral/v1", context)
         shared = multiply(requester, secret)
         counts = range(1, max_rounds + 1)
         keys = [delivery_key(request_key, fingerprint, request_id, count) for count in counts]
@@ -141,7 +141,7 @@ def withheld(key: bytes, ephemeral: Point, fingerprint: bytes, request_id: int) 
 def requester_secret(seed: bytes, fingerprint: bytes) -> int:
     """A requester's q in one deployment, from 32 secret bytes of its account."""
     context = round_context(fingerprint, 0, 0)
-    return scalar(seed, b"fedpact/requester-delivery-key/v1", context)
+    return derived_scalar(seed, b"fedpact/requester-delivery-key/v1", context)
 
 
 def open_delivery(secret: int, delivery: Delivery, final_rounds: int) -> bytes:

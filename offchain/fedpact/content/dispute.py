@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from eth_hash.auto import keccak
 
-from fedpact.content.bn254 import ORDER, Point, difference, multiply, public_key, scalar, word
+from fedpact.content.bn254 import (
+    ORDER,
+    Point,
+    derived_scalar,
+    difference,
+    multiply,
+    public_key,
+    word,
+)
 from fedpact.content.delivery import Delivery
 from fedpact.errors import InvalidInput
 
@@ -37,7 +45,7 @@ def prove(secret: int, delivery: Delivery, final_rounds: int, context: bytes) ->
     base = delivery.ephemeral
     shared = multiply(base, secret)
     statement = public_key(secret).encode() + base.encode() + shared.encode()
-    nonce = scalar(word(secret), b"fedpact/equal-logarithms-nonce/v1", context + statement)
+    nonce = derived_scalar(word(secret), b"fedpact/equal-logarithms-nonce/v1", context + statement)
     first, second = public_key(nonce), multiply(base, nonce)
     challenge = _challenge(context, statement, first, second)
     return SharedPoint(shared, challenge, (nonce + challenge * secret) % ORDER)

@@ -57,7 +57,7 @@ def serve(
     if not isinstance(deployment, SecondDeployment):
         raise DeploymentError(
             f"{settings.deployment} describes contracts of the first protocol: the dashboard reads"
-            " those of the second; `fedpact request list` and `fedpact audit` read the first"
+            " those of the second; `fedpact audit` reads the first"
         )
     other = None if beside is None else _other(deployment, beside)
     links = Links(settings.explorer, settings.gateway)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from fedpact.data.inference import RARE, SeenColumn, look_at
-from fedpact.data.proposal import propose
 from fedpact.data.readers import LABEL_COLUMN, pictures, read_table, read_unchecked
 from fedpact.data.readers.cells import is_missing, numbers
 from fedpact.data.readers.records import Records
 from fedpact.data.readers.table import TEXT_COLUMN, UNIT_COLUMN, Table, listed
+from fedpact.data.schema_draft import propose
 from fedpact.errors import DataError
 from fedpact.types.layout import FileLayout
 from fedpact.types.metric import are_skewed

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
-from fedpact.data.proposal import as_toml, propose
 from fedpact.data.readers import read_dataset
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.data.sources import TrainTestData
 from fedpact.data.splitting import stored
 from fedpact.demo.drafts import split

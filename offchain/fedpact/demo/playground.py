@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.data.proposal import as_toml
+from fedpact.data.schema_draft import as_toml
 from fedpact.demo import plant_data
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.errors import InvalidInput

@@ -9,7 +9,7 @@ import httpx
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.demo.network import DemoNetwork, free_port
 from fedpact.errors import FedpactError
 from fedpact.provider import profile

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.content.pinning import KeptStore
-from fedpact.content.reproviding import ContentUpkeep
+from fedpact.content.upkeep import ContentUpkeep
 from fedpact.provider.context import Context
 from fedpact.provider.state.checkpoint import Participation, ProviderState
 

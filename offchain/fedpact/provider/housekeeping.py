@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from fedpact.chain.records import Frame
-from fedpact.content.reproviding import NO_ANSWER
+from fedpact.content.upkeep import NO_ANSWER
 from fedpact.errors import FedpactError, LedgerReplaced, StateDamaged
 from fedpact.monitor.resources import MEASURED_FOR
 from fedpact.provider.content_upkeep import ProviderContent

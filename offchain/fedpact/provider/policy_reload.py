@@ -29,7 +29,8 @@ def reloaded(file: Path, ctx: Context) -> Context | None:
         return None
     changes = "; ".join(policy.changes_since(ctx.policy)) or "nothing"
     log.info(
-        "read the policy again: it decides on requests that are not joined yet; changed: %s",
+        "read the policy again: it decides on requests that are not joined yet, and limits"
+        " trainings that begin from now on; changed: %s",
         changes,
     )
     return replace(ctx, policy=policy, data=data)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedpact.learning.splits import is_number
-from fedpact.requester.proposal import proposal
+from fedpact.requester.draft_defaults import proposal
 from fedpact.types.schema import DataSchema
 
 LINEAR = {

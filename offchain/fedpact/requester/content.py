@@ -19,8 +19,8 @@ from fedpact.content import fetching
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pinning import CopiedStore, KeptStore
-from fedpact.content.reproviding import NO_ANSWER, ContentUpkeep
 from fedpact.content.store import ContentStore
+from fedpact.content.upkeep import NO_ANSWER, ContentUpkeep
 from fedpact.errors import ContentSought, FedpactError
 from fedpact.requester.fetching import specification_in
 from fedpact.requester.model_file import FetchedModel

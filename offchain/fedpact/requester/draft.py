@@ -92,7 +92,7 @@ class Draft:
         of the schema's labels. Raises SpecificationError for a schema that has neither,
         InvalidInput for what is no schema.
         """
-        from fedpact.requester.proposal import proposal
+        from fedpact.requester.draft_defaults import proposal
 
         if not isinstance(schema, DataSchema):
             raise InvalidInput(f"schema: DataSchema.read reads one from a file, not {schema!r}")
@@ -173,7 +173,7 @@ class Draft:
         """A copy whose first model says what is usual in the evaluation set, whose labels are `y`,
         if its family starts from priors and the draft names none. Their shares are then public,
         to a hundredth."""
-        from fedpact.requester.proposal import shares
+        from fedpact.requester.draft_defaults import shares
 
         family, labels = self.fields.get("family"), self.fields.get("labels")
         if not isinstance(family, Mapping) or family.get("name") not in WITH_PRIORS or not labels:

@@ -1,4 +1,4 @@
-"""The requester's Python API; the command line uses it too."""
+"""What one requester's account does; `fedpact.api` and the commands call it."""
 
 from __future__ import annotations
 

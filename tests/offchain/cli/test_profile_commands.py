@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain.keystore import create_account
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from tests.offchain.cli.commandline import Cli
 
 CONFIG = (

@@ -15,7 +15,7 @@ import pytest
 from fedpact.chain import deployment_file as deployments
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.privacy.ledger.report import ReleaseId

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedpact.content.bn254 import ORDER, Point, difference, multiply, public_key
+from fedpact.content.bn254 import FIELD, ORDER, Point, difference, multiply, public_key
 from fedpact.errors import InvalidInput
 
 SCALARS = st.integers(1, ORDER - 1)
@@ -40,3 +40,11 @@ def test_a_difference_of_equals_is_no_point() -> None:
 def test_other_scalars_are_refused(scalar: int) -> None:
     with pytest.raises(InvalidInput, match="a scalar of BN254"):
         multiply(G, scalar)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(0, 0), (1, 3), (1, FIELD + 2), (FIELD + 1, 2), (-1, 2), (2**256, 2)]
+)
+def test_malformed_points_are_refused(x: int, y: int) -> None:
+    with pytest.raises(InvalidInput, match="not a point"):
+        Point(x, y)

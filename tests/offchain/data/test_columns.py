@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import as_toml
 from fedpact.data.readers import read_dataset
+from fedpact.data.schema_draft import as_toml
 from fedpact.errors import DataError, PolicyRefusal, SpecificationError
 from fedpact.requester.draft import Draft
 from fedpact.requester.queries import read_queries

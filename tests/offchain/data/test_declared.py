@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.errors import DataError, InvalidInput, PolicyRefusal
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.layout import FileLayout

@@ -12,7 +12,7 @@ import pytest
 
 from fedpact.data.declared import DeclaredData
 from fedpact.data.doctor import Choices, Diagnosis, diagnose
-from fedpact.data.proposal import as_toml
+from fedpact.data.schema_draft import as_toml
 from fedpact.errors import DataError
 from fedpact.requester.draft import Draft
 from fedpact.types.columns import BUCKETS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fedpact.data.declared import DeclaredData
 from fedpact.data.identity import coarse_sketch, declared_columns, normal_label, normal_name
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
 

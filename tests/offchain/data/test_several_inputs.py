@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import as_toml
 from fedpact.data.readers import read_dataset
+from fedpact.data.schema_draft import as_toml
 from fedpact.data.snapshot_file import read_snapshot, write_snapshot
 from fedpact.errors import DataError, PolicyRefusal, SpecificationError
 from fedpact.features.networks.pinned import MINILM

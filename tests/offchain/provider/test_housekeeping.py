@@ -15,7 +15,7 @@ from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.fetching import Fetching
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for
-from fedpact.content.reproviding import NO_ANSWER
+from fedpact.content.upkeep import NO_ANSWER
 from fedpact.monitor.health import Pulse
 from fedpact.provider import housekeeping
 from fedpact.provider.files import pins_file

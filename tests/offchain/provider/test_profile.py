@@ -11,7 +11,7 @@ import pytest
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import propose
+from fedpact.data.schema_draft import propose
 from fedpact.errors import (
     BudgetExceeded,
     DataError,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.data.proposal import as_toml as schema_toml
+from fedpact.data.schema_draft import as_toml as schema_toml
 from fedpact.demo import plant_data
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft

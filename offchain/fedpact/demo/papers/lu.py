@@ -14,7 +14,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
-from fedpact.data.proposal import as_toml, propose
+from fedpact.data.schema_draft import as_toml, propose
 from fedpact.demo.drafts import WINDOWS
 from fedpact.demo.fleet import preload
 from fedpact.demo.network import DemoNetwork

@@ -62,7 +62,8 @@ def fits_its_window(view: RequestView, spec: Specification, match: FittingData) 
         ctx.trainer.forget(request_name(ctx.deployment.fingerprint, view.id))
         said = f"a round's training seems to take {seconds:.1f} s here"
         if math.isinf(seconds):
-            said = f"a trial of its training did not end within {TRIAL_SECONDS:g} s"
+            most = min(TRIAL_SECONDS, policy.max_training_seconds)
+            said = f"a trial of its training did not end within {most:g} s"
         # Without `sound` the number of samples is that of the records.
         reason = Reason.SIZE if spec.privacy.mode is PrivacyMode.SOUND else None
         raise PolicyRefusal(

@@ -17,7 +17,7 @@ from eth_account import Account
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import no_examples
-from fedpact.data.proposal import as_toml
+from fedpact.data.schema_draft import as_toml
 from fedpact.errors import TrainingFailed
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of

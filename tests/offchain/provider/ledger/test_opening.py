@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import DeclaredData
-from fedpact.data.proposal import propose
+from fedpact.data.schema_draft import propose
 from fedpact.errors import BudgetExceeded, DataError, LedgerError
 from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger.ledger import Ledger, Payers

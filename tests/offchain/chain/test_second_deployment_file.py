@@ -1,4 +1,4 @@
-"""The file that describes a deployment of the present protocol."""
+"""The file that describes a deployment of the second protocol."""
 
 import json
 from dataclasses import asdict, replace

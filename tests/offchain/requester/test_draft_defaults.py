@@ -13,7 +13,7 @@ from fedpact.demo import plant_data
 from fedpact.errors import DataError, SpecificationError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
-from fedpact.requester.proposal import shares
+from fedpact.requester.draft_defaults import shares
 from fedpact.simulation.expectation import Expectation
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
