@@ -35,8 +35,8 @@ def test_a_written_draft_is_the_proposed_one(
     declared = tmp_path / "of-plants" / "schema.toml"
     declared.parent.mkdir()
     declared.write_text(schema_toml(schema))
-    for fields in candidates(schema, 2.0, output):
-        fields["windows"] = windows(2.0, 1, 0.5)
+    for candidate in candidates(schema, 2.0, output):
+        fields = {**candidate.fields, "windows": windows(2.0, 1, 0.5)}
         file = tmp_path / "draft.toml"
         file.write_text(as_toml(fields, file, declared if schema.is_table else None))
         found = Draft.read(file)
@@ -48,7 +48,7 @@ def test_a_written_draft_is_the_proposed_one(
 
 
 def test_images_may_be_learnt_on_scattering_features() -> None:
-    assert [one["family"]["name"] for one in candidates(IMAGES, 2.0)] == [
+    assert [one.family for one in candidates(IMAGES, 2.0)] == [
         "softmax-regression",
         "scattering-linear",
     ]
