@@ -19,7 +19,7 @@ QUANTITIES = ("nonce", "gas", "gasPrice", "maxFeePerGas", "maxPriorityFeePerGas"
 
 
 class SigningServer:
-    """Signs for one account. `habit` may change what is signed, or the answer."""
+    """Signs for one account. `before` may change what is signed."""
 
     def __init__(self, account: LocalAccount, chain_id: int, *, as_clef: bool = False) -> None:
         self.account, self.chain_id, self.as_clef = account, chain_id, as_clef

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from eth_account import Account
 from eth_account.messages import SignableMessage
-from eth_keys.exceptions import BadSignature
 
 from fedpact.audit.report import Broken, Unavailable
 from fedpact.chain.abi import SECOND, contract_abi
@@ -17,7 +15,7 @@ from fedpact.chain.bindings.events import Place
 from fedpact.chain.bindings.token import Token
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
-from fedpact.chain.signed_messages import LargeRecord, RoundRecord, signed_digest
+from fedpact.chain.signed_messages import LargeRecord, RoundRecord, signed_digest, signer_of
 from fedpact.chain.wallets import accepts
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
 from fedpact.types.deployment import SecondDeployment
@@ -31,9 +29,6 @@ from fedpact.types.requests import (
     Terms,
 )
 from fedpact.types.resale import ResaleOffer, SaleStatus
-
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""Signatures with a larger s are refused on chain (EIP-2)."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +221,7 @@ class Facts:
         block of an event."""
         if wallet:
             return self._wallet_agrees(account, message, signature, at.block)
-        return len(signature) == SIGNATURE_BYTES + 1 and _signer(message, signature) == account
+        return _signer(message, signature) == account
 
     def accepted_by(self, requester: str, signature: bytes, at: Place) -> bool:
         """Whether the requester signed that it accepts the delivery."""
@@ -234,7 +229,7 @@ class Facts:
         key = signature
         if len(signature) == SIGNATURE_BYTES:
             key = signature_at(signature, 0).content
-        if len(key) == SIGNATURE_BYTES + 1 and _signer(message, key) == requester:
+        if _signer(message, key) == requester:
             return True
         return bool(signature) and self._wallet_agrees(requester, message, signature, at.block)
 
@@ -252,11 +247,9 @@ class Facts:
 
 
 def _signer(message: SignableMessage, signature: bytes) -> str | None:
-    if int.from_bytes(signature[32:64]) > _HALF_ORDER:
-        return None
     try:
-        return str(Account.recover_message(message, signature=signature))
-    except (BadSignature, ValueError):
+        return signer_of(message, signature)
+    except InvalidInput:
         return None
 
 

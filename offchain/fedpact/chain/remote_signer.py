@@ -13,7 +13,6 @@ from eth_account import Account
 from eth_account.datastructures import SignedMessage, SignedTransaction
 from eth_account.messages import SignableMessage
 from eth_account.signers.base import BaseAccount
-from eth_keys.exceptions import BadSignature
 from eth_typing import ChecksumAddress, Hash32
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -21,7 +20,8 @@ from hexbytes import HexBytes
 
 from fedpact.chain.faults import RpcError
 from fedpact.chain.node import Node
-from fedpact.errors import KeyStoreError, NodeUnreachable, SignerUnreachable
+from fedpact.chain.signed_messages import signer_of
+from fedpact.errors import InvalidInput, KeyStoreError, NodeUnreachable, SignerUnreachable
 
 SIGN_SECONDS = 20.0
 """A person may have to confirm with Clef, but a cycle must not wait for long."""
@@ -84,14 +84,11 @@ class RemoteSigner(BaseAccount):
             signature = bytes.fromhex(str(answer).removeprefix("0x"))
             if len(signature) == 65 and signature[64] < 27:
                 signature = signature[:64] + bytes([signature[64] + 27])
-            wrong = self._other(Account.recover_message(message, signature=signature))
-        except (ValueError, BadSignature):
-            wrong = True
-        if wrong:
-            raise KeyStoreError(
-                f"the remote signer {self._node.shown} does not sign for {self._address}:"
-                " it is not used"
-            )
+            signer = signer_of(message, signature)
+        except (ValueError, InvalidInput) as error:
+            raise self._useless(str(error)) from None
+        if self._other(signer):
+            raise self._useless(f"it signs for {signer}")
         r, s = signature[:32], signature[32:64]
         return SignedMessage(
             HexBytes(keccak(b"\x19" + b"".join(message))),
@@ -99,6 +96,12 @@ class RemoteSigner(BaseAccount):
             int.from_bytes(s, "big"),
             signature[64],
             HexBytes(signature),
+        )
+
+    def _useless(self, why: str) -> KeyStoreError:
+        return KeyStoreError(
+            f"the remote signer {self._node.shown} does not sign for {self._address} ({why}):"
+            " it is not used"
         )
 
     def _other(self, account: Any) -> bool:

@@ -13,11 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import encode
+from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
+from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
+
+from fedpact.errors import InvalidInput
 
 BLIND = 1 << 255
 """The vote of a member whose slice did not open."""
+SIGNATURE_BYTES = 65
+"""r, s, v of an account's key."""
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Of secp256k1, rounded down."""
 
 
 class WalletSignature(bytes):
@@ -301,7 +309,7 @@ def pack_signatures(signatures: Iterable[bytes]) -> bytes:
 
 def compact(signature: bytes) -> bytes:
     """r, vs of a signature r, s, v (EIP-2098)."""
-    assert len(signature) == 65
+    assert len(signature) == SIGNATURE_BYTES
     parity = (signature[64] - 27) & 1
     s = int.from_bytes(signature[32:64], "big") | parity << 255
     return signature[:32] + s.to_bytes(32, "big")
@@ -310,3 +318,23 @@ def compact(signature: bytes) -> bytes:
 def signed_digest(message: SignableMessage) -> bytes:
     """The 32 bytes that a signature of the message signs (EIP-712)."""
     return keccak(b"\x19" + message.version + message.header + message.body)
+
+
+def signer_of(message: SignableMessage, signature: bytes) -> str:
+    """Whose key signed a message, by the contracts' rule (OpenZeppelin's ECDSA): what counts off
+    chain must count there too, or it costs whoever posts it.
+
+    `signature`: r, s, v, with s up to half of the curve's order, and v 27 or 28. Each right
+    signature has a twin with the larger s, which anybody can compute. Raises InvalidInput.
+    """
+    if len(signature) != SIGNATURE_BYTES:
+        raise InvalidInput(f"a signature has {SIGNATURE_BYTES} bytes, not {len(signature)}")
+    if int.from_bytes(signature[32:64]) > _HALF_ORDER or signature[64] not in (27, 28):
+        raise InvalidInput(
+            "the contracts refuse a signature with s over half of the curve's order, or v other"
+            " than 27 and 28"
+        )
+    try:
+        return str(Account.recover_message(message, signature=signature))
+    except (BadSignature, ValueError) as error:
+        raise InvalidInput(f"no key's signature: {error}") from error

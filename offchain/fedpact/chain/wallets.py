@@ -63,7 +63,8 @@ def accepts(
         if error.fault.kind is FaultKind.REVERT:
             return False
         raise
-    return answer[2:10] == _IS_VALID_SIGNATURE.hex()  # Without code the answer is empty.
+    # Without code the answer is empty; the contracts look at the whole first word.
+    return answer[2:66] == _IS_VALID_SIGNATURE.ljust(32, b"\0").hex()
 
 
 def may_act(rpc: Nodes, keys: AccountKeys) -> bool:

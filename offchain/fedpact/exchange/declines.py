@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
-from eth_keys.exceptions import BadSignature
 from pydantic import Field, ValidationError
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.signed_messages import Domain, signed_digest
+from fedpact.chain.signed_messages import Domain, signed_digest, signer_of
 from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.types.decline_reason import Reason
@@ -77,6 +75,6 @@ def checked(
 def _signer(signable: SignableMessage, signature: bytes) -> str | None:
     """Whose key signed; None: the bytes are no key's signature."""
     try:
-        return str(Account.recover_message(signable, signature=signature))
-    except (BadSignature, ValueError):
+        return signer_of(signable, signature)
+    except InvalidInput:
         return None

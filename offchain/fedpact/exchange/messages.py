@@ -15,19 +15,19 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated
 
-from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
-from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fedpact.chain.addresses import checksum
 from fedpact.chain.signed_messages import (
     BLIND,
+    SIGNATURE_BYTES,
     Domain,
     TypedData,
     WalletSignature,
     signed_digest,
+    signer_of,
 )
 from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput
@@ -37,8 +37,6 @@ from fedpact.types.validation import first_error
 
 SLICE_SEAT = 16
 """The seat of the requester's message."""
-SIGNATURE_BYTES = 65
-"""r, s, v of an account's key."""
 MOST = 16 * (8 + 3 * 16) + 1
 """Messages of a round, in which each seat may support a proposal of each in three steps."""
 _PLACE_BYTES, _DIGEST_BYTES = 3, 16
@@ -260,8 +258,8 @@ class Ballot:
         if len(message.signed) != SIGNATURE_BYTES:
             return False
         try:
-            signer = Account.recover_message(self.signable(message), signature=message.signed)
-        except (BadSignature, ValueError) as error:
+            signer = signer_of(self.signable(message), message.signed)
+        except InvalidInput as error:
             raise Forged(f"the {message.kind} of seat {message.seat}: {error}") from error
         if signer != said:
             raise Forged(f"the {message.kind} of seat {message.seat} is signed by {signer}")

@@ -11,14 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_keys.exceptions import BadSignature
 from pydantic import Field, ValidationError
 
-from fedpact.chain.signed_messages import Domain, TypedData
+from fedpact.chain.signed_messages import Domain, TypedData, signer_of
 from fedpact.errors import InvalidInput
-from fedpact.exchange.messages import SIGNATURE_BYTES, Forged
+from fedpact.exchange.messages import Forged
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.validation import first_error
 
@@ -94,12 +92,10 @@ class Trainers:
         trainer = self.accounts.get(one.index)
         if trainer is None:
             raise Forged(f"member {one.index} does not train in this round")
-        signature = bytes.fromhex(one.signature)
-        assert len(signature) == SIGNATURE_BYTES
         try:
             signable = encode_typed_data(*self.typed(one.content))
-            signer = Account.recover_message(signable, signature=signature)
-        except (BadSignature, ValueError) as error:
+            signer = signer_of(signable, bytes.fromhex(one.signature))
+        except InvalidInput as error:
             raise Forged(f"the model of member {one.index}: {error}") from error
         if signer != trainer:
             raise Forged(f"the model of member {one.index} is signed by {signer}")

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_keys.exceptions import BadSignature
 from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError as KeyFormatError
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.errors import RetrievalError, SearchRefused
+from fedpact.chain.signed_messages import SIGNATURE_BYTES, signer_of
+from fedpact.errors import InvalidInput, RetrievalError, SearchRefused
 from fedpact.retrieval.messages import MAX_ENVELOPE, NODE_BYTES
 from fedpact.retrieval.signature import Signature
 from fedpact.types.deployment import Deployment
@@ -26,7 +25,6 @@ from fedpact.types.deployment import Deployment
 WINDOW_SECONDS = 60
 """Largest difference (seconds) between a search's time and a daemon's clock."""
 NONCE_BYTES = 16
-SIGNATURE_BYTES = 65
 MAX_CATEGORY = 100
 """Bytes."""
 _VERSION = 1
@@ -247,6 +245,6 @@ def signer(search: SignedSearch, deployment: Deployment) -> str:
     """The account that signed a search; empty if the bytes are no signature."""
     try:
         message = encode_typed_data(*_typed(search, deployment))
-        return str(Account.recover_message(message, signature=search.signature))
-    except (BadSignature, KeyFormatError, ValueError):
+        return signer_of(message, search.signature)
+    except (KeyFormatError, ValueError, InvalidInput):
         return ""

@@ -16,6 +16,7 @@ from fedpact.chain.remote_signer import RemoteSigner
 from fedpact.chain.vouchers import sign_voucher
 from fedpact.errors import KeyStoreError, SignerUnreachable
 from tests.support.signing_server import SigningServer, new_server, signing
+from tests.support.twins import twins
 
 CHEAP = 2**12
 OTHER = Account.from_key(b"o" * 32).address
@@ -125,3 +126,17 @@ def test_a_signer_that_refuses_or_is_gone_may_come_back(
     with pytest.raises(SignerUnreachable, match=r"http://127\.0\.0\.1:1 ") as caught:
         gone.sign_text(b"x")
     assert "secret" not in str(caught.value)
+
+
+def test_a_signature_that_the_contracts_refuse_is_not_used(
+    remote: AccountKeys, server: SigningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device may give the larger s: the own messages would have counted nowhere."""
+    right = server.answer
+
+    def larger(method: str, params: list[Any]) -> str:
+        return "0x" + twins(bytes.fromhex(right(method, params)[2:]))["larger s"].hex()
+
+    monkeypatch.setattr(server, "answer", larger)
+    with pytest.raises(KeyStoreError, match="over half of the curve's order"):
+        remote.sign_text(b"declaration")

@@ -19,6 +19,7 @@ from fedpact.exchange import declines, gossip
 from fedpact.exchange.declines import LONGEST_DECLINE, Decline, declined
 from fedpact.types.decline_reason import Reason
 from tests.offchain.exchange.test_gossip import FINGERPRINT, exchanging
+from tests.support.twins import twins
 from tests.support.wallets import owned_wallet
 
 DOMAIN = Domain(31337, "0x" + "12" * 20)
@@ -50,6 +51,9 @@ def test_a_decline_is_of_its_account_and_request() -> None:
     ):
         with pytest.raises(RetrievalError, match="decline"):
             checked(content, domain, request)
+    for twin in twins(bytes.fromhex(SAID.signature)).values():
+        with pytest.raises(RetrievalError, match="decline"):
+            checked(changed(signature=twin.hex()))
     with pytest.raises(RetrievalError, match=f"where {other} was asked"):
         checked(SAID.encode(), account=other)
 

@@ -23,6 +23,7 @@ from fedpact.exchange.messages import (
 )
 from fedpact.exchange.sending import AT_ONCE, LONGEST, Sending
 from fedpact.types.document import canonical_json
+from tests.support.twins import twins
 
 SIGNERS = [Account.from_key(keccak(text=f"member {n}")) for n in range(3)]
 OPENER = Account.from_key(keccak(text="opener"))
@@ -102,6 +103,16 @@ def test_what_does_not_count_is_not_kept(message):
     with suppress(Forged):
         assert not board.take(message)
     assert board.all() == []
+
+
+@pytest.mark.parametrize("which", twins(bytes(65)[:64] + b"\x1b"))
+def test_a_signature_that_the_contracts_refuse_keeps_no_right_one_out(which):
+    """Whoever relayed such a copy first made each post of the round fail."""
+    board, right = RoundMessages(BALLOT), signed(Kind.MODEL, 0, DIGEST)
+    assert Account.recover_message(BALLOT.signable(right), signature=twins(right.signed)[which])
+    with pytest.raises(Forged, match="the contracts refuse"):
+        board.take(right.signed_with(twins(right.signed)[which]))
+    assert board.take(right)
 
 
 def test_a_vote_is_opened_by_what_was_committed_alone():

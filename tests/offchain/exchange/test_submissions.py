@@ -20,6 +20,7 @@ from fedpact.exchange.messages import (
 from fedpact.exchange.submissions import AT_ONCE, Models, Roll, Submission, Trainers, shown
 from tests.offchain.exchange.test_gossip import FINGERPRINT, JSON, exchanging
 from tests.offchain.exchange.test_messages import DIGEST, DOMAIN, OPENER, OTHER, SIGNERS, signed
+from tests.support.twins import twins
 from tests.support.waiting import wait_until
 
 TRAINERS = [Account.from_key(keccak(text=f"trainer {n}")) for n in range(3)]
@@ -57,6 +58,10 @@ def test_a_roll_takes_one_model_of_each_trainer():
         named(4, for_round=replace(ROUND, history=b"\6" * 32)),
         named(4).model_copy(update={"digest": OTHER.hex()}),
         named(4).model_copy(update={"signature": "00" * 65}),
+        *(
+            named(4).model_copy(update={"signature": one.hex()})
+            for one in twins(bytes.fromhex(named(4).signature)).values()
+        ),
     ],
 )
 def test_a_model_that_its_trainer_did_not_sign_for_this_round_is_not_taken(forged):

@@ -146,6 +146,19 @@ def test_an_account_without_code_takes_nothing(
         RoundMessages(plain).take(message)
 
 
+def test_a_wallet_counts_only_if_the_contracts_take_its_answer(
+    client: ChainClient, ballot: Ballot, wallet: AccountKeys
+) -> None:
+    """They look at a whole word: an answer of four bytes made each post with it fail."""
+    message = said(ballot, wallet)
+    for code in (TAKES_ANYTHING.replace("6020", "6004"), TAKES_ANYTHING.replace("60e0", "60df")):
+        client.rpc.call("anvil_setCode", wallet.address, code)
+        asked = replace(ballot, wallets=WalletSignatures(client.rpc))
+        asked.look_up([message])
+        with pytest.raises(Forged, match="has not signed"):
+            RoundMessages(asked).take(message)
+
+
 def test_a_wallet_whose_look_costs_too_much_takes_nothing(
     client: ChainClient, ballot: Ballot, wallet: AccountKeys
 ) -> None:

@@ -13,10 +13,11 @@ from eth_utils.crypto import keccak
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import Reverted
-from fedpact.exchange.messages import Ballot, Kind, Message, RoundMessages
+from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
 from fedpact.provider.duties.agreeing import _report, _Round
 from tests.support.chain_request import ChainRequest, People
+from tests.support.twins import twins
 
 TAKES_ANYTHING = "631626ba7e60e01b5f5260205ff3"
 """Returns ERC-1271's magic value."""
@@ -156,3 +157,18 @@ def test_a_wallet_that_signed_two_models_is_reported(request_2: ChainRequest) ->
     reported = _report(member.view, member.talk)
     assert reported is not None
     assert member.facts.voided == 0b10
+
+
+def test_a_batch_has_what_the_contract_takes_though_a_twin_came_first(
+    request_2: ChainRequest,
+) -> None:
+    """A relay that turned a signature into its twin made each batch fail: the right copy, which
+    says the same, was not taken any more."""
+    member = Member(request_2, seat=2, wallet=0)
+    right = member.board.messages.pop((Kind.MODEL, 1))
+    for twin in twins(right.signed).values():
+        with pytest.raises(Forged):
+            member.board.take(right.signed_with(twin))
+    assert member.board.take(right)
+    _Round(member.view, member.talk)._batch("late")
+    assert member.facts.submitted == 0b111
