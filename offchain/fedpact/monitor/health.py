@@ -23,7 +23,7 @@ class Pulse:
         self._held: str | None = None
         self._waits_for = "it has not begun yet"
         self._parts: dict[str, tuple[float, str]] = {}
-        """When each part last went well, or was first told of, and its trouble since."""
+        """When each part last went well, or had the first of its troubles since, and the last."""
 
     @property
     def age(self) -> float:
@@ -49,8 +49,8 @@ class Pulse:
     def part(self, name: str, trouble: str) -> None:
         """What a part of the service beside its cycles says of its last attempt; empty: it went
         well."""
-        since, _ = self._parts.get(name, (0.0, ""))
-        if not trouble or name not in self._parts:
+        since, before = self._parts.get(name, (0.0, ""))
+        if not trouble or not before:  # many go well for minutes before they are tried again
             since = time.monotonic()
         self._parts[name] = since, trouble
 

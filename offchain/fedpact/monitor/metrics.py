@@ -120,7 +120,7 @@ class _Parts(Collector):
     def collect(self) -> Iterable[Metric]:
         failing = GaugeMetricFamily(
             "fedpact_part_failing_seconds",
-            "For which a part of the service has not gone well; 0 if it does",
+            "Since the first of the failures in a row of a part of the service; 0 if it goes well",
             labels=["part"],
         )
         for part, (seconds, _) in self._pulse.troubles.items():

@@ -15,6 +15,8 @@ from fedpact.provider.resources import watch_holdings, watch_store
 
 log = logging.getLogger(__name__)
 
+RETRIED_AFTER = 60.0
+"""Seconds from a measurement that failed to the next."""
 CONTENT_GOOD_FOR = 60.0
 """Seconds between two looks at what the content store still has, and what can be forgotten."""
 
@@ -58,15 +60,17 @@ class Housekeeping:
     def _measure(self, ctx: Context, frame: Frame) -> str | None:
         if time.monotonic() <= self._measured_until:
             return None
-        self._measured_until = time.monotonic() + MEASURED_FOR
-        return watch_holdings(ctx, frame, [self._folder])
+        self._measured_until = time.monotonic() + RETRIED_AFTER
+        trouble = watch_holdings(ctx, frame, [self._folder])
+        if not trouble:
+            self._measured_until = time.monotonic() + MEASURED_FOR
+        return trouble
 
     def _forget(self, ctx: Context, frame: Frame) -> str | None:
         if time.monotonic() <= self._events_until:
             return None
         self._events_until = time.monotonic() + CONTENT_GOOD_FOR
-        forget_ended(ctx, frame)
-        return ""
+        return forget_ended(ctx, frame)
 
     # The store answers beside the cycle: until then it is asked for its answer each time.
 
@@ -76,7 +80,7 @@ class Housekeeping:
         trouble = watch_store(ctx)
         if trouble is None:
             return NO_ANSWER
-        self._sized_until = time.monotonic() + MEASURED_FOR
+        self._sized_until = time.monotonic() + (RETRIED_AFTER if trouble else MEASURED_FOR)
         return trouble
 
     def _look_after(self, ctx: Context, frame: Frame) -> str | None:

@@ -123,6 +123,19 @@ def test_a_part_that_fails_for_long_makes_a_service_not_ready(
     assert sample(server, "fedpact_part_failing_seconds", part="content") == 0
 
 
+def test_a_part_that_went_well_until_now_has_failed_for_no_time(
+    server: MonitorServer, metrics: ProviderMetrics, clock: Clock
+) -> None:
+    """What is measured every five minutes failed "for 301 s" as soon as one answer was slow."""
+    metrics.pulse.serving()
+    metrics.pulse.part("size", "")
+    clock.now += LONGEST_TROUBLE + 1
+    metrics.cycle_succeeded(0)
+    metrics.pulse.part("size", "the store has not answered yet")
+    assert ask(server, "/ready")[0] == 200
+    assert sample(server, "fedpact_part_failing_seconds", part="size") == 0
+
+
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_without_a_successful_cycle_for_too_long_both_fail(
     server: MonitorServer, metrics: ProviderMetrics, clock: Clock, path: str

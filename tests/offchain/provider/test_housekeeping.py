@@ -3,6 +3,8 @@
 import math
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +18,12 @@ from fedpact.content.fetching import Fetching
 from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.content.upkeep import NO_ANSWER
+from fedpact.monitor import health
 from fedpact.monitor.health import Pulse
+from fedpact.monitor.resources import MEASURED_FOR
 from fedpact.provider import housekeeping
 from fedpact.provider.files import pins_file
-from fedpact.provider.housekeeping import Housekeeping
+from fedpact.provider.housekeeping import RETRIED_AFTER, Housekeeping
 from fedpact.provider.state.checkpoint import Participation
 from fedpact.types.cid import Cid
 from tests.support.waiting import wait_until
@@ -46,6 +50,55 @@ def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> No
     assert made == ["in time"]
     for one in workers.values():
         one.close()
+
+
+def test_what_could_not_be_measured_is_measured_again_after_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One failure, and the daemon was not ready for five minutes."""
+    now, pulse = [1_000.0], Pulse()
+    answers = dict.fromkeys(("watch_holdings", "watch_store"), "")
+    asked = Counter[str]()
+
+    def answer(name: str) -> Callable[..., str]:
+        def said(*_: object) -> str:
+            asked[name] += 1
+            return answers[name]
+
+        return said
+
+    for module in (health, housekeeping):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: "")
+    for name in answers:
+        monkeypatch.setattr(housekeeping, name, answer(name))
+    house = Housekeeping(tmp_path, 0.0, None)
+    house._content_until = math.inf
+    worker = SimpleNamespace(forget=lambda _: None)
+    ctx: Any = SimpleNamespace(
+        public_work=worker,
+        private_work=worker,
+        trials=worker,
+        fetching=SimpleNamespace(tidy=lambda: None),
+        metrics=SimpleNamespace(pulse=pulse),
+    )
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
+        house.keep(ctx, Frame(9, "0xb9", 1_000))
+
+    pass_by(0)
+    answers.update(dict.fromkeys(answers, "the node does not answer"))
+    pass_by(MEASURED_FOR + 1)
+    answers.update(dict.fromkeys(answers, ""))
+    pass_by(RETRIED_AFTER - 1)
+    assert asked == dict.fromkeys(answers, 2)
+    assert pulse.troubles["measuring"] == (59.0, "the node does not answer")
+    pass_by(2)
+    assert asked == dict.fromkeys(answers, 3)
+    assert pulse.troubles["measuring"] == pulse.troubles["size"] == (0.0, "")
+    pass_by(MEASURED_FOR - 1)
+    assert asked == dict.fromkeys(answers, 3)
 
 
 class Deaf(EmbeddedStore):
@@ -82,7 +135,7 @@ def test_a_store_that_hangs_holds_up_no_cycle(
         with keeping_for(request):
             store.put(data)
     (tmp_path / "content/content" / str(Cid.of(b"owed"))).unlink()
-    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: None)
+    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: "")
     standings = [(1, Participation.FINISHED, ""), (2, Participation.JOINED, "")]
     told = list[int]()
     worker = SimpleNamespace(forget=lambda _: None)
@@ -140,7 +193,7 @@ def test_a_store_whose_size_cannot_be_told_is_looked_after(
         owed = store.put(b"owed")
     content.unpin(owed)
     content.collect_garbage()
-    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: None)
+    monkeypatch.setattr(housekeeping, "forget_ended", lambda *_: "")
     worker = SimpleNamespace(forget=lambda _: None)
     ctx: Any = SimpleNamespace(
         public_work=worker,
