@@ -49,6 +49,8 @@ class LearningSettings(BaseModel):
     mirrored: bool = False
     """Of pictures: providers train on half of them mirrored, others in each round, as if they had
     twice as many."""
+    moved: Annotated[int, Field(ge=0, le=8)] = 0
+    """Of pictures: each is moved by so many pixels at most, otherwise in each round."""
     pooled: bool = False
     """All data at one provider: training without federation, with as many passes over the data."""
     privacy: dict[str, Any] = {"mode": PrivacyMode.NONE.value}
@@ -136,6 +138,7 @@ def federation_of(case: Case, settings: LearningSettings, source: TrainTestData)
         case.device.value,
         partial(noise, case.seed),
         settings.mirrored,
+        settings.moved,
     )
 
 

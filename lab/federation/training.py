@@ -54,6 +54,8 @@ class Federation:
     """Noise of privacy modes `sound` and `paper`; round 0 is the noise on a provider's data."""
     mirrored: bool = False
     """Whether providers train on pictures of which half are mirrored, others in each round."""
+    moved: int = 0
+    """By how many pixels pictures are moved at most, otherwise in each round."""
 
     def __post_init__(self) -> None:
         check_specification(self.spec)
@@ -134,6 +136,9 @@ def _train(federation: Federation, number: int, provider: int, task: LocalTask) 
     noise_of, part = federation.noise_of, federation.parts[provider]
     if federation.mirrored:
         part = mirrored(part, np.random.SeedSequence([federation.seed, provider, number]))
+    if federation.moved:
+        seeds = np.random.SeedSequence([federation.seed, provider, number, federation.moved])
+        part = moved(part, federation.moved, seeds)
     model = train_local(
         LocalTraining(
             federation.spec,
@@ -160,6 +165,18 @@ def mirrored(part: Dataset, seeds: np.random.SeedSequence) -> Dataset:
     turned = np.random.default_rng(seeds).random(len(part)) < 0.5
     x = part.x.copy()
     x[turned] = x[turned][..., ::-1]
+    return replace(part, x=x)
+
+
+def moved(part: Dataset, most: int, seeds: np.random.SeedSequence) -> Dataset:
+    """The pictures, (n, ..., height, width), each moved by at most `most` pixels in both
+    directions; what comes in at the edge is zero."""
+    height, width = part.x.shape[-2:]
+    edges = [(0, 0)] * (part.x.ndim - 2) + [(most, most)] * 2
+    x, around = part.x.copy(), np.pad(part.x, edges)
+    drawn = np.random.default_rng(seeds).integers(0, 2 * most + 1, (len(part), 2))
+    for row, (top, left) in enumerate(drawn):
+        x[row] = around[row, ..., top : top + height, left : left + width]
     return replace(part, x=x)
 
 

@@ -18,6 +18,7 @@ from lab.federation.training import (
     decode_state,
     measured,
     mirrored,
+    moved,
     predictions_of,
     train_federation,
     train_round,
@@ -112,6 +113,24 @@ def test_mirrored_pictures_are_others_in_each_round():
     turned = (first == whole.x[..., ::-1]).all(axis=(1, 2, 3))
     assert 10 < turned.sum() < 30
     assert (first[~turned] == whole.x[~turned]).all()
+
+
+def test_moved_pictures_are_others_in_each_round():
+    whole = Dataset(
+        np.arange(1, 26, dtype=np.float32).reshape(1, 1, 5, 5).repeat(40, 0), np.zeros(40), ()
+    )
+    first, again, second = (
+        moved(whole, 2, np.random.SeedSequence([5, 0, number])).x for number in (1, 1, 2)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
+    around = np.pad(whole.x[0, 0], 2)
+    places = {
+        (top, left): around[top : top + 5, left : left + 5] for top in range(5) for left in range(5)
+    }
+    found = {at for one in first for at, there in places.items() if np.array_equal(one[0], there)}
+    assert all(any(np.array_equal(one[0], there) for there in places.values()) for one in first)
+    assert len(found) > 10
 
 
 def test_a_provider_trains_on_mirrored_pictures():
