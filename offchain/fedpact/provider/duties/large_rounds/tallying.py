@@ -62,11 +62,15 @@ class Tallying(JudgesPart):
         readable, void, revealed = set[int](), set[int](), self._talk.held(Kind.REVEAL)
         for seat in sorted(opened):
             try:
-                ScoreSheet.decode(self._content(revealed[seat].content)).by_index(listed)
+                content = self._content(revealed[seat].content)
             except (ContentError, ContentUnavailable) as error:
                 log.info("request %d, round %d: the vote of seat %d: %s", *self._at, seat, error)
-                if isinstance(error, ContentError):
-                    void.add(seat)
+                continue
+            try:
+                ScoreSheet.decode(content).by_index(listed)
+            except ContentError as error:
+                log.info("request %d, round %d: the vote of seat %d: %s", *self._at, seat, error)
+                void.add(seat)
             else:
                 readable.add(seat)
         return readable, void
@@ -112,13 +116,11 @@ class Tallying(JudgesPart):
         looked for. Raises Spoilt for what is malformed, or has a vote that a key has not signed."""
         view, digest = self._view, message.content
         try:
-            evidence = CommitteeEvidence.decode(self._content(digest))
-            judged = read_round(evidence, self._content)
-        except ContentUnavailable as error:
+            judged = self._judged(digest)
+        except (ContentError, ContentUnavailable) as error:
             log.info("request %d, round %d: evidence 0x%s: %s", *self._at, digest.hex(), error)
             return None
-        except ContentError as error:
-            raise Spoilt(str(error)) from error
+        evidence = judged.evidence
         seats = {one.seat for one in evidence.votes}
         own = {view.seat} & set(self._talk.held(Kind.REVEAL))
         right = (evidence.request, evidence.round) == self._at
@@ -131,6 +133,20 @@ class Tallying(JudgesPart):
             return None
         self._keep_evidence(judged)
         return judged
+
+    def _judged(self, digest: bytes) -> JudgedRound:
+        """What evidence says. Raises what the store raises, which may give the right bytes later
+        even where it gave too many, and Spoilt for what is malformed."""
+        content = self._content(digest)
+        try:
+            evidence = CommitteeEvidence.decode(content)
+        except ContentError as error:
+            raise Spoilt(str(error)) from error
+        parts = {part: self._content(part) for part in parts_of(evidence)}
+        try:
+            return read_round(evidence, parts.__getitem__)
+        except ContentError as error:
+            raise Spoilt(str(error)) from error
 
     def _stands(self, one: JudgeVote, listed: ModelList) -> bool:
         """Whether a seat signed this vote on the list, and it opens. It need not be the vote that

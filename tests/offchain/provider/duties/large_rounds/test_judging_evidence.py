@@ -20,7 +20,7 @@ from fedpact.content.envelope import seal_model
 from fedpact.content.keys import committee_key, key_hash, seal
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import encode_slice
-from fedpact.errors import ContentMissing
+from fedpact.errors import ContentMissing, ContentTooLarge
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
 from fedpact.provider.duties.large_rounds import voting
@@ -81,6 +81,8 @@ class Stage:
     def __init__(self, seat: int, said: Iterable[Message], store: dict[bytes, bytes]) -> None:
         """`store`: content by digest."""
         self.store, self.passed = store, 0.5
+        self.too_large = set[bytes]()
+        """Digests of which the store gives more bytes than they have."""
         self.board = RoundMessages(BALLOT)
         for message in said:
             self.board.take(message)
@@ -169,6 +171,8 @@ class Stage:
         return Cid.of(data)
 
     def _take(self, _request: int, cid: Cid, _most: int) -> bytes:
+        if cid.digest in self.too_large:
+            raise ContentTooLarge(f"more bytes than {cid} may have")
         if cid.digest not in self.store:
             raise ContentMissing(f"nobody has {cid}")
         return self.store[cid.digest]
@@ -280,6 +284,35 @@ def test_a_vote_that_its_seat_did_not_sign_or_that_does_not_open_is_refused(
     forged = changed(found, **change)
     store[forged.evidence.digest] = forged.evidence.encode()
     assert not b.takes(forged)
+
+
+@pytest.mark.parametrize("of", ["the evidence", "a sheet", "the list"])
+def test_evidence_of_which_a_store_gives_too_much_is_asked_for_again(
+    store: dict[bytes, bytes], of: str
+) -> None:
+    """One such answer, and the honest proposal counted as one that can never hold."""
+    a, b = Stage(0, ALL, store), Stage(1, ALL, dict(store))
+    found = a.evidence()
+    first = {
+        "the evidence": found.evidence.digest,
+        "a sheet": SHEETS[0].digest,
+        "the list": LISTED.digest,
+    }[of]
+    b.store = dict(store)
+    b.too_large.add(first)
+    assert not b.takes(found)
+    b.too_large.clear()
+    assert b.takes(found)
+
+
+@pytest.mark.parametrize("content", [b"no evidence", b"{}"])
+def test_evidence_that_is_malformed_is_refused_for_good(
+    store: dict[bytes, bytes], content: bytes
+) -> None:
+    b = Stage(1, ALL, {**store, Cid.of(content).digest: content})
+    b.board.take(said(FIRST, Kind.TALLY, Cid.of(content).digest, bytes([FIRST])))
+    b.tallying.tally(LISTED)
+    assert len(b.cache.refused) == 1
 
 
 def test_nobody_leaves_out_a_vote_that_is_open_until_the_reveal_window_is_over(
