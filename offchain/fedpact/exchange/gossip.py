@@ -24,7 +24,7 @@ from fedpact.exchange.messages import (
     RoundMessages,
     lacking,
 )
-from fedpact.exchange.sending import LONGEST, Sending
+from fedpact.exchange.sending import FULL_BOARD, LONGEST, Sending
 from fedpact.exchange.submissions import (
     LONGEST_MODELS,
     Models,
@@ -88,6 +88,10 @@ class Exchange(Closing):
         self._asked: dict[tuple[Place, str], float] = {}
         self._known: dict[tuple[Place, str], frozenset[bytes]] = {}
         """The words that a peer says it holds."""
+        self._unfinished: set[tuple[Place, str]] = set()
+        """Peers with which what did not fit follows at once."""
+        self._followed: dict[tuple[Place, str], int] = {}
+        """How often it did since the peer's turn."""
         self._rolls: dict[Place, _Named] = {}
         self._declines: dict[int, bytes] = {}
         """By request; the latest."""
@@ -177,6 +181,8 @@ class Exchange(Closing):
                 del self._boards[place], self._peers[place], self._fresh[place]
                 self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
                 self._known = {at: words for at, words in self._known.items() if at[0] != place}
+                self._unfinished = {at for at in self._unfinished if at[0] != place}
+                self._followed = {at: n for at, n in self._followed.items() if at[0] != place}
             for place in [one for one in self._rolls if one[0] == request and one[1] < before]:
                 del self._rolls[place]
 
@@ -285,7 +291,9 @@ class Exchange(Closing):
 
     def _turn(self) -> None:
         """Ask the peers whose turn it is, without waiting for them: all that have not had the
-        latest own message, else the one that was asked longest ago."""
+        latest own message, else the one that was asked longest ago; and those with which something
+        did not fit. That is as much as a full board takes, and no turn: a peer that always has more
+        keeps nobody from asking others."""
         now = time.monotonic()
         with self._lock:
             for place, peers in self._peers.items():
@@ -295,7 +303,14 @@ class Exchange(Closing):
                 if not due and free and now - max(asked.values()) >= self._seconds:
                     due = [min(free, key=asked.__getitem__)]
                 for peer in due:
-                    self._asked[(place, peer)] = now
+                    self._asked[(place, peer)], self._followed[(place, peer)] = now, 0
+                further = [
+                    peer for peer in free if self._follows((place, peer)) and peer not in due
+                ]
+                for peer in further:
+                    self._followed[(place, peer)] += 1
+                for peer in [*due, *further]:
+                    self._unfinished.discard((place, peer))
                     self._busy.add(peer)
                     self._workers.submit(self._ask, place, peer)
             for place, named in self._rolls.items():
@@ -305,9 +320,13 @@ class Exchange(Closing):
                         self._busy.add(peer)
                         self._workers.submit(self._ask_models, place, named, peer)
 
+    def _follows(self, at: tuple[Place, str]) -> bool:
+        return at in self._unfinished and self._followed.get(at, 0) < FULL_BOARD
+
     def _ask(self, place: Place, peer: str) -> None:
         """Give a peer what it lacks, and get what is lacking here. What did not fit follows at
-        once, as long as that gets either side further."""
+        once, as long as that gets either side further: words count that are on this board, since
+        others can be made up."""
         with self._asking(peer):
             board = self._board(place)
             if board is None:
@@ -323,9 +342,10 @@ class Exchange(Closing):
                 if self._boards.get(place) is not board:
                     return
                 self._known[(place, peer)] = words = answer.words
-                rest = lacking(words, board.all()) or words - board.words
-                if rest and (new or len(words) > len(known)):
-                    self._asked.pop((place, peer), None)
+                own = board.words
+                rest = lacking(words, board.all()) or words - own
+                if rest and (new or len(words & own) > len(known & own)):
+                    self._unfinished.add((place, peer))
 
     def _ask_models(self, place: Place, named: "_Named", peer: str) -> None:
         """Give a judge the models that it lacks; a judge gets those that it lacks itself."""

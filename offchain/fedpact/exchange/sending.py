@@ -17,6 +17,8 @@ from fedpact.types.validation import first_error
 
 AT_ONCE = 128
 """Messages that one side gives the other, at most."""
+FULL_BOARD = -(-2 * MOST // AT_ONCE)
+"""Exchanges that a full board takes: two messages of each place."""
 LONGEST = 1 << 18
 """Bytes of the longest: `AT_ONCE` messages of wallets, and the words of a full board."""
 _DIGITS = 2 * WORD_BYTES

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -13,14 +14,15 @@ from eth_account import Account
 from fedpact.errors import RetrievalError
 from fedpact.exchange import gossip
 from fedpact.exchange.gossip import Exchange
-from fedpact.exchange.messages import Kind, Message
-from fedpact.exchange.sending import AT_ONCE, LONGEST, Sending
+from fedpact.exchange.messages import WORD_BYTES, Kind, Message
+from fedpact.exchange.sending import AT_ONCE, FULL_BOARD, LONGEST, Sending
 from fedpact.provider.endpoint import application
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.server import EndpointServer
 from fedpact.retrieval.http import OwnAddress
 from tests.offchain.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
 from tests.support.dripping import dripping
+from tests.support.node_proxy import serving
 from tests.support.waiting import wait_until
 
 FINGERPRINT = bytes(range(32))
@@ -160,6 +162,58 @@ def test_a_peer_whose_answer_never_ends_delays_no_end(monkeypatch: pytest.Monkey
         began = time.monotonic()
         a.close()
         assert time.monotonic() - began < 20
+
+
+def test_a_peer_that_always_has_more_keeps_nobody_from_asking_others() -> None:
+    """One that made up a word more in each answer was asked alone, for as long as it liked."""
+    answers = []
+
+    class Insatiable(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            answers.append(1)
+            count = len(answers) % 1_000
+            words = [b"\xff" + n.to_bytes(WORD_BYTES - 1) for n in range(count)]
+            body = Sending.of(words, ()).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with exchanging() as honest, exchanging(False) as a, serving(Insatiable) as hostile:
+        honest.open(BALLOT, [], lambda: ())
+        a.open(BALLOT, [honest.own, hostile], lambda: ())
+        wait_until(lambda: len(answers) > 2)
+        honest.say(PLACE, signed(Kind.MODEL, 1, DIGEST))
+        wait_until(lambda: held(a, Kind.MODEL) == {1})
+
+
+def test_what_follows_at_once_is_bounded_and_delays_no_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    peers = [f"http://127.0.0.1:{port}" for port in (1, 2)]
+    exchange, asked = Exchange(FINGERPRINT, OwnAddress(""), 600.0), list[str]()
+
+    def unfinished(_ask: object, place: Any, peer: str) -> None:
+        asked.append(peer)
+        exchange._unfinished.add((place, peers[0]))
+
+    monkeypatch.setattr(exchange._workers, "submit", unfinished)
+    exchange.open(BALLOT, peers, lambda: ())
+    for _ in range(FULL_BOARD + 9):
+        exchange._turn()
+        exchange._busy.clear()
+    assert asked == peers + peers[:1] * FULL_BOARD
+    monkeypatch.setattr(exchange, "_seconds", 0.0)
+    exchange._turn()
+    exchange._busy.clear()
+    assert asked[-1] in peers
+    exchange._turn()
+    assert {peers[0], peers[1]} <= set(asked[FULL_BOARD + 2 :])
+    exchange.close()
 
 
 def test_without_news_one_peer_is_asked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
