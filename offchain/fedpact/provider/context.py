@@ -188,7 +188,7 @@ class Cache:
     boards: dict[tuple[int, int], LargeBoard] = field(default_factory=dict)
     """By request and large round: what its votes come to."""
     refused: set[tuple[int, int, str, str, bytes]] = field(default_factory=set)
-    """By request, large round, start, kind and digest: proposals that can never hold."""
+    """By request, its latest large round, start, kind and digest: proposals that can never hold."""
     unread: set[int] = field(default_factory=set)
     """Requests of large rounds whose evidence is looked for, to compare it with the ledger."""
     first_seen: dict[tuple[object, ...], int] = field(default_factory=dict)

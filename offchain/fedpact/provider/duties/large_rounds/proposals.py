@@ -30,7 +30,7 @@ WITNESSES = 2
 """Supporters besides its maker that show a proposal of which that seat's own word is not here: one
 alone may have made it up."""
 MOST_REFUSED = 128
-"""Of a request's proposals that can never hold, how many are remembered: more than a board has."""
+"""Of a round's proposals that can never hold, how many are remembered: more than a board has."""
 T = TypeVar("T")
 Right = Callable[[Message], T | None]
 """What a proposal says, if it holds; None for another, or while something of it is looked for.
@@ -91,7 +91,8 @@ class Proposals:
         """What a proposal says. One that can never hold is not checked again: a list may have a
         thousand signatures."""
         view, refused = self._view, self._view.ctx.cache.refused
-        at = (view.id, view.round, view.start, message.kind.value, message.content)
+        present = (view.id, view.round, view.start)
+        at = (*present, message.kind.value, message.content)
         if at in refused:
             return None
         try:
@@ -99,7 +100,10 @@ class Proposals:
         except Spoilt as error:
             said = f"the {message.kind} 0x{message.value} of seat {message.proposer}"
             log.warning("request %d, round %d: %s: %s", view.id, view.round, said, error)
-            if sum(one[0] == view.id for one in refused) < MOST_REFUSED:
+            known = {one for one in refused if one[0] == view.id}
+            over = {one for one in known if one[:3] != present}
+            refused -= over
+            if len(known - over) < MOST_REFUSED:
                 refused.add(at)
             return None
 

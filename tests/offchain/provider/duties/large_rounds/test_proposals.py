@@ -13,7 +13,7 @@ import pytest
 
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.provider.context import Cache
-from fedpact.provider.duties.large_rounds.proposals import Proposals
+from fedpact.provider.duties.large_rounds.proposals import Proposals, Spoilt
 from fedpact.types.requests import ApprovalRule
 from tests.offchain.exchange.test_messages import DOMAIN
 
@@ -210,6 +210,25 @@ def test_what_got_no_quorum_is_proposed_again_before_anything_else() -> None:
     judge.look(0)
     judge.look(TURN)
     assert judge.board.messages[Message.place_of(Kind.TALLY, 2, 2)].content == A
+
+
+def test_what_can_never_hold_is_checked_once_in_each_round_however_many_there_were() -> None:
+    """Those of thirteen rounds filled the memory, and each look checked a thousand signatures."""
+    judge, checked = Judge(0, 5), list[bytes]()
+    view: Any = judge.proposals._view
+
+    def never(message: Message) -> None:
+        checked.append(message.content)
+        raise Spoilt("a signature is not its seat's")
+
+    for number in range(50):
+        view.round = number
+        for proposer in range(1, 5):
+            said = word(proposer, proposer, bytes([number, proposer]) * 16)
+            for _ in range(3):
+                assert judge.proposals._found(said, never) is None
+    assert len(checked) == len(set(checked)) == 200
+    assert len(view.ctx.cache.refused) == 4
 
 
 def test_one_of_three_can_still_split_the_others() -> None:
