@@ -44,6 +44,8 @@ WHOLE_SECONDS = 6.0
 """For all of that."""
 REPAIR_SECONDS = 1.0
 """For a daemon to which others send what they say: it asks only for what was lost."""
+NAMED_SECONDS = 3_600.0
+"""For which a peer that refuses messages is named once in the log."""
 MOST_DECLINES = 1_000
 """Requests that can be asked about."""
 AT_ONCE = 32
@@ -97,8 +99,8 @@ class Exchange(Closing):
         """By request; the latest."""
         self._busy: set[str] = set()
         """Peers that have not answered yet."""
-        self._refusing: set[str] = set()
-        """Peers for which what was sent last was too long."""
+        self._refusing: dict[str, float] = {}
+        """When (`time.monotonic`) a peer was named for which what was sent is too long."""
         self._news = threading.Event()
         self._stop = False
         self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=own.is_private)
@@ -246,8 +248,8 @@ class Exchange(Closing):
             return self._declines.get(request) if fingerprint == self._fingerprint else None
 
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
-        """Take a peer's messages; those that it lacks. Raises RetrievalError (404 in effect) for a
-        round that this daemon takes no part in, and for malformed content."""
+        """Take a peer's messages; those that it lacks. Raises RetrievalError (a 400) for a round
+        that this daemon takes no part in, and for malformed content."""
         place = (request, round_)
         board = self._board(place) if fingerprint == self._fingerprint else None
         if board is None:
@@ -362,22 +364,27 @@ class Exchange(Closing):
 
     def _post(self, peer: str, url: str, content: bytes, most: int) -> bytes:
         """A peer's answer. Raises RetrievalError for none; that what is sent is too long for a peer
-        is told in the log, once until that changes: else messages would be lost without a word."""
+        is told in the log, once an hour: else messages would be lost without a word."""
         status, answer = self._http.answer("POST", url, most, content, "application/json")
-        refused = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        if refused and peer not in self._refusing:
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and self._to_name(peer):
             log.warning(
                 "%s refuses %d bytes of a round's messages as too long (413), though daemons take"
-                " up to %d: is there a proxy before it with a lower limit, or another version?",
+                " up to %d: is there a proxy before it with a lower limit?",
                 peer,
                 len(content),
                 most,
             )
-        with self._lock:
-            (self._refusing.add if refused else self._refusing.discard)(peer)
         if status != HTTPStatus.OK:
             raise RetrievalError(f"{url} answered with status {status}")
         return answer
+
+    def _to_name(self, peer: str) -> bool:
+        """Whether a peer was not named within the hour; it counts as named from now on."""
+        now = time.monotonic()
+        with self._lock:
+            recent = {one: at for one, at in self._refusing.items() if now - at < NAMED_SECONDS}
+            self._refusing = {peer: now, **recent}
+            return peer not in recent
 
     def _url(self, peer: str, place: Place) -> str:
         return f"{peer}/exchange/{self._fingerprint}/{place[0]}/{place[1]}"

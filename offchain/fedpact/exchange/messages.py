@@ -230,21 +230,26 @@ class Ballot:
         return self.accounts[message.seat] if message.seat < len(self.accounts) else None
 
     def look_up(self, messages: Sequence[Message], *, own: bool = False) -> None:
-        """Ask the wallets in whose name these messages are, up to the first that says it has not
-        signed, or of which the node does not say it; none twice. `own`: said or kept here, so that
-        they come at once."""
+        """Ask the wallets in whose name these messages are: each up to the first message that it
+        says it has not signed, and all up to the first of which the node does not say it; none
+        twice. `own`: said or kept here, so that they come at once."""
+        # A wallet may go back on its word: what it said then must not hide what others said.
+        denied = set()
         for message in messages:
             # A reveal needs no signature.
             unsigned = not message.wallet or message.kind is Kind.REVEAL
             if unsigned or not self.well_formed(message):
                 continue
             said = self.speaker(message)
-            if said is None or self.wallets is None:
+            if said is None or said in denied or self.wallets is None:
                 continue
             asked = said, self._digest(message), message.signed
-            # A wallet may go back on its word: what it said then must not hide what others said.
-            if self.wallets.known(*asked) is None and not self.wallets.look(*asked, own=own):
-                return
+            if self.wallets.known(*asked) is None:
+                signed = self.wallets.look(*asked, own=own)
+                if signed is None:
+                    return
+                if not signed:
+                    denied.add(said)
 
     def require_signed(self, message: Message, said: str) -> bool:
         """Whether `said` signed a message; False where its wallet was not asked. Raises Forged."""

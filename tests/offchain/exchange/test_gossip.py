@@ -118,6 +118,18 @@ def test_a_peer_for_which_messages_are_too_long_is_named_once(
         wait_until(lambda: len([one for one in caplog.records if "413" in one.msg]) == 1)
         monkeypatch.setattr(application, "LONGEST", LONGEST)
         wait_until(lambda: held(a, Kind.MODEL) == {0, 1})
+        # A peer that refuses and takes in turn was named each second time.
+        monkeypatch.setattr(application, "LONGEST", 200)
+        ask, statuses = b._http.answer, list[int]()
+
+        def answer(*args: Any) -> tuple[int, bytes]:
+            found = ask(*args)
+            statuses.append(found[0])
+            return found
+
+        monkeypatch.setattr(b._http, "answer", answer)
+        b.say(PLACE, signed(Kind.MODEL, 2, DIGEST))
+        wait_until(lambda: statuses.count(413) > 1)
         [told] = [one.getMessage() for one in caplog.records if "413" in one.msg]
         assert told.startswith(f"{a.own} refuses ")
         assert f"daemons take up to {LONGEST}:" in told

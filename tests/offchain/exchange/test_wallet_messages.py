@@ -130,8 +130,11 @@ def test_a_wallet_that_goes_back_on_its_word_hides_nobody_elses(
     exchange, sent_again = Exchange(bytes(32), OwnAddress(""), 1.0), [said(both, wallet), honest]
     exchange.open(both, [], lambda: ())
     client.rpc.call("anvil_setCode", wallet.address, "0x5f5ffd")  # it reverts
-    assert sent(exchange, sent_again) == []
-    assert sent(exchange, sent_again) == [honest]
+    many = [
+        Message(kind=Kind.MODEL, seat=0, value=keccak(bytes([n])).hex(), wallet="00")
+        for n in range(9)
+    ]
+    assert sent(exchange, [*many, *sent_again]) == [honest]
     assert nodes.calls == 2
 
 
