@@ -117,8 +117,9 @@ class Cache:
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     fit_device: set[int] = field(default_factory=set)
     """Requests whose privacy holds on the device that trains, as tried before joining."""
-    device_failures: dict[int, tuple[int, float]] = field(default_factory=dict)
-    """By request: how often the device could not be tried, and when last (`time.monotonic`)."""
+    device_failures: dict[int, tuple[int, float, str]] = field(default_factory=dict)
+    """By request: how often the device could not be tried, when last (`time.monotonic`), and
+    why."""
     training_seconds: dict[int, float] = field(default_factory=dict)
     """By request: how long a round's training seems to take, as measured before joining."""
     least_errors: dict[int, int] = field(default_factory=dict)

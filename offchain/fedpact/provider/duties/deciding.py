@@ -63,7 +63,7 @@ def ready_to_join(
     due: int = 0,
 ) -> FittingData | None:
     """With what to join, once what the family trains on besides is here, and tried; None before.
-    Raises one of REFUSALS, and TrainingFailed once where the device could not be tried. Arguments
+    Raises one of REFUSALS, and TrainingFailed where the device could not be tried. Arguments
     as of `match_to_join`; `due`: when it is too late to join, as `Background.result` takes it."""
     name = (ctx.deployment.fingerprint, request)
     match = match_to_join(ctx, spec, payment, requester, name, token, reputation)
@@ -78,7 +78,7 @@ def _device_is_fit(
 ) -> bool:
     """Whether the device that trains has been tried and found fit for the request's privacy, beside
     the cycle. Raises PolicyRefusal where it is not, and where it could not be tried after
-    DEVICE_TRIES; TrainingFailed after the first that failed, which says nothing about it."""
+    DEVICE_TRIES; TrainingFailed after each that failed before, which says nothing about it."""
     trainer, fit = ctx.trainer, ctx.cache.fit_device
     if trainer.work.device == PROCESSOR or spec.privacy.mode is not PrivacyMode.SOUND:
         return True
@@ -88,8 +88,10 @@ def _device_is_fit(
             one.try_device(spec)
         return True
 
-    failures, last = ctx.cache.device_failures.get(request, (0, -math.inf))
+    failures, last, said = ctx.cache.device_failures.get(request, (0, -math.inf, ""))
     if request not in fit:
+        if failures >= DEVICE_TRIES:  # Declining failed before: it is not tried for that again.
+            raise PolicyRefusal(said, Reason.SIZE)
         if time.monotonic() < last + DEVICE_PAUSE:
             return False
         try:
@@ -101,13 +103,12 @@ def _device_is_fit(
             raise PolicyRefusal(str(unfit), Reason.PRIVACY) from unfit
         except TrainingFailed as failure:
             failures += 1
-            ctx.cache.device_failures[request] = failures, time.monotonic()
-            said = f"device {trainer.work.device} could not be tried: {failure}"
-            if failures == DEVICE_TRIES:
-                raise PolicyRefusal(f"{said} ({failures} times)", Reason.SIZE) from failure
-            if failures == 1:
-                raise TrainingFailed(f"{said}; it is tried again") from failure
-            return False
+            said = f"device {trainer.work.device} could not be tried: {failure} (attempt {failures}"
+            said += f" of {DEVICE_TRIES})"
+            ctx.cache.device_failures[request] = failures, time.monotonic(), said
+            if failures >= DEVICE_TRIES:
+                raise PolicyRefusal(said, Reason.SIZE) from failure
+            raise TrainingFailed(f"{said}; it is tried again") from failure
         fit.add(request)
     return True
 

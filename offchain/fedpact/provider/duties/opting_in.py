@@ -68,7 +68,10 @@ def opt_in(view: RequestView) -> DutyResult:
             pool.plan.join_deadline,
         )
         if match is None:
-            return idle("looking for what its family needs")
+            failed = ctx.cache.device_failures.get(view.id)
+            if failed is not None:
+                return idle(f"trying the device again: {failed[-1]}")
+            return idle("looking for what its family needs, or trying the device with it")
         if not fits_its_window(view, spec, match):
             return idle("measuring whether its training fits its window")
         if not may_pass_its_ceiling(view, spec, match):

@@ -252,14 +252,16 @@ def test_a_device_that_cannot_be_tried_is_tried_some_times_with_pauses(
         look()
         return len(told) == number
 
-    said = "device a GPU could not be tried: its process was killed"
+    said = "device a GPU could not be tried: its process was killed (attempt"
     wait_until(lambda: told_of(1))
     for _ in range(5):
         look()
-    assert (told, len(tries)) == ([f"{said}; it is tried again"], 1)
+    assert (told, len(tries)) == ([f"{said} 1 of 3); it is tried again"], 1)
     monkeypatch.setattr(deciding, "DEVICE_PAUSE", 0.0)
-    wait_until(lambda: told_of(2))
-    assert (told[1], len(tries)) == (f"policy: size: {said} (3 times)", DEVICE_TRIES)
+    wait_until(lambda: told_of(3))
+    assert told[1:] == [f"{said} 2 of 3); it is tried again", f"policy: size: {said} 3 of 3)"]
+    look()  # declining failed, as where the ledger is locked
+    assert (told[3], len(tries)) == (told[2], DEVICE_TRIES)
     ctx.trials.close()
 
 
