@@ -180,8 +180,8 @@ class Cache:
     """By request: of its large rounds, the start that what is kept here is of."""
     picked: dict[tuple[int, int], ModelList] = field(default_factory=dict)
     """By request and large round: the list of its models, as this judge votes on it."""
-    evidence: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
-    """By request and digest: what was read for its large rounds."""
+    evidence: dict[tuple[int, int, bytes], bytes] = field(default_factory=dict)
+    """By request, its latest large round and digest: what was read in it."""
     large_posted: dict[tuple[int, bytes], LargeRecord] = field(default_factory=dict)
     """By request and hash: the records of large rounds."""
     judged: dict[tuple[int, int], JudgedRound | None] = field(default_factory=dict)

@@ -386,8 +386,8 @@ def evidence_at(view: LargeView, posted: Mapping[str, Any]) -> JudgedRound:
 
 
 def evidence_content(view: LargeView, digest: bytes) -> bytes:
-    """CommitteeEvidence by its digest, read once. Raises as `fetched`."""
-    known, at = view.ctx.cache.evidence, (view.id, digest)
+    """CommitteeEvidence by its digest, read once in a round. Raises as `fetched`."""
+    known, at = view.ctx.cache.evidence, (view.id, view.round, digest)
     if at not in known:
         known[at] = fetched(view, evidence_cid(digest), EVIDENCE_MAX_BYTES, "evidence")
     return known[at]

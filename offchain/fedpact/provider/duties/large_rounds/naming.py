@@ -59,12 +59,16 @@ def name_model(view: LargeView) -> DutyResult:
 
 
 def begin_round(view: LargeView) -> None:
-    """Forget what is kept of a round 1 whose start was void: it begins anew with other models."""
+    """Forget what is kept of a round 1 whose start was void, which begins anew with other models,
+    and what was read as evidence in earlier rounds: any judge names what others read."""
     known = view.ctx.cache.start
     starts = str(len(view.events("Started")))
     if known.setdefault(view.id, starts) != starts:
         view.ctx.cache.end(view.id)
         known[view.id] = starts
+    read = view.ctx.cache.evidence
+    for at in [at for at in list(read) if at[0] == view.id and at[1] != view.round]:
+        del read[at]
 
 
 def gather(view: LargeView, exchange: Exchange) -> Talk:

@@ -57,7 +57,7 @@ class JudgesPart:
         view, digest = self._view, Cid.of(content).digest
         if len(content) > EVIDENCE_MAX_BYTES:
             raise ContentError(f"{len(content)} bytes of evidence: at most {EVIDENCE_MAX_BYTES}")
-        view.ctx.cache.evidence[(view.id, digest)] = content
+        view.ctx.cache.evidence[(view.id, view.round, digest)] = content
         with suppress(Retryable):
             put(view, content, "evidence")
 

@@ -114,34 +114,45 @@ class Tallying(JudgesPart):
         """What evidence says, if it has the own vote, those of the seats `wanted` and enough
         others, and all its votes are signed and open; None for other evidence, or while it is
         looked for. Raises Spoilt for what is malformed, or has a vote that a key has not signed."""
-        view, digest = self._view, message.content
+        digest = message.content
         try:
-            judged = self._judged(digest)
+            evidence = self._evidence_at(digest)
+            if not self._fits(evidence, listed, wanted):
+                log.warning("request %d, round %d: not signing for 0x%s", *self._at, digest.hex())
+                return None
+            judged = self._judged(evidence)
         except (ContentError, ContentUnavailable) as error:
             log.info("request %d, round %d: evidence 0x%s: %s", *self._at, digest.hex(), error)
-            return None
-        evidence = judged.evidence
-        seats = {one.seat for one in evidence.votes}
-        own = {view.seat} & set(self._talk.held(Kind.REVEAL))
-        right = (evidence.request, evidence.round) == self._at
-        right &= evidence.history == view.facts.history.hex()
-        right &= judged.listed == listed and self._fits_slice(evidence)
-        right &= len(seats) >= self._needed and seats >= own | wanted
-        right = right and all(self._stands(one, listed) for one in evidence.votes)
-        if not right:
-            log.warning("request %d, round %d: not signing for 0x%s", *self._at, digest.hex())
             return None
         self._keep_evidence(judged)
         return judged
 
-    def _judged(self, digest: bytes) -> JudgedRound:
-        """What evidence says. Raises what the store raises, which may give the right bytes later
-        even where it gave too many, and Spoilt for what is malformed."""
+    def _fits(self, evidence: CommitteeEvidence, listed: ModelList, wanted: set[int]) -> bool:
+        """As far as that follows without what evidence names: a judge may name much, and nobody
+        reads what no seat has voted for. Raises Spoilt."""
+        view = self._view
+        seats = {one.seat for one in evidence.votes}
+        own = {view.seat} & set(self._talk.held(Kind.REVEAL))
+        right = (evidence.request, evidence.round) == self._at
+        right &= evidence.history == view.facts.history.hex()
+        right &= evidence.models == listed.digest.hex()
+        right &= len(seats) >= self._needed and seats >= own | wanted
+        right = right and self._fits_slice(evidence)
+        return right and all(self._stands(one, listed) for one in evidence.votes)
+
+    # A store may give the right bytes later, even where it gave too many: what it raises is no
+    # reason to refuse evidence for good.
+
+    def _evidence_at(self, digest: bytes) -> CommitteeEvidence:
+        """Raises what the store raises, and Spoilt for what is malformed."""
         content = self._content(digest)
         try:
-            evidence = CommitteeEvidence.decode(content)
+            return CommitteeEvidence.decode(content)
         except ContentError as error:
             raise Spoilt(str(error)) from error
+
+    def _judged(self, evidence: CommitteeEvidence) -> JudgedRound:
+        """What evidence says. Raises as `_evidence_at`."""
         parts = {part: self._content(part) for part in parts_of(evidence)}
         try:
             return read_round(evidence, parts.__getitem__)

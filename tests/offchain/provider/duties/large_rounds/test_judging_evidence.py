@@ -24,6 +24,7 @@ from fedpact.errors import ContentMissing, ContentTooLarge
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
 from fedpact.provider.duties.large_rounds import voting
+from fedpact.provider.duties.large_rounds.naming import begin_round
 from fedpact.provider.duties.large_rounds.recording import Recording
 from fedpact.provider.duties.large_rounds.tallying import Tallying
 from fedpact.provider.duties.large_rounds.voting import Voting
@@ -303,6 +304,37 @@ def test_evidence_of_which_a_store_gives_too_much_is_asked_for_again(
     assert not b.takes(found)
     b.too_large.clear()
     assert b.takes(found)
+
+
+@pytest.mark.parametrize("change", ["the list", "a vote"])
+def test_what_evidence_names_is_read_only_once_it_fits(
+    store: dict[bytes, bytes], change: str
+) -> None:
+    """A judge could have all others read and keep seventeen documents of 256 KiB each."""
+    a, b = Stage(0, ALL, store), Stage(1, VOTES, dict(store))
+    found, large = a.evidence().evidence, b"x" * 1_000
+    named_large = Cid.of(large).digest.hex()
+    if change == "the list":
+        other = found.model_copy(update={"models": named_large})
+    else:
+        last = found.votes[-1].model_copy(update={"sheet": named_large})
+        other = found.model_copy(update={"votes": (*found.votes[:-1], last)})
+    b.store |= {Cid.of(large).digest: large, other.digest: other.encode()}
+    b.board.take(said(FIRST, Kind.TALLY, other.digest, bytes([FIRST])))
+    b.tallying.tally(LISTED)
+    assert large not in b.cache.evidence.values()
+    assert other.encode() in b.cache.evidence.values()
+
+
+def test_evidence_of_earlier_rounds_is_not_kept(store: dict[bytes, bytes]) -> None:
+    a = Stage(0, ALL, store)
+    a.evidence()
+    assert a.cache.evidence
+    begin_round(a.view)
+    assert a.cache.evidence
+    a.view.round += 1
+    begin_round(a.view)
+    assert not a.cache.evidence
 
 
 @pytest.mark.parametrize("content", [b"no evidence", b"{}"])
