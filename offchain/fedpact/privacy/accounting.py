@@ -8,7 +8,7 @@ always given with it.
 The schedule of a request is fixed before it begins. In full batch it is one Gaussian mechanism,
 whose epsilon has a closed form (Balle & Wang 2018, theorem 8); with Poisson sampling it is
 accounted by privacy loss distributions (PLD; Doroshenko et al. 2022, in dp-accounting). Releases of
-different requests are chosen adaptively: a lifetime is accounted by filters (`filters`).
+different requests are chosen adaptively: a lifetime is accounted by filters (`lifetime_budget`).
 
 Every figure includes what the sampler's own error adds (`noise`).
 """
@@ -108,7 +108,8 @@ def gaussian_cost(
 @cache
 def full_batch_precision(epsilon: float, delta: float) -> float:
     """Largest mu^2 of full-batch releases within (epsilon, delta): of a request's schedule, fixed
-    beforehand, and of a lifetime (`filters`), so that a lifetime covers a request of its size.
+    beforehand, and of a lifetime (`lifetime_budget`), so that a lifetime covers a request of its
+    size.
 
     Raises PrivacyError where the sampler's own error takes up what is asked for.
     """
