@@ -17,7 +17,7 @@ from fedpact.data import declared
 from fedpact.data.readers import table
 from fedpact.errors import DataError, InvalidInput, PolicyRefusal
 from fedpact.features.text import columns as text_columns
-from fedpact.learning import units
+from fedpact.learning import unit_clipping
 from fedpact.privacy.attacks import AuditedMode
 from fedpact.privacy_audit import hostile
 from fedpact.privacy_audit.hostile import hostile_request
@@ -212,7 +212,7 @@ def test_counting_the_records_when_joining_is_noticed(monkeypatch: pytest.Monkey
 
 def test_a_missing_clipping_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def unclipped(batch, bound, sums, norms=None):
-        return units.UnitSum(sums(*batch.examples, None), np.empty(0))
+        return unit_clipping.UnitSum(sums(*batch.examples, None), np.empty(0))
 
     from fedpact.learning import local_training
 
