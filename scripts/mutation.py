@@ -45,6 +45,7 @@ from typing import Any
 
 import pytest
 
+from fedpact.child import end_with_parent
 from scripts import compile as contracts
 from scripts.mutant_builds import Built, Sources
 from scripts.mutants import Mutant, sampled_mutants
@@ -175,6 +176,7 @@ class Tree:
                     capture_output=True,
                     text=True,
                     timeout=TEST_SECONDS,
+                    preexec_fn=end_with_parent,
                 )
             except subprocess.TimeoutExpired as error:
                 raise Unending(f"the tests did not end in {TEST_SECONDS} seconds") from error
@@ -209,6 +211,7 @@ class Tree:
                 env={**os.environ, **facts},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=end_with_parent,
             )
             seen, left, running = 0, set(living), True
             try:

@@ -25,8 +25,8 @@ class Relay:
         self.pushes, self.refuses = True, False
         self.shown: Callable[[Any], Any] = lambda header: header
         """What it makes of the header of a pushed head."""
-        self.malformed = 0
-        """How many it has pushed."""
+        self.ended = 0
+        """How many connections are over."""
 
     def cut(self) -> None:
         """End all connections without a farewell."""
@@ -48,6 +48,7 @@ class Relay:
                     each = asked if isinstance(asked, list) else [asked]
                     self.asked += [one["method"] for one in each]
                     node.send(text if self._subscribes else _unknown(text))
+            self.ended += 1
 
     def _answer(self, node: ClientConnection, connection: ServerConnection) -> None:
         with suppress(ConnectionClosed):
@@ -57,8 +58,7 @@ class Relay:
                     connection.send(text)
                 elif self.pushes:
                     told = message["params"]
-                    header, told["result"] = told["result"], self.shown(told["result"])
-                    self.malformed += told["result"] != header
+                    told["result"] = self.shown(told["result"])
                     connection.send(json.dumps(message))
 
 

@@ -8,7 +8,7 @@ from fedpact.types.paths import path_of
 
 if TYPE_CHECKING:
     from fedpact.privacy.ledger.report import LimitStanding
-    from fedpact.provider.claim_command import Payment
+    from fedpact.provider.claim import Payment
     from fedpact.provider.ledger.report import PrivacySpent
     from fedpact.provider.overview import RequestStanding
     from fedpact.provider.serve import ServedFiles
@@ -64,7 +64,7 @@ class Provider:
         """Settle a request that is due and take out this account's pay; the daemon does this by
         itself. Raises UnknownRequest, InvalidInput without a place in its pool, NotReady if nothing
         is due."""
-        from fedpact.provider.claim_command import claim
+        from fedpact.provider.claim import claim
 
         return claim(self._session.client, self._session.keys, number_of(request_id))
 

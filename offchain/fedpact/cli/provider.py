@@ -176,7 +176,7 @@ def claim(
 
     Example: fedpact --account alice provider claim 1
     """
-    from fedpact.provider.claim_command import claim as collect
+    from fedpact.provider.claim import claim as collect
 
     at = session.of(context)
     others = [at.address_of(one) for one in for_ or ()]

@@ -10,7 +10,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.errors import InvalidInput, NotReady
-from fedpact.provider.claim_command import claim
+from fedpact.provider.claim import claim
 from fedpact.provider.files import state_file
 from fedpact.provider.overview import standing
 from fedpact.provider.state.checkpoint import Participation, ProviderState

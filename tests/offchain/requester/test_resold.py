@@ -23,7 +23,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.delivery import Deliveries
 from fedpact.errors import InvalidInput, NotReady, TransactionTimeout
-from fedpact.provider.claim_command import claim
+from fedpact.provider.claim import claim
 from fedpact.provider.context import Cache, DutyResult
 from fedpact.provider.duties.selling import resold, sell_result
 from fedpact.provider.files import state_file
