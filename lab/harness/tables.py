@@ -119,9 +119,10 @@ def _setting(study: Study) -> list[str]:
     lines = [
         f"Data set {study.experiment.dataset}, {providers} providers, "
         f"{len(runs)} cases on {', '.join(devices) or '-'}, commit {', '.join(commits) or '-'}.",
-        "",
-        "Settings: " + "; ".join(f"{key} {_shown(value)}" for key, value in shared.items()) + ".",
     ]
+    if shared:
+        settings = "; ".join(f"{key} {_shown(value)}" for key, value in shared.items())
+        lines += ["", f"Settings: {settings}."]
     for reason, count in study.skipped.items():
         lines += ["", f"{count} cases were skipped: {reason}."]
     if study.missing:
