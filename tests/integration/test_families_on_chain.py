@@ -133,7 +133,6 @@ SLOW = (
     "mlp, DLMU, a daemon restarted",
     "mlp, regression, median",
     "char-lstm, norm bounding",
-    "char-lstm, sound",
 )
 """What these add to the others is tested without a chain, too."""
 
