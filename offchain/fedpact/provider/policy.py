@@ -42,7 +42,7 @@ class Policy(BaseModel):
     """Wei; least payment of a request / (its rounds x its maximum number of providers)."""
     tokens: dict[Token, Annotated[int, Field(ge=0)]] = {}
     """Tokens in which requests may pay besides ether: address, and the same least payment in the
-    token's smallest unit. min_pay_per_epsilon is for ether alone."""
+    token's smallest unit."""
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -81,6 +81,9 @@ class Policy(BaseModel):
     """Of all limits."""
     min_pay_per_epsilon: Annotated[int, Field(ge=0)] = 0
     """Wei; least payment of a request / (its maximum number of providers x its epsilon)."""
+    tokens_per_epsilon: dict[Token, Annotated[int, Field(ge=0)]] = {}
+    """The same of requests that pay in a token, in its smallest unit. Each of `tokens` must have
+    one if min_pay_per_epsilon is set: otherwise a token would buy what ether has to pay for."""
     submit_after: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     """Share of the submit window after which a model is submitted, never before: how long training
     takes depends on the records. 0: as soon as it is trained (test and public data only)."""
@@ -163,8 +166,8 @@ class Policy(BaseModel):
         The ledger checks the cost in privacy, because it knows what has been spent.
         """
         share = payment // (spec.rounds * spec.max_providers)
-        ether, unit = token == ETHER, "wei" if token == ETHER else f"units of {token}"
-        least = self.min_pay_per_round if ether else self._least_in(token)
+        least, least_per_epsilon = self._least_in(token)
+        unit = "wei" if token == ETHER else f"units of {token}"
         steps = spec.local.steps_for(samples)
         length, shortest = min((getattr(spec.windows, one), one) for one in ACTED_IN)
         network, longest = family_of(spec).network(spec), fixed_time(spec.local)
@@ -192,9 +195,9 @@ class Policy(BaseModel):
             ),
             (
                 Reason.PAY,
-                f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "
-                f"{self.min_pay_per_epsilon} an epsilon",
-                ether and share * spec.rounds < self.min_pay_per_epsilon * epsilon,
+                f"pay of {share * spec.rounds} {unit} for epsilon {epsilon:.3g} is under "
+                f"{least_per_epsilon} an epsilon",
+                share * spec.rounds < least_per_epsilon * epsilon,
             ),
             (
                 Reason.SIZE,
@@ -274,6 +277,20 @@ class Policy(BaseModel):
             )
 
     @model_validator(mode="after")
+    def _prices(self) -> Self:
+        taken, priced = _by_address(self.tokens), _by_address(self.tokens_per_epsilon)
+        for one in self.tokens_per_epsilon:
+            if one.lower() not in taken:
+                raise ValueError(f"tokens_per_epsilon: {one} is not among tokens")
+        for one in self.tokens:
+            if self.min_pay_per_epsilon and one.lower() not in priced:
+                raise ValueError(
+                    f"min_pay_per_epsilon is for ether alone: say in tokens_per_epsilon what {one}"
+                    " must pay for an epsilon (0: no price)"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _entries(self) -> Self:
         names = [one.name for one in self.data]
         if len(set(names)) != len(names):
@@ -311,15 +328,23 @@ class Policy(BaseModel):
         name = f"{FLOWER}:{asked.package.name}" if flower else asked.name
         return name in self.families or asked.package.digest in self.families
 
-    def _least_in(self, token: str) -> int:
-        """Least pay per round in a token; raises PolicyRefusal for one that is not listed."""
-        for listed, least in self.tokens.items():
-            if listed.lower() == token.lower():
-                return least
-        raise PolicyRefusal(
-            f"it pays in the token {token}, which is not among {list(self.tokens)}", Reason.PAY
-        )
+    def _least_in(self, token: str) -> tuple[int, int]:
+        """Least pay per round, and per epsilon; raises PolicyRefusal for a token that is not
+        listed."""
+        if token == ETHER:
+            return self.min_pay_per_round, self.min_pay_per_epsilon
+        per_round = _by_address(self.tokens).get(token.lower())
+        if per_round is None:
+            raise PolicyRefusal(
+                f"it pays in the token {token}, which is not among {list(self.tokens)}", Reason.PAY
+            )
+        return per_round, _by_address(self.tokens_per_epsilon).get(token.lower(), 0)
 
     def _accepts(self, name: str, digest: str) -> bool:
         """Whether a network is listed: by its digest, or by a name that fedpact pins to one."""
         return digest in self.networks or (name in self.networks and name in PINNED_NETWORKS)
+
+
+def _by_address(tokens: dict[str, int]) -> dict[str, int]:
+    """Addresses may be written with a checksum in their letters' case, or without."""
+    return {address.lower(): least for address, least in tokens.items()}

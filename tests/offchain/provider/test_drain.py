@@ -18,6 +18,7 @@ from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
 from fedpact.privacy.mechanisms import GaussianRelease, of_request
 from fedpact.provider.policy import Policy
+from fedpact.types.requests import ETHER
 from fedpact.types.specification import Specification
 from tests.support.specifications import SOUND, specification
 
@@ -54,12 +55,22 @@ class Provider:
             PrivacyLimit(self.policy.epsilon_per_requester, DELTA),
         )
 
-    def serve(self, spec: Specification, requester: str, pay: int, *, published: bool) -> None:
-        """From joining to the end; `pay` in wei, for this provider. Raises why it is declined."""
+    def serve(
+        self,
+        spec: Specification,
+        requester: str,
+        pay: int,
+        *,
+        published: bool,
+        token: str = ETHER,
+    ) -> None:
+        """From joining to the end; `pay` in the token's smallest unit, for this provider. Raises
+        why it is declined."""
         schedule, release = of_request(spec), GaussianRelease.of_round(spec, 1)
         assert schedule is not None
         payment, values = pay * spec.max_providers, family_of(spec).template(spec).parameters
-        self.policy.check(spec, payment, values, len(UNITS), cost(schedule, DELTA).epsilon)
+        epsilon = cost(schedule, DELTA).epsilon
+        self.policy.check(spec, payment, values, len(UNITS), epsilon, token)
         who = Payers("data", requester, *self.limits)
         self.requests += 1
         self.ledger.hold(b"d" * 32, self.requests, schedule, who)
@@ -132,3 +143,16 @@ def test_stating_less_than_the_noise_costs_does_not_lower_the_price(ledger: Ledg
     with pytest.raises(PolicyRefusal, match="wei for epsilon 4 is under"):
         provider.serve(asking(4.0, stated=0.001), "0xA", PRICE // 1000, published=True)
     assert provider.spent == 0
+
+
+def test_a_price_is_asked_in_a_token_as_well(ledger: Ledger) -> None:
+    """It was asked in ether alone: a lifetime of 8 could be had for two rounds' pay in a token."""
+    token = "0x" + "ab" * 20
+    policy = Policy(
+        min_pay_per_epsilon=PRICE, tokens={token: 1}, tokens_per_epsilon={token: 1_000_000}
+    )
+    provider = Provider(ledger, policy)
+    with pytest.raises(PolicyRefusal, match=r"for epsilon 4 is under 1000000"):
+        provider.serve(asking(4.0), "0xA", 3_900_000, published=True, token=token)
+    assert provider.spent == 0
+    provider.serve(asking(4.0), "0xA", 4_000_000, published=True, token=token)

@@ -171,7 +171,7 @@ TOKEN = "0x" + "aB" * 20
 
 def test_takes_only_tokens_that_it_lists_for_the_least_pay_in_each() -> None:
     spec, given = specification(), {"parameters": 100, "samples": 500, "epsilon": 4.0}
-    policy = Policy(tokens={TOKEN.lower(): 5}, min_pay_per_round=10**18, min_pay_per_epsilon=10**18)
+    policy = Policy(tokens={TOKEN.lower(): 5}, min_pay_per_round=10**18)
     policy.check(spec, 40, token=TOKEN, **given)
     with pytest.raises(PolicyRefusal, match=f"pay of 4 units of {TOKEN} per round"):
         policy.check(spec, 39, token=TOKEN, **given)
@@ -179,6 +179,33 @@ def test_takes_only_tokens_that_it_lists_for_the_least_pay_in_each() -> None:
         policy.check(spec, 40, token="0x" + "01" * 20, **given)
     with pytest.raises(PolicyRefusal, match="is under 1000000000000000000"):
         policy.check(spec, 40, **given)
+
+
+def test_an_epsilon_has_a_price_in_each_token_too() -> None:
+    """A request that paid in a token got any epsilon for the least pay of a round."""
+    spec, given = specification(), {"parameters": 100, "samples": 500, "epsilon": 4.0}
+    prices = {"tokens": {TOKEN.lower(): 5}, "tokens_per_epsilon": {TOKEN: 100}}
+    policy = Policy(min_pay_per_epsilon=1, **prices)
+    policy.check(spec, 1600, token=TOKEN.lower(), **given)
+    said = f"pay of 398 units of {TOKEN} for epsilon 4 is under 100 an epsilon"
+    with pytest.raises(PolicyRefusal, match=said) as refused:
+        policy.check(spec, 1599, token=TOKEN, **given)
+    assert refused.value.reason == "policy: pay"
+
+
+def test_a_price_in_ether_asks_for_one_in_each_token(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    tokens = f'[tokens]\n"{TOKEN}" = 5\n'
+    path.write_text(f"min_pay_per_epsilon = 1\n{tokens}")
+    with pytest.raises(SettingsError, match=f"say in tokens_per_epsilon what {TOKEN} must pay"):
+        Policy.read(path)
+    path.write_text(f'min_pay_per_epsilon = 1\n{tokens}[tokens_per_epsilon]\n"{TOKEN}" = 0\n')
+    assert Policy.read(path).tokens_per_epsilon == {TOKEN: 0}
+    path.write_text(tokens)
+    assert Policy.read(path).tokens == {TOKEN: 5}
+    path.write_text(f'[tokens_per_epsilon]\n"{TOKEN}" = 5\n')
+    with pytest.raises(SettingsError, match=f"tokens_per_epsilon: {TOKEN} is not among tokens"):
+        Policy.read(path)
 
 
 def test_secure_sums_are_an_owners_choice() -> None:
