@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from fedpact.chain.bindings.events import (
     Collected,
@@ -62,9 +63,9 @@ def _received(acting: Acting, look: RequestLook, secret: int) -> str:
     opened = opened_key(look, secret, acting.account.address)
 
     def prepare() -> Callable[[], FetchedModel]:
-        reads = content_of(look, acting.account)
-        found = acting.content.read(look.request_id, "result", reads)
-        return receiving(look, found, opened, acting.output)
+        found = acting.content.read(look.request_id, "result", content_of(look))
+        slices = partial(acting.content.slices, keys=acting.account)
+        return receiving(look, found, opened, acting.output, slices)
 
     acting.content.keep(look.request_id, prepare)
     return f"received the model ({acting.output})"

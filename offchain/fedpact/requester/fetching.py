@@ -18,7 +18,6 @@ from fedpact.chain.bindings.events import (
     RoundTallied,
     Started,
 )
-from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus import payout
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
@@ -36,7 +35,6 @@ from fedpact.requester.large_rounds import reading_of
 from fedpact.requester.model_file import FetchedModel
 from fedpact.requester.provenance import provenance_of
 from fedpact.requester.request_view import RequestLook
-from fedpact.requester.slices import own_slices
 from fedpact.types.cid import Cid
 from fedpact.types.requests import PoolMember, mask_of, seats_of
 from fedpact.types.resale import SaleStatus
@@ -111,21 +109,22 @@ class ResultContent:
     """Of the model."""
     sealed: bytes
     """The model, encrypted."""
-    slices: list[Dataset] | None
-    """The evaluation slices of the account that reads, in order; None for another's request, or
-    where one is lost."""
     round: RoundLook | None
     """The last final round, if it is a large one."""
 
 
-def content_of(look: RequestLook, account: AccountKeys) -> Callable[[ContentStore], ResultContent]:
+Slices = Callable[[Specification], list[Dataset] | None]
+"""Reads the evaluation slices of a request, in order, in any thread; None for another account's
+request, or where one is lost. They may be large, so they are read when a model is measured."""
+
+
+def content_of(look: RequestLook) -> Callable[[ContentStore], ResultContent]:
     """Reads what the store has of a delivered result, in any thread; that raises ContentError or
-    ContentUnavailable. `account`: whose it is to be. ContentMissing while the node lacks logs."""
+    ContentUnavailable. ContentMissing while the node lacks logs."""
     finals = look.events(RoundFinalised)
     if not finals:
         raise ContentMissing(f"request {look.request_id}: its rounds have not been read yet")
     named, digest = look.terms.specification, finals[-1].digest
-    own = account.address == look.stored.requester
     large = look.client.deployment.is_large
     reading = reading_of(look, finals[-1].round) if large else None
     members = look.client.pool.members(look.request_id, look.frame) if large else ()
@@ -135,9 +134,8 @@ def content_of(look: RequestLook, account: AccountKeys) -> Callable[[ContentStor
         template = family_of(spec).template(spec)
         cid = model_cid(template, digest)
         sealed = store.get(cid, sealed_bytes(template))
-        slices = own_slices(store, spec, account) if own else None
         last = None if reading is None else _large_round(members, reading(store))
-        return ResultContent(spec, cid, sealed, slices, last)
+        return ResultContent(spec, cid, sealed, last)
 
     return read
 
@@ -153,20 +151,20 @@ def open_model(
 
 
 def receive(
-    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
+    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path, slices: Slices
 ) -> FetchedModel:
     """Keep the model, with its JSON file and its card. Raises as `open_model`."""
-    return receiving(look, content, opened, output)()
+    return receiving(look, content, opened, output, slices)()
 
 
 def receiving(
-    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path
+    look: RequestLook, content: ResultContent, opened: OpenedKey, output: Path, slices: Slices
 ) -> Callable[[], FetchedModel]:
     """What `receive` does, for any thread: what it needs of the chain is read here. How long it
     takes depends on the model and on the evaluation slices, on which it is measured."""
     described = _described(look, content, opened, output)
     provenance, read = provenance_of(look, described), _opener(look, content, opened)
-    return lambda: keep(described, read(), content.slices, provenance)
+    return lambda: keep(described, read(), slices(content.spec), provenance)
 
 
 def _described(

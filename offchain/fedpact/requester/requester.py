@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from fedpact.requester.duties import next_duty
 from fedpact.requester.ending import Refund
 from fedpact.requester.fetching import (
     OpenedKey,
+    Slices,
     content_of,
     open_model,
     opened_key,
@@ -49,6 +50,7 @@ from fedpact.requester.preparing import read_bytes
 from fedpact.requester.request_view import RequestLog, RequestLook, look
 from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.slice_messages import SliceMessages
+from fedpact.requester.slices import own_slices
 from fedpact.retrieval.http import OwnAddress
 from fedpact.types.requests import Phase, Status
 from fedpact.types.specification import Specification
@@ -220,8 +222,8 @@ class Requester(RequestCreator):
             check_output(output, request_id, self.client.deployment.fingerprint.hex())
         seen = look(self.client, request_id)
         opened = self._opened(seen) if gift is None else key_given(read_gift(gift), seen)
-        content = content_of(seen, self.keys)(self.store)
-        return receive(seen, content, opened, output or self.model_path(request_id))
+        content, output = content_of(seen)(self.store), output or self.model_path(request_id)
+        return receive(seen, content, opened, output, self._slices(seen))
 
     def receive(self, request_id: int, content: RequesterContent) -> Path:
         """As `fetch`, to the default path, which is returned; ContentSought while the result is
@@ -229,9 +231,9 @@ class Requester(RequestCreator):
 
         def prepare() -> Callable[[], FetchedModel]:
             seen = look(self.client, request_id)
-            opened, reads = self._opened(seen), content_of(seen, self.keys)
-            found = content.read(request_id, "result", reads)
-            return receiving(seen, found, opened, self.model_path(request_id))
+            opened, path = self._opened(seen), self.model_path(request_id)
+            found = content.read(request_id, "result", content_of(seen))
+            return receiving(seen, found, opened, path, self._slices(seen, content))
 
         return content.keep(request_id, prepare).path
 
@@ -244,6 +246,14 @@ class Requester(RequestCreator):
         spec, seen = self.specification(request_id), look(self.client, request_id)
         write_gift(spec, seen, self._opened(seen), path)
 
+    def _slices(self, seen: RequestLook, content: RequesterContent | None = None) -> Slices:
+        """From `content`, by which it may be used in another thread, or from the store."""
+        if self.keys.address != seen.stored.requester:
+            return lambda _: None
+        if content is not None:
+            return partial(content.slices, keys=self.keys)
+        return lambda spec: own_slices(self.store.get, spec, self.keys)
+
     def _opened(self, seen: RequestLook) -> OpenedKey:
         return opened_key(seen, self._secret, self.keys.address)
 
@@ -251,9 +261,10 @@ class Requester(RequestCreator):
         """The delivered model on this account's evaluation slices; None where one is lost. Raises
         as `fetch`."""
         seen = look(self.client, request_id)
-        opened, content = self._opened(seen), content_of(seen, self.keys)(self.store)
+        opened, content = self._opened(seen), content_of(seen)(self.store)
         fetched, model = open_model(seen, content, opened, self.model_path(request_id))
-        return None if content.slices is None else measured(fetched, model, content.slices)[1]
+        slices = self._slices(seen)(content.spec)
+        return None if slices is None else measured(fetched, model, slices)[1]
 
     def model_path(self, request_id: int) -> Path:
         """The default path at which a model is written."""

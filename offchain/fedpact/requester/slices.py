@@ -7,6 +7,7 @@ its round have closed: nobody can train on the examples that a round is judged b
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ import numpy as np
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, open_slice, slice_aad
 from fedpact.content.envelope import seal_model
-from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, cut_stratified, encode_slice
 from fedpact.errors import ContentError, ContentUnavailable, DataError
@@ -93,14 +93,14 @@ def slice_key(keys: "AccountKeys", plaintext_digest: bytes) -> bytes:
 
 
 def own_slices(
-    store: ContentStore, spec: Specification, keys: "AccountKeys"
+    get: Callable[[Cid, int], bytes], spec: Specification, keys: "AccountKeys"
 ) -> list[Dataset] | None:
-    """The slices of this account's request, the first for round 1; None where the store has lost
-    one."""
+    """The slices of this account's request, the first for round 1; None where one is lost. `get`:
+    as a content store's."""
     parts = []
     for number, part in enumerate(spec.evaluation, start=1):
         try:
-            sealed = store.get(Cid.parse(part.cid), SLICE_MAX_BYTES)
+            sealed = get(Cid.parse(part.cid), SLICE_MAX_BYTES)
             parts.append(
                 open_slice(spec, number, slice_key(keys, bytes.fromhex(part.sha256)), sealed)
             )

@@ -92,7 +92,7 @@ def test_the_requester_opens_its_own_slices(
     prepared = prepare(draft(rounds=4), part, account())
     for content in prepared.contents:
         store.put(content)
-    found = slices.own_slices(store, prepared.specification, account())
+    found = slices.own_slices(store.get, prepared.specification, account())
     assert found is not None
     assert [len(one) for one in found] == [
         one.examples for one in prepared.specification.evaluation
@@ -101,7 +101,7 @@ def test_the_requester_opens_its_own_slices(
     assert sorted(whole.x.tolist()) == sorted(part.x.tolist())
     (lost := EmbeddedStore(tmp_path / "empty")).check()
     with caplog.at_level(logging.WARNING):
-        assert slices.own_slices(lost, prepared.specification, account()) is None
+        assert slices.own_slices(lost.get, prepared.specification, account()) is None
     assert "evaluation slice 1 cannot be read" in caplog.text
 
 

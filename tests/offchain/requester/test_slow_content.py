@@ -4,6 +4,7 @@ An IPFS node says nothing for half a minute before it gives up. The requester's 
 request's content while the slices of all others waited.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded_store import EmbeddedStore
+from fedpact.requester import slices
 from fedpact.requester.card import writing
+from fedpact.requester.model_file import card_paths
 from fedpact.requester.serve import RequesterDaemon
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Status
@@ -159,6 +162,62 @@ def test_a_model_that_takes_long_to_measure_delays_no_slice(
 
     wait_until(settled)
     assert scene.requester.has_model(request.id)
+
+
+def test_models_that_wait_to_be_measured_hold_no_slices(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that had been away read the evaluation sets of all requests that had been delivered
+    meanwhile, and held them until their turn came: gigabytes, and again after each start."""
+    scene = make("requester")
+    requests = [scene.create(title=f"Delivered {number}").begin() for number in range(3)]
+    for request in requests:
+        request.finish_round()
+        request.deliver()
+    really, begun, opened = writing.measured, threading.Event(), list[int]()
+    opens = slices.open_slice
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        Endless.over.wait(ENDLESS)
+        return really(*given)
+
+    def noted(*given: Any) -> Any:
+        opened.append(len(opened))
+        return opens(*given)
+
+    monkeypatch.setattr(writing, "measured", slowly)
+    monkeypatch.setattr(slices, "open_slice", noted)
+    service = RequesterDaemon(scene.requester, 0.01)
+
+    def all_wait() -> bool:
+        service.cycle()
+        return begun.is_set() and len(service._content._measuring._running) == len(requests)
+
+    wait_until(all_wait)
+    assert len(opened) == 1
+    Endless.over.set()
+
+    def settled() -> bool:
+        service.cycle()
+        return all(request.status is Status.SETTLED for request in requests)
+
+    wait_until(settled)
+    for request in requests:
+        said = card_paths(scene.requester.model_path(request.id))[1].read_text()
+        assert json.loads(said)["quality"] is not None
+    assert len(opened) == len(requests)
+
+
+def test_a_store_that_hangs_keeps_no_model_from_being_measured(make: Make) -> None:
+    """The requester's own copies of its slices come first."""
+    scene = make("requester")
+    spec = scene.requester.specification(scene.create().id)
+    scene.requester.store = Hung(scene.store._folder)
+    with scene.requester.content() as content:
+        began = time.monotonic()
+        assert content.slices(spec, scene.people.requester) is not None
+        assert time.monotonic() - began < ENDLESS
 
 
 def opens_a_slice_soon(scene: Scene) -> None:
