@@ -48,6 +48,7 @@ def request(family: str, extreme_start: bool = False, **changes: Any) -> Hostile
     random = np.random.default_rng(0)
     fields = hostile._fields(family, random)
     fields["labels"] = fields["labels"] and list(hostile.LABELS)
+    fields["strategy"] = {"name": "fedavg"}
     if "scale" in fields["features"]:
         fields["features"]["scale"] = 1.0
     fields["family"]["parameters"] = hostile._FORMS[family][1]

@@ -2,8 +2,10 @@
 
     python -m benchmarks.participation
 
-A piece is ten requests of one family from one seed; there are five of each family. The file is
-written after each piece, and a run goes on with the pieces that it lacks (`--again`: with all).
+A piece is ten requests of one family from one seed; there are five of each family, and one each of
+secure sums and of adaptive clipping. `moving` counts requests in which the record moved the sums:
+in the others it counts as zero, whatever it holds. The file is written after each piece, and a run
+goes on with the pieces that it lacks (`--again`: with all).
 Repeat one by its seed: `privacy_audit.participation.audit_participation(FAMILY, MODE, 10, SEED)`.
 Exits with 1 where a record made a difference.
 """
@@ -28,9 +30,11 @@ SEEDS, REQUESTS = range(5), 10
 
 def pieces() -> list[tuple[str, AuditedMode, int]]:
     """Family, mode and seed; a piece of each family first."""
-    return [
-        (family, AuditedMode.SOUND, seed) for seed in SEEDS for family in sorted(hostile._FORMS)
-    ]
+    families = sorted(hostile._FORMS)
+    found = [(family, AuditedMode.SOUND, seed) for seed in SEEDS for family in families]
+    found += [(family, AuditedMode.SECURE, 0) for family in families]
+    others = [family for family in families if family not in hostile.TEXT_FAMILIES]
+    return [*found, *((family, AuditedMode.ADAPTIVE, 0) for family in others)]
 
 
 def played(family: str, mode: AuditedMode, seed: int) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def played(family: str, mode: AuditedMode, seed: int) -> dict[str, Any]:
         "seed": seed,
         "requests": REQUESTS,
         "joined": found.details["joined"],
+        "moving": found.details["moving"],
         "differences": found.details["differences"],
         "largest_move": round(found.details["largest_move"], 4),
         "seconds": round(time.perf_counter() - began, 1),
@@ -57,6 +62,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "requests": sum(one["requests"] for one in found),
         "joined": sum(one["joined"] for one in found),
+        "moving": sum(one["moving"] for one in found),
         "differences": sum(len(one["differences"]) for one in found),
         "largest_move": max((one["largest_move"] for one in found), default=0.0),
         "pieces": found,

@@ -19,6 +19,8 @@ from fedpact.types.parts import ordered, shape_of
 from fedpact.types.series import Series, SeriesWindows
 from fedpact.types.specification import Specification
 
+TINY = 5e-324
+"""The least positive number."""
 LABELS = ("a", "b", "c")
 """Declared by the provider."""
 ODD_LABELS = ("", "nan", "1e5", "d", "A", "\u202ea", "\u00e9")
@@ -66,14 +68,22 @@ TEXT_FAMILIES = {
     "random-forest": "union",
 }
 """Those that construct a model from texts, and how they aggregate."""
+STRATEGIES: dict[str, dict[str, tuple[float, float]]] = {
+    "fedavg": {},
+    "fedavgm": {"momentum": (TINY, 1 - 2**-53), "learning_rate": (TINY, 1e6)},
+    "fedprox": {"mu": (TINY, 1e6)},
+    "ditto": {"lam": (TINY, 1e6)},
+    "dlmu": {"tau": (TINY, 1e6)},
+}
+"""Those of families that descend a gradient, with the bounds of their parameters."""
 CENTRED = ("scattering-linear", "network-linear")
 """Those whose first round gathers statistics."""
+DENSE = ("softmax-regression", "linear-regression", "mlp", "generalised-linear")
+"""Those of dense layers, which may scale each example."""
 TABULAR = ("oblivious-trees", "generalised-linear")
 """Those whose losses have parameters, and which do regressions as well."""
 REGRESSIONS = ("squared", "quantile", "poisson")
 """Their losses."""
-TINY = 5e-324
-"""The least positive number."""
 _SAMPLED = (50.0, 0.5)
 """Noise multiplier and rate: the accountant takes seconds for little noise."""
 _ATTEMPTS = 1000
@@ -161,8 +171,13 @@ def _fields(
     else:
         privacy = fields["privacy"]
         privacy["clipping_norm"] = _extreme(random, 1e-6, 1e6)
+        fields["strategy"] = _strategy(random, mode)
         if mode is AuditedMode.ADAPTIVE:
-            privacy["adaptive_clipping"] = {}
+            privacy["adaptive_clipping"] = {
+                "quantile": _extreme(random, 0.01, 0.99),
+                "learning_rate": _extreme(random, 1e-3, 1),
+                "count_share": min(_extreme(random, 1e-4, 0.9), 0.9),
+            }
             fields["local"]["steps"] = 2
         if name in CENTRED:
             privacy["statistics_multiplier"] = 10.0
@@ -192,6 +207,15 @@ def _sum_up(fields: dict[str, Any], random: np.random.Generator) -> None:
         "max_providers": 16,
         "score": "contribution",
         "max_error": 5000,
+    }
+
+
+def _strategy(random: np.random.Generator, mode: AuditedMode) -> dict[str, Any]:
+    known = [one for one in STRATEGIES if mode is not AuditedMode.SECURE or "fedavg" in one]
+    name = str(random.choice(known))
+    return {
+        "name": name,
+        "parameters": {one: _extreme(random, *ends) for one, ends in STRATEGIES[name].items()},
     }
 
 
@@ -271,23 +295,57 @@ def _asked(own: ColumnSchema, random: np.random.Generator) -> ColumnSchema:
 def _parameters(
     name: str, known: dict[str, Any], labels: int, random: np.random.Generator
 ) -> dict[str, Any]:
-    if name in ("softmax-regression", "linear-regression", "mlp") and random.random() < 0.3:
-        return {**known, "example_norm": _extreme(random, 1e-300, 1e6)}
+    found = dict(known)
+    if name in DENSE and random.random() < 0.3:
+        found["example_norm"] = _extreme(random, 1e-300, 1e6)
+    if name == "mlp":
+        found["hidden"] = random.integers(1, 6, random.integers(1, 4)).tolist()
+    if name == "cnn":
+        found |= _of_convolutions(random)
+    if name == "char-lstm":
+        found |= {one: int(random.integers(1, 4)) for one in ("embedding", "hidden", "layers")}
+    if name == "oblivious-trees":
+        found |= _of_questions(random)
     if name in TABULAR:
-        asked = _of_questions(random) if name == "oblivious-trees" else {}
-        return {**known, **asked, **(_of_labels(labels, random) if labels else _of_values(random))}
+        found |= _of_labels(labels, random) if labels else _of_values(random)
     if name in CENTRED:
-        return {**known, "mirrored": int(random.integers(2))}
+        found["mirrored"] = int(random.integers(2))
+    if name == "network-linear":
+        found["side"] = int(random.integers(32, 49))
+    if name in TEXT_FAMILIES:
+        found["bits"] = int(random.choice([11, 12, 13]))
+    if name == "random-forest":
+        found |= {one: int(random.integers(1, 5)) for one in ("trees", "depth")}
     if TEXT_FAMILIES.get(name) == "class-sums":
         weights = ("count_weight", "dense_weight")
-        windows = {"windows": int(random.integers(1, 4))} if "network" in known else {}
-        return {**known, **windows, **{one: _extreme(random, 1e-3, 1e3) for one in weights}}
-    return known
+        found |= {one: _extreme(random, 1e-3, 1e3) for one in weights}
+        if "network" in known:
+            found["windows"] = int(random.integers(1, 4))
+    return found
+
+
+def _of_convolutions(random: np.random.Generator) -> dict[str, Any]:
+    """One or two convolutions of pictures of 8 x 8."""
+    layers = int(random.integers(1, 3))
+    return {
+        "channels": random.integers(1, 4, layers).tolist(),
+        "kernels": random.choice([3, 5], layers).tolist(),
+        "strides": random.choice([1, 2], layers).tolist(),
+        "hidden": random.integers(1, 4, random.integers(1, 3)).tolist(),
+        "activation": str(random.choice(["relu", "tanh"])),
+    }
 
 
 def _of_questions(random: np.random.Generator) -> dict[str, Any]:
-    """Which questions trees ask."""
-    found: dict[str, Any] = {"questions": str(random.choice(["any", "pairs"]))}
+    """How many trees, which questions they ask, and what the products of these weigh."""
+    found: dict[str, Any] = {
+        "trees": int(random.integers(1, 6)),
+        "depth": int(random.integers(1, 5)),
+        "questions": str(random.choice(["any", "pairs"])),
+        "interaction": _extreme(random, 1e-3, 1),
+        "lowest": min(-_extreme(random, 1e-3, 1e6), 1 - 2**-53),
+        "seed": int(random.integers(2**32)),
+    }
     if random.random() < 0.5:
         found["numbers"] = float(random.choice([TINY, 0.5, 1 - 2**-53]))
     return found

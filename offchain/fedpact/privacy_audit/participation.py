@@ -29,7 +29,7 @@ from fedpact.data.documents import documents, pack
 from fedpact.errors import BudgetExceeded, FedpactError
 from fedpact.learning.artefact import Template, decode
 from fedpact.learning.families import family_of
-from fedpact.learning.strategies import LocalTask
+from fedpact.learning.strategies import Globals, strategy
 from fedpact.learning.summed import summed_values
 from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.ledger.ledger import Ledger
@@ -58,7 +58,7 @@ from fedpact.types.schema import DataSchema
 
 REQUESTS = 50
 CONTENTS_TRIED = 2
-"""Contents of the record in each request, besides its absence."""
+"""Odd contents of the record in each request, besides its absence and one that fits."""
 OTHERS = 40
 """Records of the data set that are always there: more than a block of rows."""
 UNITS = OTHERS + 5
@@ -199,17 +199,19 @@ def audit_participation(
     requests: int = REQUESTS,
     seed: int | None = None,
 ) -> Finding:
-    """Play the game under `requests` random hostile requests.
+    """Play the game under `requests` random hostile requests. `moving` of the details: in how many
+    of them the record moved the sums at all.
 
     Raises InvalidInput for a family of which no hostile requests are known.
     """
     random = np.random.default_rng(seed)
     differences: list[str] = []
-    joined, most = 0, 0.0
+    joined, moving, most = 0, 0, 0.0
     for number in range(requests):
         hostile = hostile_request(name, random, mode)
         found, moved, joins = compare(hostile, random)
         joined += joins
+        moving += moved > 0
         most = max(most, moved)
         differences += [f"request {number + 1}: {one}" for one in found]
     return Finding(
@@ -222,7 +224,12 @@ def audit_participation(
         not differences,
         0.0,
         DELTA,
-        {"joined": joined, "largest_move": most, "differences": differences[:20]},
+        {
+            "joined": joined,
+            "moving": moving,
+            "largest_move": most,
+            "differences": differences[:20],
+        },
     )
 
 
@@ -239,9 +246,12 @@ def compare(hostile: HostileRequest, random: np.random.Generator) -> tuple[list[
     without = play(hostile, None, label, several, noise, beside=beside)
     differences: list[str] = []
     most = 0.0
-    for content, spent in [(tried[0], True), *((one, False) for one in tried)]:
-        found = play(hostile, contents[content], label, several, noise, beside=beside, spent=spent)
-        what = f"content {content}, label {label!r}" + ", its budget used up" * spent
+    odd = [(one, contents[one], label) for one in tried]
+    usual = ("usual", _usual(hostile), _known_label(hostile, random))
+    cases = [(*odd[0], True), *((*one, False) for one in (*odd, usual))]
+    for content, value, named, spent in cases:
+        found = play(hostile, value, named, several, noise, beside=beside, spent=spent)
+        what = f"content {content}, label {named!r}" + ", its budget used up" * spent
         for one in fields(Behaviour):
             mine, others = (getattr(of.behaviour, one.name) for of in (found, without))
             if mine != others:
@@ -323,7 +333,8 @@ def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
     except FedpactError as refusal:
         decision = f"{type(refusal).__name__}: {refusal}"
     if opt_in:
-        task = LocalTask(hostile.start, None)
+        known = Globals(hostile.start, hostile.start)
+        task = strategy(spec.strategy).local(known, None)
         planned = PlannedRelease(
             release_id,
             TrainingTask(
@@ -423,6 +434,19 @@ def _contents(hostile: HostileRequest) -> dict[str, Any]:
         return NUMBERS
     texts = any(column.type == "text" for column in hostile.spec.features.table)
     return CELLS | REMARKED if texts else CELLS
+
+
+def _usual(hostile: HostileRequest) -> Any:
+    """Of a record that fits, as most do not: it should move the sums."""
+    if _is_text(hostile):
+        return TEXTS["ordinary"]
+    return Remark("belt torn") if _is_table(hostile) else NUMBERS["ordinary"]
+
+
+def _known_label(hostile: HostileRequest, random: np.random.Generator) -> str:
+    """One that the request asks for, if it asks for any that is declared."""
+    asked = [label for label in LABELS if label in hostile.spec.labels]
+    return str(random.choice(asked or LABELS))
 
 
 def _other_schema(hostile: HostileRequest) -> DataSchema:

@@ -18,6 +18,7 @@ from fedpact.data.readers import table
 from fedpact.errors import DataError, InvalidInput, PolicyRefusal
 from fedpact.features.text import columns as text_columns
 from fedpact.learning import unit_clipping
+from fedpact.learning.families import family as family_named
 from fedpact.privacy.attacks import AuditedMode
 from fedpact.privacy_audit import hostile
 from fedpact.privacy_audit.hostile import hostile_request
@@ -25,6 +26,7 @@ from fedpact.privacy_audit.participation import OTHERS, audit_participation, com
 from fedpact.provider.duties import deciding
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.decline_reason import Reason
+from fedpact.types.privacy import AdaptiveClipping
 
 FAMILIES = sorted(hostile._FORMS)
 SOFTMAX = "softmax-regression"
@@ -49,7 +51,7 @@ def modes_of(name: str) -> list[AuditedMode]:
 def test_one_record_changes_nothing_but_noised_bytes(name: str) -> None:
     """Hypothesis draws the requests; `--check participation` plays the same game."""
 
-    @settings(max_examples=1 if name in SLOWER else 5, deadline=None)
+    @settings(max_examples=1 if name in SLOWER else 4, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.sampled_from(modes_of(name)))
     def game(seed: int, mode: AuditedMode) -> None:
         random = np.random.default_rng(seed)
@@ -69,6 +71,7 @@ def test_one_record_changes_nothing_in_five_hundred_requests(name: str, piece: i
     found = audit_participation(name, requests=PIECE, seed=piece)
     assert found.details["differences"] == []
     assert found.details["joined"] >= PIECE // 3
+    assert found.details["moving"]
 
 
 def test_a_run_over_all_pieces_goes_on_where_it_stopped(
@@ -81,7 +84,7 @@ def test_a_run_over_all_pieces_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         played.append((family, seed))
         found = {"family": family, "mode": str(mode), "seed": seed, "requests": 10, "joined": 9}
-        return found | {"differences": [], "largest_move": 1.0}
+        return found | {"moving": 5, "differences": [], "largest_move": 1.0}
 
     monkeypatch.setattr(pieces, "played", play)
     command = ["--json", str(tmp_path / "found.json")]
@@ -96,6 +99,7 @@ def test_a_run_over_all_pieces_goes_on_where_it_stopped(
     assert played == [("later", 0), ("last", 0)]
     found = json.loads((tmp_path / "found.json").read_text())
     assert (found["requests"], found["joined"], found["differences"]) == (50, 45, 0)
+    assert found["moving"] == 25
 
 
 @pytest.mark.parametrize("name", hostile.TABULAR)
@@ -142,6 +146,43 @@ def test_the_game_plays_every_loss_with_and_without_priors(name: str) -> None:
     assert {"quantile", "class_weights"} <= {key for one in asked for key in one}
 
 
+NOT_DRAWN = {
+    **dict.fromkeys(("network", "digest", "width"), "networks are pinned"),
+    "tokens": "MiniLM takes 256",
+    "vectors": "a table that CI does not have",
+    **dict.fromkeys(("features", "least_in_leaf", "terms"), "of grown trees, which are not sound"),
+    "form": "of widths that are given",
+}
+"""Parameters of families that the game leaves alone, and why."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_game_draws_every_parameter_that_a_requester_chooses(name: str) -> None:
+    """Of trees `interaction`, by which questions are weighed, was never drawn, and of many others
+    the activation, the number of layers or the example norm."""
+    random, drawn = np.random.default_rng(0), dict[str, set[str]]()
+    for _ in range(60):
+        fields = hostile._fields(name, random)
+        own, asked = {}, fields["family"]["parameters"]
+        for field in family_named(name).schema.model_fields:
+            own[field] = asked.get(field)
+        for field, value in own.items():
+            drawn.setdefault(field, set()).add(json.dumps(value))
+    still = {field for field, values in drawn.items() if len(values) == 1}
+    assert still <= set(NOT_DRAWN)
+
+
+@pytest.mark.parametrize("name", sorted({*FAMILIES} - {*hostile.TEXT_FAMILIES}))
+def test_the_game_plays_every_strategy_and_every_adaptive_clipping(name: str) -> None:
+    random = np.random.default_rng(0)
+    fields = [hostile._fields(name, random, AuditedMode.ADAPTIVE) for _ in range(60)]
+    assert {one["strategy"]["name"] for one in fields} == set(hostile.STRATEGIES)
+    for part in AdaptiveClipping.model_fields:
+        assert len({one["privacy"]["adaptive_clipping"][part] for one in fields}) > 1
+    secure = [hostile._fields(name, random, AuditedMode.SECURE) for _ in range(30)]
+    assert {one["strategy"]["name"] for one in secure} == {"fedavg", "fedavgm"}
+
+
 def found_with(seed: int = 5, requests: int = 3) -> list[str]:
     return list(audit_participation(SOFTMAX, requests=requests, seed=seed).details["differences"])
 
@@ -178,6 +219,12 @@ def test_a_part_of_a_secure_sum_is_moved_by_what_its_noise_pays_for(name: str, s
     assert found.details["differences"] == []
     assert found.details["joined"] >= 1
     assert found.details["largest_move"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_in_many_requests_the_record_counts() -> None:
+    """In nine of ten it counted as zero, for want of a label or a number: a difference in the sums
+    could hardly be seen."""
+    assert audit_participation(SOFTMAX, requests=5, seed=3).details["moving"] >= 2
 
 
 def test_a_family_without_known_requests_is_refused() -> None:
@@ -217,7 +264,7 @@ def test_a_missing_clipping_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from fedpact.learning import local_training
 
     monkeypatch.setattr(local_training, "clipped_unit_sum", unclipped)
-    assert any("moves the first step" in one for one in found_with(seed=1))
+    assert any("moves the first step" in one for one in found_with(seed=4))
 
 
 def test_a_cell_that_changes_how_other_cells_are_read_is_noticed(
