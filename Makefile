@@ -153,6 +153,9 @@ bench-restart: setup ## from a daemon's start to its first duty, after kill -9: 
 bench-idle: setup ## calls and memory of a daemon while nothing is open: docs/results/idle.json
 	@$(BIN)/python -m benchmarks.idle --json docs/results/idle.json
 
+bench-requester-memory: setup ## memory of a requester's service that measures a model: docs/results/requester-memory.json
+	@OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.requester_memory --json docs/results/requester-memory.json
+
 bench-pool: setup ## a hundred daemons, ten drawn a round: time, memory, gas: docs/results/pool.json
 	@$(BIN)/python -m benchmarks.pool --json docs/results/pool.json
 

@@ -20,6 +20,7 @@ from fedpact.cli.main import app
 from fedpact.monitor.health import Pulse
 from fedpact.monitor.metrics import Metrics
 from fedpact.provider.metrics import BudgetGauge, Holdings, ProviderMetrics
+from fedpact.provider.policy import Policy
 from fedpact.requester.metrics import RequesterMetrics
 from fedpact.settings import Settings
 
@@ -36,6 +37,8 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in ALERTS} | {
     for panel in BOARD["panels"]
     for target in panel["targets"]
 }
+BYTES_OF_SLICES, MOST_SLICES = 6.2, 1.2e9
+"""What a requester's service takes for each byte of slices, and how many it is planned for."""
 ADDED = {"instance", "job"}
 """Labels that Prometheus adds to what it scrapes."""
 
@@ -161,6 +164,36 @@ def test_a_service_is_started_with_options_that_it_has(
     assert given <= named
     for variable in re.findall(r"FEDPACT_(\w+)", text):
         assert variable.lower() in Settings.model_fields
+
+
+def memory_limit(role: str) -> int:
+    """Bytes."""
+    text = (DEPLOY / f"systemd/fedpact-{role}@.service").read_text()
+    [gib] = re.findall(r"^MemoryMax=(\d+)G$", text, re.MULTILINE)
+    return int(gib) << 30
+
+
+def test_a_provider_may_take_what_its_policys_processes_may() -> None:
+    """Its container was killed at half of that."""
+    policy = Policy()
+    processes = 2 * policy.max_parallel_training
+    planned = (processes * policy.max_training_memory_mb << 20) + (1 << 30)
+    assert memory_limit("provider") == planned
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    assert compose["services"]["provider"]["mem_limit"] == f"{planned >> 30}g"
+
+
+def test_a_requesters_service_may_take_what_was_measured() -> None:
+    found = json.loads((ROOT / "docs/results/requester-memory.json").read_text())["families"]
+    usual = {name: one for name, one in found.items() if "3 columns" not in name}
+    assert len(usual) == len(found) - 1
+    for one in usual.values():
+        assert one["per_mb_of_slices"] <= BYTES_OF_SLICES
+        needs = one["small_mb"] * 1e6 + BYTES_OF_SLICES * MOST_SLICES
+        assert needs <= memory_limit("requester")
+    told = (ROOT / "docs/operating.md").read_text().replace("\n", " ")
+    assert f"{BYTES_OF_SLICES:g} bytes" in told
+    assert f"{MOST_SLICES / 1e9:g} GB of slices" in told
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
