@@ -183,7 +183,7 @@ bench-lookup: setup ## milliseconds of a search over 50 daemons (HTTP): docs/res
 soak: setup ## daemons over 200 rounds, with 100,000 events of others: docs/results/soak.json
 	@$(BIN)/python -m benchmarks.soak --json docs/results/soak.json $(SOAK)
 
-bench-participation: setup ## the participation game, 600 hostile requests: docs/results/participation.json
+bench-participation: setup ## the participation game, 810 hostile requests: docs/results/participation.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.participation
 
 bench-dashboard: setup ## the dashboard over 1,000 requests and 100,000 events: docs/results/dashboard.json

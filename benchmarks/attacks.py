@@ -68,8 +68,8 @@ def request(family: str, extreme_start: bool = False, **changes: Any) -> Hostile
     check_published(spec)
     start = family_of(spec).initial(spec, 0)
     if extreme_start:
-        ends = np.array([-MAX_WEIGHT, MAX_WEIGHT], np.float32)
-        start = {name: random.choice(ends, one.shape) for name, one in start.items()}
+        ends, lots = np.array([-MAX_WEIGHT, MAX_WEIGHT], np.float32), np.random.default_rng(0)
+        start = {name: lots.choice(ends, one.shape) for name, one in start.items()}
     return HostileRequest(spec, start, spec.rounds)
 
 

@@ -8,6 +8,11 @@ from benchmarks import attacks
 from fedpact.privacy_audit import participation
 from fedpact.privacy_audit.participation import ROUNDING, TEXTS, UNKNOWN_LABEL, play
 
+COUNTS_AS_ZERO = (
+    *("all labels but one", "output that is no number", "columns that are no numbers"),
+    *("codes of characters", "budget that is used up"),
+)
+"""Attacks whose record does not fit the request. That of the others moves the sums by its price."""
 TEXT_FAMILIES = ("text-statistics", "network-statistics", "random-forest")
 
 
@@ -16,6 +21,7 @@ def test_an_attack_of_the_table_learns_nothing(name: str) -> None:
     advantage, move = attacks.result(name, 4)
     assert advantage == 0
     assert move <= 1 + ROUNDING
+    assert name in COUNTS_AS_ZERO or move > 0.99
 
 
 def test_counting_records_when_joining_gives_the_attacker_everything(
