@@ -147,7 +147,7 @@ gas: setup ## gas of each operation, a task and a further round: docs/gas.json, 
 bench-round: setup ## seconds and gas per round of the protocol itself: docs/results/round.json
 	@$(BIN)/python -m benchmarks.round --json docs/results/round.json
 
-bench-restart: setup ## from a daemon's start to its first duty, after kill -9: docs/results/restart.json
+bench-restart: setup ## from a daemon's start to its first duty, after kill -9, and from SIGTERM to its end: docs/results/restart.json
 	@$(BIN)/python -m benchmarks.restart --json docs/results/restart.json
 
 bench-idle: setup ## calls and memory of a daemon while nothing is open: docs/results/idle.json
