@@ -8,8 +8,9 @@ from threading import Event, Thread
 import pytest
 
 from fedpact.wakeup import Bell
+from tests.support.waiting import PATIENCE
 
-SOON, LONG = 0.05, 30.0
+SOON, LONG = 0.05, PATIENCE
 
 
 def waited(

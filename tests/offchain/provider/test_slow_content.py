@@ -30,14 +30,13 @@ from fedpact.provider.request.history import DaemonHistory
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.support.specifications import specification
+from tests.support.waiting import PATIENCE
 
 HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})
 KEY = bytes(range(32))
 HOSTILE, HONEST = 1, 2
 NOWHERE = Cid.of(b"nowhere")
 ABOUT = {"initial_model": str(NOWHERE)}
-ENDLESS, SOON = 10.0, 3.0
-"""Seconds that the store says nothing, and that a busy machine takes for a cycle without it."""
 
 
 class Endless(EmbeddedStore):
@@ -47,7 +46,7 @@ class Endless(EmbeddedStore):
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         if not self.has(cid):
-            self.over.wait(ENDLESS)
+            self.over.wait(PATIENCE)
         return super().get(cid, max_bytes)
 
     def another(self) -> "Endless":
@@ -175,5 +174,5 @@ def test_content_that_never_comes_delays_no_other_request(
     for _ in range(5):
         duties.advance(HOSTILE, frame)
         assert duties.advance(HONEST, frame)
-    assert time.monotonic() - began < SOON
+    assert time.monotonic() - began < PATIENCE
     assert served == [HONEST] * 5

@@ -20,6 +20,7 @@ from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.requests import Join
 from tests.offchain.requester.conftest import Played, Scene
+from tests.support.waiting import PATIENCE
 
 SEALED = bytes(range(80))
 
@@ -110,7 +111,7 @@ class Endless(EmbeddedStore):
     over = threading.Event()
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
-        self.over.wait(20)
+        self.over.wait(PATIENCE)
         return super().get(cid, max_bytes)
 
     def another(self) -> "Endless":
@@ -129,7 +130,7 @@ def test_records_that_are_nowhere_delay_no_other_request(
     began = time.monotonic()
     for _ in range(3):
         assert not messages.tell(seen(request), SEALED)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < PATIENCE
     Endless.over.set()
 
 

@@ -30,10 +30,7 @@ from tests.offchain.requester.conftest import Played, Scene
 from tests.offchain.requester.test_resold import Buyer, Sale
 from tests.support.chain_request import People, admit
 from tests.support.patient_service import PatientService
-from tests.support.waiting import wait_until
-
-ENDLESS = 25.0
-"""Seconds for which the store looks."""
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Endless(EmbeddedStore):
@@ -43,7 +40,7 @@ class Endless(EmbeddedStore):
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         if not self.has(cid):
-            self.over.wait(ENDLESS)
+            self.over.wait(PATIENCE)
         return super().get(cid, max_bytes)
 
     def another(self) -> "Endless":
@@ -54,7 +51,7 @@ class Hung(Endless):
     """Answers nothing."""
 
     def has(self, cid: Cid) -> bool:
-        self.over.wait(ENDLESS)
+        self.over.wait(PATIENCE)
         return super().has(cid)
 
     def another(self) -> "Hung":
@@ -139,7 +136,7 @@ def test_a_model_that_takes_long_to_measure_delays_no_slice(
 
     def slowly(*given: Any) -> Any:
         begun.set()
-        Endless.over.wait(ENDLESS)
+        Endless.over.wait(PATIENCE)
         return really(*given)
 
     monkeypatch.setattr(writing, "measured", slowly)
@@ -179,7 +176,7 @@ def test_models_that_wait_to_be_measured_hold_no_slices(
 
     def slowly(*given: Any) -> Any:
         begun.set()
-        Endless.over.wait(ENDLESS)
+        Endless.over.wait(PATIENCE)
         return really(*given)
 
     def noted(*given: Any) -> Any:
@@ -217,7 +214,7 @@ def test_a_store_that_hangs_keeps_no_model_from_being_measured(make: Make) -> No
     with scene.requester.content() as content:
         began = time.monotonic()
         assert content.slices(spec, scene.people.requester) is not None
-        assert time.monotonic() - began < ENDLESS
+        assert time.monotonic() - began < PATIENCE
 
 
 def opens_a_slice_soon(scene: Scene) -> None:
@@ -237,4 +234,4 @@ def its_slice_is_opened_soon(
         return bool(request.happened(SliceOpened))
 
     wait_until(opened)
-    assert time.monotonic() - began < ENDLESS
+    assert time.monotonic() - began < PATIENCE

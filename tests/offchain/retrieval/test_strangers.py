@@ -18,6 +18,7 @@ from fedpact.retrieval.http import may_ask
 from fedpact.retrieval.strangers import Strangers
 from tests.support.dripping import dripping
 from tests.support.node_proxy import serving
+from tests.support.waiting import PATIENCE
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -64,7 +65,7 @@ def test_an_answer_that_drips_ends_with_the_deadline(part: str) -> None:
         began = time.monotonic()
         with pytest.raises(RetrievalError, match="no whole answer in time"):
             strangers.get(address, 100)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < PATIENCE
 
 
 def test_answers_are_read_up_to_their_limit() -> None:
@@ -157,45 +158,47 @@ def sipping(listening: socket.socket, over: Event) -> None:
     connection = listening.accept()[0]
     with connection:
         while not over.wait(0.1):
-            connection.recv(1 << 19)
+            connection.recv(1 << 13)
 
 
-def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """`x.example` has these addresses; none: the server of names does not answer."""
-    real = socket.getaddrinfo
+def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> Event:
+    """`x.example` has these addresses; none: the server of names does not answer until it may."""
+    real, may = socket.getaddrinfo, Event()
 
     def lookup(host: str, port: int, *given: Any, **more: Any) -> list[Any]:
         if host != "x.example":
             return real(host, port, *given, **more)
         if not addresses:
-            time.sleep(5.0)
+            may.wait(PATIENCE)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in addresses]
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return may
 
 
 def test_a_name_with_many_dead_addresses_ends_with_the_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each address had the whole time: a stranger's name held up whoever asked for minutes."""
-    named(monkeypatch, *(f"127.0.0.{number}" for number in range(1, 21)))
+    named(monkeypatch, *(f"127.0.0.{number}" for number in range(1, 201)))
     with unanswering() as port, Strangers(step=0.5, whole=0.5) as strangers:
         began = time.monotonic()
         with pytest.raises(RetrievalError, match="no whole answer in time"):
             strangers.get(f"http://x.example:{port}/", 100)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 50  # half of what all of them take
 
 
 @pytest.mark.parametrize("private", [True, False])
 def test_a_name_that_nobody_answers_for_ends_with_the_deadline(
     monkeypatch: pytest.MonkeyPatch, private: bool
 ) -> None:
-    named(monkeypatch)
+    may = named(monkeypatch)
     with Strangers(step=0.3, whole=0.3, private=private) as strangers:
         began = time.monotonic()
         with pytest.raises(RetrievalError, match="no whole answer in time"):
             strangers.get("http://x.example/", 100)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < PATIENCE
+        may.set()
 
 
 def test_a_server_that_reads_slowly_ends_with_the_deadline() -> None:
@@ -210,7 +213,7 @@ def test_a_server_that_reads_slowly_ends_with_the_deadline() -> None:
         began = time.monotonic()
         with pytest.raises(RetrievalError, match="no whole answer in time"):
             strangers.post(address, content, "text/plain", 100)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < PATIENCE
 
 
 def test_a_dead_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ from fedpact.types.requests import Phase, PoolMember
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
 from tests.support.specifications import SOUND, specification
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 REQUEST, KEY, SAMPLES, VALUES = 1, bytes(range(32)), 100, 24
 HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})
@@ -72,7 +72,7 @@ class CountingStore:
         self.read[cid] += 1
         if cid in self.withheld:
             if self.hangs is not None:
-                self.hangs.wait(20)
+                self.hangs.wait(PATIENCE)
             if cid in self.withheld:
                 raise ContentMissing(f"{cid} is nowhere")
         return self.instead.get(cid) or self._store.get(cid, max_bytes)
@@ -347,7 +347,7 @@ def test_no_cycle_waits_for_an_earlier_model(play: Play) -> None:
     played.store.hangs = threading.Event()
     began = time.monotonic()
     assert own_vote(played.view()) is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE
     played.store.hangs.set()
     assert played.vote() is not None
 
@@ -359,10 +359,11 @@ def test_models_that_have_come_are_kept_while_another_is_looked_for(play: Play) 
     played.store.withheld.add(late)
     played.store.hangs = threading.Event()
     history = DaemonHistory(played.view())
+    first = [played.cids[1, index] for index in (0, 1, 2)]
     for _ in range(2):
         with pytest.raises(ContentSought):
             history.published(1)
-        assert [played.store.read[played.cids[1, index]] for index in (0, 1, 2)] == [1, 1, 1]
+        wait_until(lambda: [played.store.read[one] for one in first] == [1, 1, 1])
     played.store.withheld.clear()
     played.store.hangs.set()
 
@@ -540,9 +541,9 @@ def test_a_late_model_of_this_round_holds_up_no_cycle(play: Play) -> None:
     played.store.hangs = threading.Event()
     began = time.monotonic()
     assert own_vote(played.view(passed=0.8)) is None
-    assert time.monotonic() - began < 5
-    waiting = [played.store.read[played.cids[LAST, index]] for index in (2, 3)]
-    assert waiting == [1, 1]  # beside each other
+    assert time.monotonic() - began < PATIENCE
+    late = [played.cids[LAST, index] for index in (2, 3)]
+    wait_until(lambda: [played.store.read[one] for one in late] == [1, 1])  # beside each other
     vote = played.vote(passed=0.95)
     assert vote is not None
     assert vote.scores == {0: INVALID, 1: INVALID}

@@ -18,7 +18,7 @@ from fedpact.provider.duties.agreeing import agree
 from fedpact.provider.duties.messages import peers_of
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 POOL = [f"0x{index:02x}" for index in range(6)]
 OWN, DRAWN = POOL[0], POOL[:3]
@@ -38,7 +38,7 @@ class Records:
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         self.read[cid] += 1
-        self.hangs.wait(20)
+        self.hangs.wait(PATIENCE)
         return self._store.get(cid, max_bytes)
 
     def another(self) -> "Records":
@@ -114,7 +114,7 @@ def test_records_that_are_nowhere_leave_a_member_to_its_own_calls(
     """Also while they are looked for again: it waited then, half a minute each time."""
 
     def nowhere(cid: Cid, _: int) -> bytes:
-        records.hangs.wait(20)
+        records.hangs.wait(PATIENCE)
         raise ContentMissing(f"{cid} is nowhere")
 
     monkeypatch.setattr(records, "get", nowhere)
