@@ -51,8 +51,10 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardWorld]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=MILLISECONDS)
     with chromium() as started:
         yield started
+    expect.set_options(timeout=None)
 
 
 def context_of(browser: Browser, **options: object) -> BrowserContext:
@@ -74,7 +76,7 @@ def log_in(watched: Watched, token: str) -> Page:
     page = watched.open("/provider")
     page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("button", name="Log out")).to_be_visible(timeout=MILLISECONDS)
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
     return page
 
 
@@ -241,7 +243,7 @@ def test_a_fact_on_chain_is_on_the_page_without_a_reload(
     now = page.locator("#now")
     expect(now).to_contain_text("Seats 0, 1, 2 must train")
     shown.running.submit(0)
-    expect(now).to_contain_text("Seats 1, 2 must train", timeout=MILLISECONDS)
+    expect(now).to_contain_text("Seats 1, 2 must train")
     seat = page.locator("#round .steps tbody tr").first
     expect(seat.get_by_title("model at", exact=False)).to_be_visible()
     assert page.evaluate("document.body.dataset.same") == "yes"
@@ -263,7 +265,7 @@ def test_an_update_changes_only_what_is_new(watched: Watched, shown: DashboardWo
              window.active = document.activeElement; window.top_ = scrollY; }"""
     )
     shown.running.submit(1)
-    expect(now).to_contain_text("Seat 2 must train", timeout=MILLISECONDS)
+    expect(now).to_contain_text("Seat 2 must train")
     kept = page.evaluate(
         """() => ({ parts: window.parts.every((one) => one.isConnected),
              chart: Chart.getChart(window.canvas) === window.chart && window.canvas.isConnected,
@@ -294,7 +296,7 @@ def test_what_changes_before_a_page_is_live_is_shown(
     api = f"{shown.url}/api{path}"
     wait_until(lambda: "Seats 1, 2" in httpx.get(api, trust_env=False).json()["now"]["says"])
     held[0].continue_()
-    expect(page.locator("#now")).to_contain_text("Seats 1, 2 must train", timeout=20_000)
+    expect(page.locator("#now")).to_contain_text("Seats 1, 2 must train")
 
 
 def test_the_market_is_filtered_and_downloaded(watched: Watched, shown: DashboardWorld) -> None:
@@ -348,7 +350,7 @@ def test_money_on_the_page_adds_up(watched: Watched, shown: DashboardWorld) -> N
 def test_an_audit_is_shown_item_by_item(watched: Watched, shown: DashboardWorld) -> None:
     page = watched.open(f"/requests/{shown.finished}")
     page.get_by_role("link", name="Audit this request").click()
-    expect(page.locator(".over")).to_contain_text("nothing fails", timeout=MILLISECONDS)
+    expect(page.locator(".over")).to_contain_text("nothing fails")
     view = page.request.get(f"{shown.url}/api/requests/{shown.finished}/audit").json()
     assert view["holds"] > 10
     expect(page.locator("tbody tr")).to_have_count(len(view["items"]))
@@ -429,7 +431,7 @@ def test_a_hostile_request_is_text(watched: Watched, shown: DashboardWorld) -> N
     wait_until(lambda: watched.page.request.get(api).ok)
     page = watched.open(f"/requests/{request.id}")
     heading = page.get_by_role("heading", level=1)
-    expect(heading).to_have_text((MARKUP * 3)[:200], timeout=MILLISECONDS)
+    expect(heading).to_have_text((MARKUP * 3)[:200])
     expect(page.get_by_text("{{ 7 * 7 }}")).to_be_visible()
     assert "\u202e" not in page.content()
     assert page.locator("img, svg[onload], main script:not([type='application/json'])").count() == 0

@@ -53,7 +53,7 @@ def test_the_node_listens_on_loopback_alone(node: IpfsNode) -> None:
 
 def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path: Path) -> None:
     node = IpfsNode.start(tmp_path)
-    store = IpfsStore(node.url, timeout=5)
+    store = IpfsStore(node.url, timeout=60)
     store.check()
     cid = store.put(b"kept")
     with pytest.raises(StoreUnreachable, match=f"in use by process {node.child.process.pid}"):

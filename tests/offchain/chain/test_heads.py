@@ -226,7 +226,7 @@ def test_a_refused_connection_tells_its_status_and_no_secret(
         relay.refuses = True
         secret = url.replace("ws://", "ws://user:password@") + "/v3/project-key"
         with pytest.raises(RpcError, match="HTTP status 503") as caught:
-            ChainClient.connect(secret, None, timeout=1)
+            ChainClient.connect(secret, None)
         assert caught.value.fault.kind is FaultKind.TRANSIENT
         relay.refuses = False
         ChainClient.connect(secret, None).close()

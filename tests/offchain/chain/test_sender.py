@@ -280,11 +280,11 @@ def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
     tmp_path: Path,
 ) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
-        rpc = Nodes(net.url, timeout=1)
+        rpc = Nodes(net.url, timeout=4)
         client = ChainClient(rpc, 31337, "", None)
         keys, call = net.new_account(), payment()
         rpc.call("evm_setIntervalMining", 0)
-        wake = Timer(2.5, lambda: (net.child.process.send_signal(signal.SIGCONT), net.mine()))
+        wake = Timer(9.0, lambda: (net.child.process.send_signal(signal.SIGCONT), net.mine()))
         with ThreadPoolExecutor(1) as thread:
             waiting = thread.submit(sender(client).send, keys, call)
             pending_fee(client, keys)
