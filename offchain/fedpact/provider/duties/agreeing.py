@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from fedpact.chain.addresses import checksum
-from fedpact.chain.records import Call, Receipt
+from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import BLIND, RoundRecord
 from fedpact.consensus.leader import leader
 from fedpact.consensus.proof_of_quality import judge
@@ -25,6 +25,7 @@ from fedpact.provider.duties.aggregating import (
 from fedpact.provider.duties.messages import Talk, peers_of
 from fedpact.provider.duties.submitting import publish_model, ready_model
 from fedpact.provider.duties.turns import due_turn
+from fedpact.provider.duties.unsure_wallets import left_out, send_signed
 from fedpact.provider.duties.voting import anchored_of, look_ahead, own_vote, packed, salt_of
 from fedpact.provider.request.reading import (
     evaluation_slice,
@@ -54,9 +55,6 @@ CONTRADICTORY = {
     Kind.VOTE: MessageKind.VOTE,
     Kind.ATTEST: MessageKind.ATTEST,
 }
-NOT_STOOD_BY = ("SeatSignatures_NotSigned", "NoReason", "OutOfGas")
-"""Errors of a call that held the signature of a wallet which does not take it any more. It can
-still take it whenever the call is repeated for its error, which then has no reason."""
 
 
 def agree(view: RequestView) -> DutyResult | None:
@@ -222,7 +220,7 @@ class _Round:
         signed = talk.held(Kind.ROUND)
         if any(signed[seat].content != record.hash for seat in seats_of(self._needed)):
             return self._batch("the members signed different records", after=0)
-        if any(_left_out(view, talk, signed[seat]) for seat in seats_of(self._needed)):
+        if any(left_out(view, talk, signed[seat]) for seat in seats_of(self._needed)):
             return self._batch("a wallet did not stand by its signature", after=0)
         members = [
             CohortMember(seat, one.account, one.samples, one.reputation)
@@ -244,7 +242,7 @@ class _Round:
             return idle(f"all have signed; seat {first} posts the round")
         words = [signed[seat] for seat in seats_of(self._needed)]
         call = view.ctx.client.rounds.post_round(view.id, record, _signed(view, words))
-        receipt = _send(view, talk, call, words)
+        receipt = send_signed(view, talk, call, words)
         return did(f"round {view.round}: posted it as a whole ({receipt.gas_used} gas)")
 
     def _missing(self, kind: Kind, needed: int) -> bool:
@@ -265,7 +263,7 @@ class _Round:
         if not due_turn(view, f"batch in {phase.name}", turns, first, after or 0):
             return idle(f"{reason}; seat {first} puts what is held on chain")
         call, messages = batch
-        receipt = _send(view, self._talk, call, messages)
+        receipt = send_signed(view, self._talk, call, messages)
         return did(f"round {view.round}: {reason}; sent {call.action} ({receipt.gas_used} gas)")
 
 
@@ -284,7 +282,7 @@ def _batch_of(view: RequestView, talk: Talk, needed: int) -> tuple[Call, Sequenc
             [*slices] = talk.held(Kind.SLICE).values()
             if not slices or (view.id, view.round) not in view.ctx.cache.sealed:
                 return None
-            if _left_out(view, talk, slices[0]):
+            if left_out(view, talk, slices[0]):
                 return None
             openers, signer = view.terms.openers, checksum(slices[0].more)
             said, signature = slices[0].content, slices[0].signed
@@ -333,7 +331,7 @@ def _attest_in_batch(view: RequestView, talk: Talk) -> DutyResult | None:
         call = rounds.finalise(view.id, log, board, earlier, mask, digest, errors, signed)
     else:
         call = rounds.attest(view.id, mask, digest, errors, signed)
-    receipt = _send(view, talk, call, held)
+    receipt = send_signed(view, talk, call, held)
     return did(f"round {view.round}: posted {len(held)} attestations ({receipt.gas_used} gas)")
 
 
@@ -370,29 +368,9 @@ def _report(view: RequestView, talk: Talk) -> DutyResult | None:
     return None
 
 
-def _send(view: RequestView, talk: Talk, call: Call, messages: Sequence[Message]) -> Receipt:
-    """Send a call that carries these messages' signatures. If it fails as if a wallet did not stand
-    by its own, no wallet of them comes along again in this request: the failure costs whoever
-    posts, and the wallet nothing."""
-    try:
-        return view.ctx.client.send(view.ctx.keys, call)
-    except Reverted as error:
-        if error.name in NOT_STOOD_BY:
-            speakers = {talk.board.ballot.speaker(one) for one in messages if one.wallet}
-            unsure = {(view.id, one) for one in speakers if one and one != view.account}
-            view.ctx.cache.unsure_wallets.update(unsure)
-        raise
-
-
-def _left_out(view: RequestView, talk: Talk, message: Message) -> bool:
-    """Whether a message is of a wallet that may not stand by it."""
-    said = talk.board.ballot.speaker(message)
-    return bool(message.wallet) and (view.id, said) in view.ctx.cache.unsure_wallets
-
-
 def _stood_by(view: RequestView, talk: Talk, kind: Kind, wanted: int) -> list[Message]:
     """The messages of a kind of the wanted seats, in seat order, without those left out."""
-    return [one for one in _new(talk.held(kind), wanted) if not _left_out(view, talk, one)]
+    return [one for one in _new(talk.held(kind), wanted) if not left_out(view, talk, one)]
 
 
 def _new(held: Mapping[int, Message], wanted: int) -> list[Message]:

@@ -20,6 +20,7 @@ from fedpact.provider.duties.large_rounds.naming import (
 )
 from fedpact.provider.duties.large_rounds.part import JudgesPart
 from fedpact.provider.duties.turns import TURN_SECONDS, due_turn
+from fedpact.provider.duties.unsure_wallets import left_out, send_signed
 from fedpact.types.requests import mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS
 
@@ -103,7 +104,7 @@ class Recording(JudgesPart):
         signed = {
             seat: one
             for seat, one in self._talk.held(Kind.ROUND).items()
-            if one.content == record.hash
+            if one.content == record.hash and not left_out(view, self._talk, one)
         }
         if len(signed) < self._needed:
             return idle(f"{len(signed)} judges have signed the record")
@@ -119,6 +120,6 @@ class Recording(JudgesPart):
         call = ctx.client.large.post(
             view.id, record, inclusion, mask_of(signed), signatures, header
         )
-        receipt = ctx.client.send(ctx.keys, call)
+        receipt = send_signed(view, self._talk, call, list(signed.values()))
         said = f"posted for {len(signed)} judges and {len(listed.models)} models"
         return did(f"round {view.round}: {said} ({receipt.gas_used} gas)")
