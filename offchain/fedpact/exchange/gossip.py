@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput, RetrievalError
@@ -33,6 +34,7 @@ from fedpact.exchange.submissions import (
     Trainers,
     shown,
 )
+from fedpact.exchange.version import VERSION, OtherVersion
 from fedpact.retrieval.http import OwnAddress, may_ask
 from fedpact.retrieval.strangers import Strangers
 
@@ -51,8 +53,11 @@ MOST_DECLINES = 1_000
 AT_ONCE = 32
 """Concurrent requests, at most one to each peer."""
 _ORDER = list(Kind)
+ANY_PEER = ""
+"""In place of an address, where a peer names none."""
 _ALL = (1 << 65_535) - 1
 """The mask of whoever wants no models."""
+T = TypeVar("T")
 Place = tuple[int, int]
 """Request and round."""
 
@@ -100,7 +105,7 @@ class Exchange(Closing):
         self._busy: set[str] = set()
         """Peers that have not answered yet."""
         self._refusing: dict[str, float] = {}
-        """When (`time.monotonic`) a peer was named for which what was sent is too long."""
+        """When (`time.monotonic`) a peer was named in the log that does not take what is sent."""
         self._news = threading.Event()
         self._stop = False
         self._http = Strangers(step=TIMEOUT_SECONDS, whole=WHOLE_SECONDS, private=own.is_private)
@@ -249,15 +254,12 @@ class Exchange(Closing):
 
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Take a peer's messages; those that it lacks. Raises RetrievalError (a 400) for a round
-        that this daemon takes no part in, and for malformed content."""
+        that this daemon takes no part in, and for malformed content; OtherVersion (a 409)."""
         place = (request, round_)
         board = self._board(place) if fingerprint == self._fingerprint else None
         if board is None:
             raise RetrievalError(f"round {round_} of request {request} is not exchanged here")
-        try:
-            given = Sending.decode(content)
-        except InvalidInput as error:
-            raise RetrievalError(str(error)) from error
+        given = self._read(Sending.decode, content)
         if self._take(place, board, given.messages):
             self._news.set()
         with self._lock:
@@ -271,10 +273,7 @@ class Exchange(Closing):
             named = self._rolls.get((request, round_))
         if fingerprint != self._fingerprint or named is None or not named.judging:
             raise RetrievalError(f"round {round_} of request {request} is not judged here")
-        try:
-            given = Models.decode(content)
-        except InvalidInput as error:
-            raise RetrievalError(str(error)) from error
+        given = self._read(Models.decode, content)
         self._take_models(named, given)
         with self._lock:
             return shown(named.roll, given.mask)
@@ -374,9 +373,28 @@ class Exchange(Closing):
                 len(content),
                 most,
             )
+        if status == HTTPStatus.CONFLICT and self._to_name(peer):
+            log.warning(
+                "%s exchanges the messages of rounds in another version than this daemon, %d (409):"
+                " run versions of fedpact that exchange the same one. Until then each of the two"
+                " acts in rounds by transactions of its own",
+                peer,
+                VERSION,
+            )
         if status != HTTPStatus.OK:
             raise RetrievalError(f"{url} answered with status {status}")
         return answer
+
+    def _read(self, decode: Callable[[bytes], T], content: bytes) -> T:
+        """What a peer sent. Raises RetrievalError; OtherVersion, told in the log once an hour."""
+        try:
+            return decode(content)
+        except OtherVersion as error:
+            if self._to_name(ANY_PEER):
+                log.warning("another daemon of a request sent %s", error)
+            raise
+        except InvalidInput as error:
+            raise RetrievalError(str(error)) from error
 
     def _to_name(self, peer: str) -> bool:
         """Whether a peer was not named within the hour; it counts as named from now on."""

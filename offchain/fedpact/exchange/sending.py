@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import MOST, WORD_BYTES, Message
+from fedpact.exchange.version import VERSION, unreadable
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.validation import first_error
 
@@ -27,6 +28,7 @@ _DIGITS = 2 * WORD_BYTES
 class Sending(Document):
     """As JSON, both ways."""
 
+    version: Literal[1] = VERSION
     known: Annotated[
         str, Field(max_length=2 * MOST * _DIGITS, pattern=rf"^([0-9a-f]{{{_DIGITS}}})*$")
     ] = ""
@@ -52,10 +54,10 @@ class Sending(Document):
 
     @classmethod
     def decode(cls, content: bytes) -> Sending:
-        """Raises InvalidInput naming the first field that fails."""
+        """Raises InvalidInput naming the first field that fails; OtherVersion."""
         if len(content) > LONGEST:
             raise InvalidInput(f"messages of a round: {len(content)} bytes, at most {LONGEST}")
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            raise InvalidInput(f"messages of a round: {first_error(error)}") from error
+            raise unreadable(content, f"messages of a round: {first_error(error)}") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from eth_account.messages import encode_typed_data
 from pydantic import Field, ValidationError
@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from fedpact.chain.signed_messages import Domain, TypedData, signer_of
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import Forged
+from fedpact.exchange.version import VERSION, unreadable
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.validation import first_error
 
@@ -47,6 +48,7 @@ class Submission(Document):
 class Models(Document):
     """What one side holds: whose models, and those that the other lacks."""
 
+    version: Literal[1] = VERSION
     known: Annotated[str, Field(max_length=_MOST_MEMBERS // 4, pattern=r"^[0-9a-f]*$")]
     """A mask of pool indices, as hex. The pattern counts nothing: each number up to which it would
     count takes memory, 2.5 MB in all."""
@@ -62,13 +64,13 @@ class Models(Document):
 
     @classmethod
     def decode(cls, content: bytes) -> Models:
-        """Raises InvalidInput naming the first field that fails."""
+        """Raises InvalidInput naming the first field that fails; OtherVersion."""
         if len(content) > LONGEST_MODELS:
             raise InvalidInput(f"models: {len(content)} bytes, at most {LONGEST_MODELS}")
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            raise InvalidInput(f"models: {first_error(error)}") from error
+            raise unreadable(content, f"models: {first_error(error)}") from error
 
 
 @dataclass(frozen=True)

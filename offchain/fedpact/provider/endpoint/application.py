@@ -18,6 +18,7 @@ from starlette.routing import Route
 from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
 from fedpact.exchange.sending import LONGEST
 from fedpact.exchange.submissions import LONGEST_MODELS
+from fedpact.exchange.version import OtherVersion
 from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
 from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi
 from fedpact.types.validation import first_error
@@ -220,6 +221,8 @@ class Endpoint:
             return await workers.run(work, self._limits.answer_seconds)
         except SearchRefused as error:
             raise Refused(error.status, error.reason, str(error)) from error
+        except OtherVersion as error:
+            raise Refused(409, "other-version", str(error)) from error
         except RetrievalError as error:
             raise Refused(400, "malformed", str(error)) from error
         except Retryable as error:
