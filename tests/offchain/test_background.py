@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fedpact.background import Background
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
 def busy() -> Iterator[tuple[Background, threading.Event]]:
     """One that computes one thing at a time, with its hands full until it is let go."""
     background, go = Background(0.0), threading.Event()
-    background.start(lambda: go.wait(20), due=0.0)
+    background.start(lambda: go.wait(PATIENCE), due=0.0)
     yield background, go
     go.set()
     background.close()
@@ -64,7 +64,7 @@ def test_a_result_waits_for_one_more_question() -> None:
     background, made = Background(0.0), list[int]()
     for key in ("asked for", "forgotten"):
         background.begin(key, counted(made), due=10)
-        background._running[key][0].result(10)
+        background._running[key][0].result(PATIENCE)
     background.forget(now=50)
     assert background.result("asked for", counted(made), due=10) is not None
     background.forget(now=50)
@@ -81,7 +81,7 @@ def test_more_computations_at_once_begin_those_that_wait_and_fewer_let_those_tha
         def held() -> None:
             running.add(number)
             most.append(len(running))
-            over.wait(20)
+            over.wait(PATIENCE)
             running.discard(number)
 
         return held

@@ -14,7 +14,7 @@ from fedpact.content.pin_register import PinRegister
 from fedpact.content.pinning import KeptStore, keeping_for
 from fedpact.errors import ContentMissing, StoreUnreachable
 from fedpact.types.cid import Cid
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 NOWHERE, HERE, HUNG = (Cid.of(name) for name in (b"nowhere", b"here", b"hung"))
 
@@ -29,7 +29,7 @@ class Slow:
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         self.asked.append(cid)
         if cid != HERE and cid != NOWHERE:
-            self.go.wait(20)
+            self.go.wait(PATIENCE)
         if cid != HERE:
             raise ContentMissing("nowhere")
         return b"here"
@@ -131,7 +131,7 @@ def test_puts_that_hang_hold_up_nothing_that_is_read(
 
     def put(data: bytes) -> Cid:
         putting.append(data)
-        store.go.wait(20)
+        store.go.wait(PATIENCE)
         return Cid.of(data)
 
     monkeypatch.setattr(fetching, "MOST_PUTS", 2)
@@ -220,7 +220,7 @@ def test_what_is_put_is_kept_at_once_and_stored_beside_the_cycle(tmp_path: Path)
         go = threading.Event()
 
         def put(self, data: bytes) -> Cid:
-            self.go.wait(20)
+            self.go.wait(PATIENCE)
             return super().put(data)
 
         def another(self) -> "Deaf":

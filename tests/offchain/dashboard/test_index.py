@@ -36,7 +36,7 @@ from fedpact.errors import (
 )
 from fedpact.types.cid import Cid
 from tests.support.chain_request import ChainRequest, People
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 TABLES = ("events", "mentions", "transactions", "records", "pools", "requests", "members")
 
@@ -289,7 +289,7 @@ def test_a_slow_store_does_not_delay_what_is_live(
     kept, answer = new_index("kept.sqlite"), threading.Event()
 
     def slow(_: object, cid: Cid, *__: object) -> NoReturn:
-        answer.wait(30.0)
+        answer.wait(PATIENCE)
         raise ContentMissing(f"nobody holds {cid}")
 
     monkeypatch.setattr(EmbeddedStore, "get", slow)

@@ -23,7 +23,7 @@ from fedpact.types.decline_reason import Reason
 from tests.offchain.dashboard.test_web import Web, site_of
 from tests.support.chain_request import ChainRequest, People
 from tests.support.node_proxy import serving
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Daemon(BaseHTTPRequestHandler):
@@ -150,7 +150,7 @@ def test_private_addresses_are_asked_only_if_that_is_wanted(
 
         def wait(self, timeout: float | None = None) -> bool:
             for one in asked._open.values():
-                assert one._read_all.wait(30)
+                assert one._read_all.wait(PATIENCE)
             return next(looks, None) is None
 
     asked.run(Stop(), lambda _: None)

@@ -10,6 +10,7 @@ import pytest
 
 from fedpact.dashboard.web.timed_cache import TimedCache
 from fedpact.errors import Retryable, UnknownRequest
+from tests.support.waiting import PATIENCE
 
 
 def fail() -> None:
@@ -60,12 +61,12 @@ def test_nobody_waits_for_ever() -> None:
 
     def slow() -> int:
         started.set()
-        end.wait(30.0)
+        end.wait(PATIENCE)
         return 1
 
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(kept.get, "key", 1, 60.0, slow)
-        started.wait(30.0)
+        started.wait(PATIENCE)
         with pytest.raises(Retryable, match="try again in a few seconds"):
             kept.get("key", 1, 60.0, slow)
         end.set()

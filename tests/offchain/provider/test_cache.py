@@ -17,6 +17,7 @@ from fedpact.provider.context import Cache, Context
 from fedpact.provider.request.view import RequestView
 from fedpact.provider.state.checkpoint import ProviderState
 from fedpact.types.deployment import Deployment
+from tests.support.waiting import PATIENCE
 
 HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})
 OWN = "0x" + "aa" * 20
@@ -124,6 +125,6 @@ def test_records_that_cannot_be_kept_are_told_of(caplog: pytest.LogCaptureFixtur
     data: Any = SimpleNamespace(records=SimpleNamespace(source=source))
     with caplog.at_level(logging.WARNING):
         Context.keep_records(own, 3, data)
-        assert tried.wait(60)
+        assert tried.wait(PATIENCE)
         reading.close()
     assert "request 3: its records are not kept yet: file x.csv is empty" in caplog.text

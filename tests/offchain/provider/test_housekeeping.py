@@ -35,7 +35,7 @@ def test_what_is_overdue_delays_nothing_else(overdue: str, tmp_path: Path) -> No
     go, made = threading.Event(), list[str]()
     workers = {name: Background(0.0) for name in ("public_work", "private_work", "trials")}
     busy = workers[overdue]
-    busy.start(lambda: go.wait(20), due=0.0)
+    busy.start(lambda: go.wait(PATIENCE), due=0.0)
     busy.result("of a round that is over", lambda: lambda: made.append("late"), due=10)
 
     house = Housekeeping(tmp_path, 0.0, None)

@@ -90,7 +90,7 @@ def test_a_decline_is_heard_after_the_store_was_away(
     with declining(scene, request.id) as address:
         joined_elsewhere(scene, address)
         with Declines(scene.client, Unsteady(scene.folder / "content"), request.id) as declines:
-            ends = time.monotonic() + 30
+            ends = time.monotonic() + PATIENCE
             while not declines.counted and time.monotonic() < ends:
                 declines.look()
                 time.sleep(0.01)
@@ -126,13 +126,13 @@ def test_nothing_is_read_any_more_once_it_is_closed(
         if message["method"] == "eth_getLogs":
             queries.append(message)
             asked.set()
-            declines._stop.wait(10)
+            declines._stop.wait(PATIENCE)
 
     with node_in_front(anvil.url, until_closed) as url:
         client = ChainClient.connect(url, scene.client.deployment)
         declines = Declines(client, scene.store, request.id)
         declines.look()
-        assert asked.wait(30)
+        assert asked.wait(PATIENCE)
         declines.close()
         assert declines._reader is not None
         assert not declines._reader.is_alive()

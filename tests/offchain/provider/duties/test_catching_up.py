@@ -131,7 +131,7 @@ class Played:
 
     def vote(self, **at: Any) -> CastVote | None:
         """What it votes in the end; None where it still waits after seconds."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             found = own_vote(self.view(**at))
             if found is not None:

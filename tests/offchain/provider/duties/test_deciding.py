@@ -350,7 +350,7 @@ class Together(EmbeddedStore):
         return Together(self._folder)
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
-        self.asked.wait(20)
+        self.asked.wait(PATIENCE)
         return super().get(cid, max_bytes)
 
 

@@ -31,6 +31,7 @@ from fedpact.provider.request.secure_sums import member_sum, sum_round
 from fedpact.types.cid import Cid
 from fedpact.types.requests import Phase
 from fedpact.types.scores import INVALID
+from tests.support import waiting
 from tests.support.summing import (
     KEY,
     REQUEST,
@@ -243,7 +244,7 @@ class Refusing(EmbeddedStore):
 
     def put(self, data: bytes) -> Cid:
         if self.full:
-            self.go.wait(20)
+            self.go.wait(waiting.PATIENCE)
             raise StoreUnreachable("full")
         return super().put(data)
 
