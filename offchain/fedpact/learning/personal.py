@@ -20,9 +20,9 @@ from fedpact.learning.training_inputs import LocalTraining, without_privacy
 from fedpact.types.device import PROCESSOR
 from fedpact.types.specification import Specification
 
-PASSES = 10
+PASSES = 20
 """Local trainings, each as the request asks for in a round."""
-AVERAGED = 5
+AVERAGED = 10
 """The personal model is the mean of what the last so many of them end with (Polyak & Juditsky
 1992): with few records a single one depends on its last batches."""
 

@@ -20,7 +20,7 @@ class Ditto(Strategy):
 
     name = "ditto"
     personalises = True
-    lam: Annotated[float, Field(ge=0, le=1e6)] = 0.1
+    lam: Annotated[float, Field(ge=0, le=1e6)] = 0.5
     """The paper's lambda."""
 
     def personal(self, globals_: Globals, memory: Memory | None) -> LocalTask:
