@@ -23,8 +23,10 @@ PLENTY = to_wei(1_000, "ether")
 """What a new account gets, in wei."""
 GAS_LIMIT = 30_000_000
 GAS_LIMIT_SPREAD = 2**20
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 """Seconds within which Anvil must answer."""
+ANSWER_LIMIT = 60.0
+"""Seconds; many blocks at once take it several on a busy machine."""
 LOG_NAME = "anvil.log"
 STATES_NAME = "anvil-states"
 """Folder of the states of old blocks. Anvil's default is in the home folder, where a process that
@@ -46,7 +48,7 @@ class Devnet(Closing):
         self.child = child
         self.url = url
         self._folder = folder
-        self._rpc = Nodes(url)
+        self._rpc = Nodes(url, ANSWER_LIMIT)
 
     @classmethod
     def start(

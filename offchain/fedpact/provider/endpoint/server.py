@@ -13,7 +13,7 @@ from fedpact.provider.endpoint.limits import EndpointLimits
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 LONGEST_HEADERS = 1 << 14
 """Bytes."""
