@@ -31,7 +31,7 @@ from fedpact.chain.abi import MARKET, POOL, ROUNDS, SECOND, ContractAbi, contrac
 from fedpact.chain.bindings.structs import terms_struct
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.child import ChildProcess
+from fedpact.child_process import ChildProcess
 from fedpact.consensus.proof_of_quality import judge
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower

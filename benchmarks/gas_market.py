@@ -4,7 +4,7 @@ from eth_utils import keccak
 
 from fedpact.content.bn254 import public_key
 from fedpact.content.delivery import Deliveries
-from fedpact.content.dispute import dispute_context, prove
+from fedpact.content.wrong_key_proof import dispute_context, prove
 from tests.contracts.market.kit import (
     REQUEST_KEY,
     SECRET,

@@ -25,7 +25,7 @@ from fedpact.data.newsgroups import newsgroups
 from fedpact.demo.network import running_network
 from fedpact.demo.searchable import publish_providers, serve, wait_until_settled
 from fedpact.requester.provider_search import Searcher, ask, query_of
-from fedpact.retrieval.schema import SearchBody
+from fedpact.retrieval.search_api import SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from tests.support.processes import executed
 

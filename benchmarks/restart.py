@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from tests.support.held_provider import HELD
 from tests.support.processes import executed
 from tests.support.world import PAY, POLICY, POLL, World, running_world, serve_held

@@ -34,7 +34,7 @@ from typing import Any
 import httpx
 
 from benchmarks.copied_events import copy_events
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.content.pruning import prune
 from fedpact.demo.data import prepare
 from fedpact.demo.network import free_port, running_network

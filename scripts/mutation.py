@@ -45,7 +45,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.child import end_with_parent
+from fedpact.child_process import end_with_parent
 from scripts import compile as contracts
 from scripts.mutant_builds import Built, Sources
 from scripts.mutants import Mutant, sampled_mutants

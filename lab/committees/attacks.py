@@ -16,7 +16,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
-from fedpact.learning.distance import length
+from fedpact.learning.reproducible_sums import length
 from fedpact.simulation.adversaries import RoundTask, SimulatedProvider, mean_of_others
 from fedpact.types.scores import INVALID
 

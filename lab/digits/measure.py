@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.simulation.adversaries import FURTHER, POISONS, SimulatedProvider
 from fedpact.simulation.baselines import central
 from fedpact.simulation.request import SimulatedRequest, accuracy

@@ -20,7 +20,7 @@ from fedpact.data.sources import TrainTestData
 from fedpact.demo.drafts import WINDOWS
 from fedpact.errors import InvalidInput
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.requester.draft import Draft
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import Specification

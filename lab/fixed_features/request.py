@@ -24,7 +24,7 @@ from fedpact.demo.drafts import DELTA, split
 from fedpact.demo.drafts import draft as classifier_draft
 from fedpact.demo.scattering_settings import FAMILY, ROUNDS, ServerStep
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.requester.draft import Draft
 from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, accuracy, noise, simulate

@@ -41,8 +41,8 @@ from fedpact.privacy.linear_sums import (
     noised,
     softmax_gradient_sum,
 )
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.privacy.noise import NoiseSource, SeededNoise
+from fedpact.privacy.releases import GaussianRelease, Schedule
 
 DELTA = 1e-5
 PROVIDERS = 10

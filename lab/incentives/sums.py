@@ -17,7 +17,7 @@ from fedpact.demo.drafts import EPSILON
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals
-from fedpact.learning.summed import group_model, member_integers
+from fedpact.learning.summed_release import group_model, member_integers
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.simulation.request import noise
 from fedpact.types.scores import MAX_SCORE

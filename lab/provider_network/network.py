@@ -28,7 +28,12 @@ from fedpact.retrieval.messages import (
     Transport,
     encode,
 )
-from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
+from fedpact.retrieval.routing_table import (
+    Community,
+    RetrievalTable,
+    kept_communities,
+    ring_successors,
+)
 from lab.provider_network.population import as_signature
 
 CACHED = 100_000

@@ -23,8 +23,8 @@ from fedpact.privacy.linear_sums import (
     noised,
     softmax_gradient_sum,
 )
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SeededNoise
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 from lab.image_requests import request

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import HashedBag
-from fedpact.features.text.vectors import WIDTH, dense_rows, word_vectors
+from fedpact.features.text.word_vectors import WIDTH, dense_rows, word_vectors
 from fedpact.learning import text_statistics
 from fedpact.learning.discriminant import Constants, solve
 from fedpact.learning.text_statistics import StatisticsLayout

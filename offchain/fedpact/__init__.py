@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fedpact.audit import AuditItem, AuditReport, Verdict
     from fedpact.errors import FedpactError
     from fedpact.learning.families.torch_family import TorchFamily
-    from fedpact.privacy_audit.battery import Outcome, check_family
+    from fedpact.privacy_audit.family_check import Outcome, check_family
     from fedpact.requester.draft import Draft
     from fedpact.requester.final_rounds import Member, Round
     from fedpact.requester.follow import RequestProgress
@@ -77,7 +77,7 @@ _MODULES = {
     "fedpact.audit": ("AuditItem", "AuditReport", "Verdict"),
     "fedpact.errors": ("FedpactError",),
     "fedpact.learning.families.torch_family": ("TorchFamily",),
-    "fedpact.privacy_audit.battery": ("Outcome", "check_family"),
+    "fedpact.privacy_audit.family_check": ("Outcome", "check_family"),
     "fedpact.requester.draft": ("Draft",),
     "fedpact.requester.follow": ("RequestProgress",),
     "fedpact.requester.model": ("Model",),

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from tests.chaos.fault_proxies import Weather
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-from fedpact.chain.nodes import Nodes
+from fedpact.chain.failover import Nodes
 from tests.chaos.actors import Actor
 from tests.chaos.schedule import (
     IPFS_ONLY,

@@ -19,7 +19,7 @@ from threading import Lock
 import numpy as np
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.store_address import open_store
 from fedpact.demo.data import DemoData, prepare

@@ -1,4 +1,4 @@
-"""`ape run deploy` puts the contracts on a chain as `fedpact deploy` does."""
+"""`ape run ape_deploy` puts the contracts on a chain as `fedpact deploy` does."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
 def ape_run_deploy(anvil: Devnet, keys: Path, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
-            *(APE, "run", "deploy", "--network", f"ethereum:local:{anvil.url}"),
+            *(APE, "run", "ape_deploy", "--network", f"ethereum:local:{anvil.url}"),
             *("--account", "operator", "--keystore", keys, "--out", path),
         ],
         cwd=REPOSITORY,

@@ -26,7 +26,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.declared import DeclaredData
 from fedpact.data.schema_draft import as_toml
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.requests import Status

@@ -26,7 +26,7 @@ from fedpact.learning.artefact import decode, encode
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
 from fedpact.privacy.ledger.report import LedgerEntry
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.personal import train_personal
 from fedpact.requester import RequestProgress

@@ -13,7 +13,7 @@ import pytest
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.faults import Capability
+from fedpact.chain.node_errors import Capability
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import ContentMissing, StorageUnavailable, TransactionTimeout
 from fedpact.provider import daemon as daemons

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from tests.support.node_proxy import Dropped, Message, node_in_front
 from tests.support.waiting import PATIENCE
 from tests.support.world import World, running_world

@@ -17,7 +17,7 @@ from fedpact.audit import AuditReport, audit
 from fedpact.chain.abi import LEDGER, MARKET, POOL, REGISTRY, RESALE, ROUNDS, contract_abi
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet, find_anvil
-from fedpact.child import ChildProcess
+from fedpact.child_process import ChildProcess
 from fedpact.errors import FedpactError
 from fedpact.types.requests import Phase
 from tests.support.committee import PAYMENT, DigitsMarket, open_digits_market

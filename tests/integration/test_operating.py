@@ -17,9 +17,9 @@ from threading import Thread
 import pytest
 
 from fedpact.chain import keystore
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
 from tests.support.processes import executed
 from tests.support.requester_process import Service

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.faults import Capability
+from fedpact.chain.node_errors import Capability
 from tests.support.clients import ON_DEMAND, Client, EthereumJS, Hardhat
 from tests.support.world import faults_of, running_world
 

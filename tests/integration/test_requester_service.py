@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain.bindings.events import RoundPosted, SliceOpened
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.learning.families import family_of
 from fedpact.requester import model_file
 from fedpact.requester.requester import Requester

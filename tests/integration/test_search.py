@@ -22,7 +22,7 @@ from fedpact.demo.searchable import SearchableProvider, publish_providers, serve
 from fedpact.errors import InvalidInput, SearchFailed
 from fedpact.requester.provider_search import Searcher, query_of, row
 from fedpact.requester.requester import specification_of
-from fedpact.retrieval.schema import SearchAnswer, SearchBody
+from fedpact.retrieval.search_api import SearchAnswer, SearchBody
 from fedpact.retrieval.search_record import RetrievalRecord
 from fedpact.retrieval.signature import support_weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search

@@ -15,10 +15,10 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.errors import SearchRefused
 from fedpact.privacy.ledger.ledger import Ledger
-from fedpact.provider import profile, searching
+from fedpact.provider import profile, search_node
 from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData
-from fedpact.provider.searching import FLOODS_AT_ONCE, SearchNode
+from fedpact.provider.search_node import FLOODS_AT_ONCE, SearchNode
 from fedpact.retrieval import http
 from fedpact.retrieval.flooding import FloodLimits
 from fedpact.retrieval.http import OwnAddress
@@ -31,7 +31,7 @@ from fedpact.retrieval.messages import (
     decode_reply,
     encode,
 )
-from fedpact.retrieval.schema import SearchBody
+from fedpact.retrieval.search_api import SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from fedpact.types.document import canonical_json
 from tests.support.chain_request import deployed_contracts
@@ -81,8 +81,8 @@ def test_floods_leave_workers_to_lookups(
     anvil: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four floods that met silent nodes held up all searches of a daemon."""
-    monkeypatch.setattr(searching, "FloodLimits", partial(FloodLimits, seconds=PATIENCE))
-    monkeypatch.setattr(searching, "ENTRY_NODES", 1)  # itself, the newest: it asks nobody to join
+    monkeypatch.setattr(search_node, "FloodLimits", partial(FloodLimits, seconds=PATIENCE))
+    monkeypatch.setattr(search_node, "ENTRY_NODES", 1)  # itself, the newest: it asks nobody to join
     store, registrar = EmbeddedStore(tmp_path / "content"), anvil.new_account()
     client = ChainClient.connect(anvil.url, deployed_contracts(anvil, registrar))
     silent = socket.create_server(("127.0.0.1", 0))

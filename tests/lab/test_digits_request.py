@@ -12,7 +12,7 @@ from fedpact.data import sources
 from fedpact.demo import drafts
 from fedpact.errors import DataError
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.simulation.adversaries import POISONS
 from fedpact.simulation.baselines import central
 from fedpact.simulation.request import accuracy

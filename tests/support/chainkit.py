@@ -28,7 +28,7 @@ from web3.exceptions import ContractLogicError
 from web3.types import RPCEndpoint, RPCResponse
 
 from fedpact.chain.devnet import find_anvil
-from fedpact.child import ChildProcess
+from fedpact.child_process import ChildProcess
 from scripts.compile import DEPLOYED, HARNESSES, current_contracts
 from tests.support.direct_contract import direct_contract
 from tests.support.waiting import PATIENCE

@@ -22,9 +22,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from fedpact.chain.devnet import PLENTY
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
-from fedpact.child import ChildProcess
+from fedpact.child_process import ChildProcess
 from fedpact.closing import Closing
 from fedpact.content.ipfs_node import node_executable
 from fedpact.demo.network import free_port

@@ -17,7 +17,7 @@ from benchmarks.replayed import emit, log_entry, replaying
 from fedpact.chain.abi import POOL, SECOND, contract_abi
 from fedpact.chain.bindings.events import Settled
 from fedpact.chain.signed_messages import RoundRecord
-from fedpact.child import ChildProcess
+from fedpact.child_process import ChildProcess
 from fedpact.content.bn254 import public_key
 from fedpact.dashboard.web.login import token_file
 from fedpact.requester import preparing

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from fedpact.learning.artefact import Model
-from fedpact.learning.bounds import update_norm
 from fedpact.learning.strategies import STRATEGIES, Correction, Globals, LocalTask, Memory, Strategy
 from fedpact.learning.strategies.base import combine
+from fedpact.learning.update_bounds import update_norm
 
 
 class Drifting(Strategy):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.demo.fleet import ONE_THREAD
 
 

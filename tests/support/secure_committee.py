@@ -19,7 +19,7 @@ from fedpact.consensus.secure_sum_record import (
     sum_groups,
 )
 from fedpact.exchange.messages import Ballot, Kind, Message, RoundMessages
-from fedpact.learning.summed import Integers, group_model, member_integers
+from fedpact.learning.summed_release import Integers, group_model, member_integers
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.privacy.secure_sum.collecting import open_sum

@@ -20,11 +20,11 @@ from fedpact.consensus.secure_sum_record import GroupSum, decode_announced
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.keys import key_hash
 from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages
-from fedpact.learning.summed import Integers, summed_values
+from fedpact.learning.summed_release import Integers, summed_values
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.duties.secure_sums import ready_sum, seal_values

@@ -19,7 +19,7 @@ from fedpact.types.requests import Status
 
 if TYPE_CHECKING:
     from fedpact.audit import AuditReport
-    from fedpact.requester.ending import Refund
+    from fedpact.requester.accept_or_dispute import Refund
     from fedpact.requester.follow import RequestProgress
     from fedpact.session import Session
     from fedpact.types.specification import Specification

@@ -25,7 +25,7 @@ from fedpact.audit.resale import ResaleChecks
 from fedpact.audit.results import ResultChecks
 from fedpact.audit.rounds import RoundChecks
 from fedpact.audit.secure_sums import SumChecks
-from fedpact.audit.statements import SaidChecks
+from fedpact.audit.signatures import SaidChecks
 from fedpact.chain.client import AnyClient, ChainClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore

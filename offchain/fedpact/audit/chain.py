@@ -14,9 +14,9 @@ from fedpact.chain.bindings.calls import SIGNATURE_BYTES, calls_in, signature_at
 from fedpact.chain.bindings.events import Place
 from fedpact.chain.bindings.token import Token
 from fedpact.chain.client import ChainClient
+from fedpact.chain.contract_wallets import accepts
 from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import LargeRecord, RoundRecord, signed_digest, signer_of
-from fedpact.chain.wallets import accepts
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
 from fedpact.types.deployment import SecondDeployment
 from fedpact.types.requests import (

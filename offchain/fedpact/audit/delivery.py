@@ -9,8 +9,8 @@ from fedpact.audit.request_events import Evidence
 from fedpact.chain.bindings.events import Delivered, Disputed
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries, Delivery
-from fedpact.content.dispute import SharedPoint, dispute_context, proof_holds
 from fedpact.content.keys import committee_key
+from fedpact.content.wrong_key_proof import SharedPoint, dispute_context, proof_holds
 from fedpact.types.requests import Start, Status
 
 

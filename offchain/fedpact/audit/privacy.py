@@ -78,7 +78,7 @@ class PrivacyChecks:
 def _epsilon(spec: "Specification", numbers: list[int], delta: float) -> float:
     """Zero-out epsilon of a member's releases in these rounds."""
     from fedpact.privacy.accounting import cost
-    from fedpact.privacy.mechanisms import of_rounds
+    from fedpact.privacy.releases import of_rounds
 
     event = of_rounds(spec, numbers)
     return 0.0 if event is None else cost(event, delta).epsilon

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from fedpact.chain.abi import contract_abi, reverted
-from fedpact.chain.faults import FaultKind, RpcError
+from fedpact.chain.contract_wallets import WalletSignatures, sent_for
+from fedpact.chain.failover import Nodes, WrongChain
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.log_ranges import Reach
 from fedpact.chain.node import Node, Request
-from fedpact.chain.nodes import Nodes, WrongChain
+from fedpact.chain.node_errors import FaultKind, RpcError
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.sender import Sender
-from fedpact.chain.wallets import WalletSignatures, sent_for
 from fedpact.errors import (
     DeploymentError,
     FedpactError,

@@ -12,9 +12,9 @@ from pathlib import Path
 from eth_account import Account
 from eth_utils.currency import to_wei
 
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
-from fedpact.child import ChildFailed, ChildProcess
+from fedpact.child_process import ChildFailed, ChildProcess
 from fedpact.closing import Closing
 from fedpact.errors import FedpactError, InvalidInput
 

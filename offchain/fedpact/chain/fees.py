@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 
 from fedpact.chain.abi import Fields
-from fedpact.chain.faults import Capability, RpcError
-from fedpact.chain.nodes import Nodes
+from fedpact.chain.failover import Nodes
+from fedpact.chain.node_errors import Capability, RpcError
 from fedpact.chain.records import Call
 from fedpact.errors import FeeTooHigh, NodeUnreachable
 

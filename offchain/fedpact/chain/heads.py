@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fedpact.chain.faults import Capability, RpcError
+from fedpact.chain.node_errors import Capability, RpcError
 from fedpact.chain.websocket import Pushed, WebSocket
 
 log = logging.getLogger(__name__)

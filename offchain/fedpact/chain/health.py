@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
-from fedpact.chain.faults import Fault, FaultKind, RpcError
+from fedpact.chain.node_errors import Fault, FaultKind, RpcError
 
 LAG = 2
 """Blocks behind the best node's head from which a node counts as lagging."""

@@ -22,7 +22,9 @@ from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from fedpact.chain.faults import (
+from fedpact.chain.heads import PushedHeads
+from fedpact.chain.health import CallBudget, Health
+from fedpact.chain.node_errors import (
     BATCH,
     Capability,
     Fault,
@@ -31,8 +33,6 @@ from fedpact.chain.faults import (
     http_refusal,
     refusal,
 )
-from fedpact.chain.heads import PushedHeads
-from fedpact.chain.health import CallBudget, Health
 from fedpact.chain.records import Frame
 from fedpact.chain.websocket import Pushed, WebSocket
 from fedpact.errors import NodeUnreachable, SettingsError

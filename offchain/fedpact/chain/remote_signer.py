@@ -18,8 +18,8 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from fedpact.chain.faults import RpcError
 from fedpact.chain.node import Node
+from fedpact.chain.node_errors import RpcError
 from fedpact.chain.signed_messages import signer_of
 from fedpact.errors import InvalidInput, KeyStoreError, NodeUnreachable, SignerUnreachable
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedpact.chain.connection import Connection, FrameGone
-from fedpact.chain.faults import Capability, FaultKind, RpcError
 from fedpact.chain.log_ranges import QuerySpan
+from fedpact.chain.node_errors import Capability, FaultKind, RpcError
 from fedpact.chain.records import Event, Frame
 from fedpact.errors import NodeUnreachable
 

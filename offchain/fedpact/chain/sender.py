@@ -21,10 +21,10 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import reverted
 from fedpact.chain.addresses import checksum
-from fedpact.chain.faults import FaultKind, RpcError
+from fedpact.chain.failover import Nodes
 from fedpact.chain.fees import FeeMarket
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
+from fedpact.chain.node_errors import FaultKind, RpcError
 from fedpact.chain.outbox import Outbox, Pending
 from fedpact.chain.records import Call, Event, Receipt, TransactionCost
 from fedpact.errors import (

@@ -81,7 +81,7 @@ def check(
     Example: fedpact family check draft.toml
     """
     from fedpact.learning.devices import resolved
-    from fedpact.privacy_audit.battery import check_family
+    from fedpact.privacy_audit.family_check import check_family
     from fedpact.requester.draft import Draft
 
     found = check_family(Draft.read(draft).specification, resolved(device))

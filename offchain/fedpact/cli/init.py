@@ -18,7 +18,7 @@ def init(
 
     Example: fedpact init provider
     """
-    from fedpact.cli.starting import starting_files
+    from fedpact.cli.init_files import starting_files
     from fedpact.errors import StorageUnavailable
 
     try:

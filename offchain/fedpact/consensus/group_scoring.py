@@ -22,7 +22,7 @@ from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED
 from fedpact.consensus.shapley import ERROR_BITS, rounded_errors
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.learning.summed import plausible_group
+from fedpact.learning.summed_release import plausible_group
 from fedpact.types.scores import INVALID
 
 HARM = 0.02

@@ -7,9 +7,9 @@ from fedpact.consensus.public_updates import Span
 from fedpact.consensus.round_inputs import RoundInputs
 from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
-from fedpact.learning.bounds import update_norm, update_norm_bounds
-from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
+from fedpact.learning.reproducible_sums import length
+from fedpact.learning.update_bounds import update_norm, update_norm_bounds
 from fedpact.types.privacy import PrivacyMode
 
 MIN_NEW = 0.25

@@ -9,7 +9,7 @@ SPAN_SHARE of the dimension; with k vectors of d values and n updates, building 
 O(k^2 d) and projecting O(k n d) operations. In fewer than MIN_DIMENSION dimensions a handful of
 vectors would explain any update, so nothing counts as known there.
 
-All sums have a fixed order (`learning.distance`), so members agree to the last bit.
+All sums have a fixed order (`learning.reproducible_sums`), so members agree to the last bit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.learning.aggregation.base import Vector
-from fedpact.learning.distance import inner_products, length, mixture
+from fedpact.learning.reproducible_sums import inner_products, length, mixture
 
 MAX_VECTORS = 256
 MAX_VALUES = 2**24

@@ -22,9 +22,9 @@ from fedpact.consensus.shapley import Contribution, Game, NewGame
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model
-from fedpact.learning.bounds import update_norm, update_norm_bounds
-from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
+from fedpact.learning.reproducible_sums import length
+from fedpact.learning.update_bounds import update_norm, update_norm_bounds
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import ScoreKind

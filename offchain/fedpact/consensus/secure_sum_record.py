@@ -21,7 +21,7 @@ from fedpact.content.keys import round_key
 from fedpact.errors import FedpactError, InvalidInput, PrivacyError, Retryable
 from fedpact.exchange.messages import Ballot, Kind, Message, RoundMessages
 from fedpact.learning.artefact import Model
-from fedpact.learning.summed import Integers, group_model, summed_values
+from fedpact.learning.summed_release import Integers, group_model, summed_values
 from fedpact.privacy.secure_sum.collecting import SumFailed, open_sum
 from fedpact.privacy.secure_sum.masks import KEY_BYTES, SEED_BYTES, Words
 from fedpact.privacy.secure_sum.member import Opening

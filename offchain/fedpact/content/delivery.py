@@ -5,7 +5,7 @@ requester's public key is Q = q G. Every member derives the
 same e from the request key, and from it E = e G and S = e Q; the k-th final global model's key is
 sealed as key XOR keccak256(S, k). The start anchors the root of a tree with a leaf for each k, so
 every member can check it, anyone can deliver, and the requester learns one key alone. If what was
-delivered opens to another key, the requester disputes it (`dispute.py`).
+delivered opens to another key, the requester disputes it (`wrong_key_proof.py`).
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from fedpact.child import ChildFailed, ChildProcess
+from fedpact.child_process import ChildFailed, ChildProcess
 from fedpact.closing import Closing
 from fedpact.errors import SettingsError, StoreUnreachable
 

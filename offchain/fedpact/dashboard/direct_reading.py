@@ -9,7 +9,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import LargeRecord, RoundRecord
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import DescribedRequest, specification_cid
-from fedpact.dashboard.index.sent import SentReader, block_times
+from fedpact.dashboard.index.transactions import SentReader, block_times
 from fedpact.dashboard.story import ClosedPool, Records, RequestStory
 from fedpact.dashboard.views.request import Sources
 from fedpact.errors import ContentError, Retryable, SpecificationError

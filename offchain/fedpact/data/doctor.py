@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedpact.data.inference import RARE, SeenColumn, look_at
+from fedpact.data.column_inference import RARE, SeenColumn, look_at
 from fedpact.data.readers import LABEL_COLUMN, pictures, read_table, read_unchecked
 from fedpact.data.readers.cells import is_missing, numbers
 from fedpact.data.readers.records import Records

@@ -9,7 +9,7 @@ import numpy as np
 import tomlkit
 from numpy.typing import NDArray
 
-from fedpact.data.inference import look_at, proposed, rounded
+from fedpact.data.column_inference import look_at, proposed, rounded
 from fedpact.data.readers import LABEL_COLUMN, read_table, read_unchecked
 from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import Records
@@ -42,7 +42,7 @@ def propose(
     left_out: Collection[str] = (),
 ) -> DataSchema:
     """The schema that the records at `path` suggest, with a new `data_id`. Of a table's columns it
-    has those that `data.inference` takes for inputs or identifiers.
+    has those that `data.column_inference` takes for inputs or identifiers.
 
     Args:
         category: what the data are about.

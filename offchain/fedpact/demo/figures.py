@@ -11,7 +11,7 @@ from fedpact.consensus.payout import refunds_of, sums_of
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, ProviderRow, RoundRow
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost, cost
-from fedpact.privacy.mechanisms import of_request, of_rounds
+from fedpact.privacy.releases import of_request, of_rounds
 from fedpact.requester.fetching import RoundLook, round_of
 from fedpact.requester.request_view import look
 from fedpact.types.requests import seats_of

@@ -25,7 +25,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fedpact.child import end_with_parent
+from fedpact.child_process import end_with_parent
 from fedpact.provider.training import worker_pool, worker_process
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -36,7 +36,7 @@ PRELOADED = (
     "fedpact.demo.fleet",
     "fedpact.exchange.gossip",
     "fedpact.provider.profile",
-    "fedpact.provider.searching",
+    "fedpact.provider.search_node",
     "fedpact.provider.serve",
     "httpcore",  # which httpx loads with its first client
     "cryptography.hazmat.primitives.ciphers.aead",  # which the first seal loads, as the next

@@ -18,7 +18,7 @@ from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.local_profile import LocalProfile
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.profiles.document import Profile
-from fedpact.retrieval.schema import About
+from fedpact.retrieval.search_api import About
 from fedpact.types.schema import DataSchema, schema_file
 
 POLICY = "submit_after = 0.0\nmin_samples = 20\nmin_pay_per_round = 5\n"

@@ -11,9 +11,9 @@ from typing import Annotated
 from eth_account.messages import SignableMessage, encode_typed_data
 from pydantic import Field, ValidationError
 
+from fedpact.chain.contract_wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Domain, signed_digest, signer_of
-from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.types.decline_reason import Reason
 from fedpact.types.document import Document, canonical_json

@@ -36,7 +36,7 @@ from fedpact.exchange.submissions import (
 )
 from fedpact.exchange.version import VERSION, OtherVersion
 from fedpact.retrieval.http import OwnAddress, may_ask
-from fedpact.retrieval.strangers import Strangers
+from fedpact.retrieval.untrusted_http import Strangers
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from eth_utils.crypto import keccak
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fedpact.chain.addresses import checksum
+from fedpact.chain.contract_wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.chain.signed_messages import (
     BLIND,
     SIGNATURE_BYTES,
@@ -29,7 +30,6 @@ from fedpact.chain.signed_messages import (
     signed_digest,
     signer_of,
 )
-from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.errors import InvalidInput
 from fedpact.types.document import Document
 from fedpact.types.scores import INVALID, MAX_SCORE

@@ -3,7 +3,7 @@
 from fedpact.errors import SpecificationError
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import calibrate, gaussian_multiplier
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.types.specification import Specification
 
 STATISTICS_SHARE = 0.01

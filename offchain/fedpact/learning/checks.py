@@ -6,7 +6,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, PrivacyError, SpecificationError
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import strategy
-from fedpact.learning.summed import check_summed
+from fedpact.learning.summed_release import check_summed
 from fedpact.learning.units import first_of_units
 from fedpact.privacy.accounting import VALUES_BITS, exact_demand
 from fedpact.privacy.noise import rounding_sensitivity

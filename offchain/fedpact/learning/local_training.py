@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model, bounded, clipped
-from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.devices import prepare
 from fedpact.learning.families import (
@@ -30,6 +29,7 @@ from fedpact.learning.unit_clipping import (
     clipping_bound,
 )
 from fedpact.learning.units import Batch, one_per_unit, samples_of
+from fedpact.learning.update_bounds import step_factors
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalApp, LocalConstruction, LocalEpochs, LocalSteps

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fedpact.chain.devnet import MINING, Devnet, forget_states
-from fedpact.child import end_group, group_runs
+from fedpact.child_process import end_group, group_runs
 from fedpact.errors import InvalidInput
 
 RECORD = "devnet.json"

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
-from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, Schedule, releases_of
 from fedpact.privacy.noise import MAX_VALUES_BITS, SAMPLER_EPSILON, sampler_delta
+from fedpact.privacy.releases import GaussianRelease, Mechanism, Schedule, releases_of
 
 UNIT: Literal["record or named unit"] = "record or named unit"
 ORDERS: tuple[float, ...] = (

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from fedpact.errors import PrivacyError
 from fedpact.privacy.accounting import calibrate
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.types.local_training import LocalEpochs
 from fedpact.types.privacy import PaperMechanism
 from fedpact.types.specification import Specification

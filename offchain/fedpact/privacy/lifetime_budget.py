@@ -39,7 +39,7 @@ from fedpact.privacy.accounting import (
     rdp_epsilons,
     steps_of,
 )
-from fedpact.privacy.mechanisms import Mechanism, releases_of
+from fedpact.privacy.releases import Mechanism, releases_of
 
 Curve = NDArray[np.float64]
 _HEADER = struct.Struct("<bqd")

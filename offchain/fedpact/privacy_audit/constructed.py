@@ -17,11 +17,11 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import constructed_family_of
 from fedpact.learning.families.text_statistics import TextStatisticsParameters
 from fedpact.learning.local_training import train_local
-from fedpact.learning.summed import group_model, member_integers
+from fedpact.learning.summed_release import group_model, member_integers
 from fedpact.learning.text_statistics import Statistics
 from fedpact.learning.training_inputs import LocalTraining
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.requester.draft import Draft
 from fedpact.types.specification import Specification
 

@@ -10,14 +10,14 @@ from fedpact.data.dataset import Dataset, Targets
 from fedpact.errors import InvalidInput
 from fedpact.learning.families import ConstructedFamily, family, family_of
 from fedpact.learning.local_training import noised_step, train_local
-from fedpact.learning.summed import Integers, member_integers
+from fedpact.learning.summed_release import Integers, member_integers
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.units import Batch
 from fedpact.privacy.attacks import AuditedMode, Check, distinguishability
 from fedpact.privacy.claimed_epsilon import claimed_release
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise, from_half_steps
 from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.privacy_audit.constructed import constructed_release
 from fedpact.privacy_audit.release import (
     DDP_SGD,

@@ -30,12 +30,12 @@ from fedpact.errors import BudgetExceeded, FedpactError
 from fedpact.learning.artefact import Template, decode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals, strategy
-from fedpact.learning.summed import summed_values
+from fedpact.learning.summed_release import summed_values
 from fedpact.privacy.attacks import AuditedMode, Check
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
+from fedpact.privacy.releases import GaussianRelease, of_request
 from fedpact.privacy_audit.hostile import (
     COLUMNS,
     LABELS,

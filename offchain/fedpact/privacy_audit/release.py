@@ -16,8 +16,8 @@ from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.attacks import AuditedMode, Check
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.requester.draft import Draft
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification

@@ -45,9 +45,9 @@ from fedpact.provider.ledger import other_deployments
 from fedpact.provider.ledger.opening import introduce, open_ledger
 from fedpact.provider.ledger.reconciling import Reconciliation
 from fedpact.provider.metrics import ProviderMetrics
-from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.policy_reload import reloaded
+from fedpact.provider.polling import Pace
 from fedpact.provider.scanning import Scanning
 from fedpact.provider.snapshots import deployment_name, request_name
 from fedpact.provider.startup_checks import (

@@ -13,7 +13,7 @@ from fedpact.errors import NotReady, StateError
 from fedpact.privacy.ledger.check import reconcile
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.files import profile_file
 from fedpact.retrieval.profiles import document

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from fedpact.chain import deployment_file as deployments
 from fedpact.chain.connection import Connection
-from fedpact.chain.faults import Capability, RpcError
 from fedpact.chain.health import LAG
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.node_errors import Capability, RpcError
 from fedpact.chain.records import Frame
 from fedpact.content.store_address import open_store
 from fedpact.data.declared import DeclaredData

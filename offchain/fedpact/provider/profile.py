@@ -23,8 +23,8 @@ from fedpact.data.description import attributes
 from fedpact.errors import InvalidInput, PolicyRefusal, RetrievalError
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.local_profile import LocalCluster, LocalProfile, release_id_of
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.messages import Record

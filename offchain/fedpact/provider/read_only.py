@@ -15,7 +15,7 @@ from pathlib import Path
 from fedpact.database import explained
 from fedpact.errors import LedgerError, StateDamaged
 from fedpact.privacy.lifetime_budget import Spend
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.types.deployment import Deployment
 

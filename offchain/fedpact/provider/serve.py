@@ -203,7 +203,7 @@ def _endpoint(
         yield
         return
     # Loaded only if needed, to keep a daemon without an endpoint small.
-    from fedpact.provider.searching import SearchEndpoint, SearchNode
+    from fedpact.provider.search_node import SearchEndpoint, SearchNode
 
     node = SearchNode(
         client,

@@ -7,9 +7,9 @@ from enum import StrEnum
 from eth_account.messages import encode_typed_data
 
 from fedpact.chain.client import ChainClient
+from fedpact.chain.contract_wallets import MOST_GAS, may_act
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import signed_digest
-from fedpact.chain.wallets import MOST_GAS, may_act
 from fedpact.errors import DataError, FedpactError, Retryable
 from fedpact.monitor.resources import LITTLE_WEI
 from fedpact.privacy.ledger.ledger import Ledger

@@ -11,14 +11,14 @@ from fedpact.chain.bindings.token import Token, currency_at
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.bn254 import public_key
-from fedpact.content.dispute import prove, sale_context
+from fedpact.content.wrong_key_proof import prove, sale_context
 from fedpact.errors import (
     ContentMissing,
     DecryptionError,
     InvalidInput,
     NotReady,
 )
-from fedpact.requester.ending import Refund
+from fedpact.requester.accept_or_dispute import Refund
 from fedpact.requester.fetching import opened_key, sale_of
 from fedpact.requester.offers import OWN_RESULT, price_differs, took_part
 from fedpact.requester.request_view import RequestLook, look

@@ -4,7 +4,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import InvalidInput, NotReady, Reverted
 from fedpact.requester import buying
-from fedpact.requester.ending import Refund, settle
+from fedpact.requester.accept_or_dispute import Refund, settle
 from fedpact.requester.request_view import look
 from fedpact.types.requests import Status
 

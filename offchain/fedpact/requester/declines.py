@@ -28,7 +28,7 @@ from fedpact.exchange.declines import LONGEST_DECLINE, Decline, checked
 from fedpact.exchange.peer_address import endpoint_in
 from fedpact.retrieval.http import may_ask
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile
-from fedpact.retrieval.strangers import Strangers
+from fedpact.retrieval.untrusted_http import Strangers
 from fedpact.types.cid import Cid
 
 T = TypeVar("T")

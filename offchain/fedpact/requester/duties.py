@@ -15,8 +15,8 @@ from fedpact.chain.signed_messages import Anchored
 from fedpact.errors import (
     ContentMissing,
 )
+from fedpact.requester.accept_or_dispute import end
 from fedpact.requester.actor import Acting
-from fedpact.requester.ending import end
 from fedpact.requester.request_view import RequestLook
 from fedpact.requester.slice_opening import open_slice
 from fedpact.types.requests import LargeFacts, Phase, seats_of

@@ -25,11 +25,11 @@ from fedpact.retrieval.messages import MAX_FOUND, Record
 from fedpact.retrieval.profiles.composition import composed, context_rows, data_part
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile, name32
 from fedpact.retrieval.profiles.release import exact_sum
-from fedpact.retrieval.schema import Refusal, SearchAnswer, SearchBody
+from fedpact.retrieval.search_api import Refusal, SearchAnswer, SearchBody
 from fedpact.retrieval.search_record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.signature import Signature, weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
-from fedpact.retrieval.strangers import Strangers
+from fedpact.retrieval.untrusted_http import Strangers
 from fedpact.retrieval.vectors import query_of_terms
 from fedpact.types.cid import Cid
 from fedpact.types.distance import Distance

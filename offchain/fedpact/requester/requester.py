@@ -14,13 +14,14 @@ from pathlib import Path
 
 from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
-from fedpact.chain.faults import RpcError
+from fedpact.chain.node_errors import RpcError
 from fedpact.content import fetching
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
 from fedpact.exchange.gossip import Exchange
 from fedpact.requester import buying, cancelling
+from fedpact.requester.accept_or_dispute import Refund
 from fedpact.requester.actor import Acting
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.card.quality import Quality
@@ -30,7 +31,6 @@ from fedpact.requester.creating import RequestCreator
 from fedpact.requester.declines import Declines
 from fedpact.requester.draft import Draft
 from fedpact.requester.duties import next_duty
-from fedpact.requester.ending import Refund
 from fedpact.requester.fetching import (
     OpenedKey,
     Slices,

@@ -15,7 +15,7 @@ from fedpact.retrieval.messages import (
     Record,
     Reply,
 )
-from fedpact.retrieval.table import RetrievalTable
+from fedpact.retrieval.routing_table import RetrievalTable
 
 NAMED_EACH = 2
 """Contacts named for each community that a node keeps."""

@@ -27,8 +27,8 @@ from fedpact.retrieval.messages import (
     Transport,
     Verify,
 )
+from fedpact.retrieval.routing_table import RetrievalTable
 from fedpact.retrieval.signature import Signature, likeness, stacked
-from fedpact.retrieval.table import RetrievalTable
 
 
 @dataclass(frozen=True)

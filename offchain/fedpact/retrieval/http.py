@@ -22,7 +22,7 @@ from fedpact.retrieval.messages import (
     decode_reply,
     encode,
 )
-from fedpact.retrieval.strangers import Allowed, Strangers, is_allowed, leads_to_private
+from fedpact.retrieval.untrusted_http import Allowed, Strangers, is_allowed, leads_to_private
 
 log = logging.getLogger(__name__)
 

@@ -36,8 +36,8 @@ from fedpact.retrieval.messages import (
     Transport,
     Verify,
 )
+from fedpact.retrieval.routing_table import RetrievalTable
 from fedpact.retrieval.signature import Signature, likeness, stacked
-from fedpact.retrieval.table import RetrievalTable
 
 WAVES = (3, 5, 8, 16)
 """Requests sent at once: few while the near communities are still unknown; the last number

@@ -31,8 +31,13 @@ from fedpact.retrieval.messages import (
     Transport,
     Verify,
 )
+from fedpact.retrieval.routing_table import (
+    Community,
+    RetrievalTable,
+    kept_communities,
+    ring_successors,
+)
 from fedpact.retrieval.signature import stacked
-from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
 
 MAX_CONTACTS = 2_000
 """Most contacts in other communities that are remembered."""

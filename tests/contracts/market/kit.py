@@ -13,7 +13,7 @@ from eth_utils import keccak
 from fedpact.chain.addresses import created_address
 from fedpact.content.bn254 import Point, public_key
 from fedpact.content.delivery import Deliveries, Delivery
-from fedpact.content.dispute import SharedPoint
+from fedpact.content.wrong_key_proof import SharedPoint
 from tests.support.chainkit import Address, Chain, address_of, events
 
 ETHER = "0x" + 40 * "0"

@@ -7,7 +7,7 @@ from typing import Any
 
 from fedpact.content.bn254 import Point, public_key
 from fedpact.content.delivery import Deliveries, Delivery
-from fedpact.content.dispute import prove, sale_context
+from fedpact.content.wrong_key_proof import prove, sale_context
 from tests.contracts.market.kit import REQUEST_KEY, WINDOW, Request, as_argument, entry, folded
 from tests.support.chainkit import Address, address_of, events
 

@@ -7,8 +7,8 @@ from eth_utils import keccak
 
 from fedpact.content.bn254 import Point, multiply, public_key
 from fedpact.content.delivery import Deliveries, open_delivery
-from fedpact.content.dispute import SharedPoint, dispute_context, prove
 from fedpact.content.keys import delivery_key
+from fedpact.content.wrong_key_proof import SharedPoint, dispute_context, prove
 from tests.contracts.market.kit import (
     DELIVERED,
     DISPUTED,

@@ -4,7 +4,7 @@ import pytest
 
 from fedpact.content.bn254 import public_key
 from fedpact.content.delivery import Deliveries
-from fedpact.content.dispute import dispute_context, prove
+from fedpact.content.wrong_key_proof import dispute_context, prove
 from tests.contracts.market.kit import (
     ETHER,
     GAS_PER_ROUND,

@@ -9,7 +9,7 @@ from eth_utils import keccak
 
 from fedpact.content.bn254 import Point, public_key
 from fedpact.content.delivery import Deliveries, open_delivery, sale_anchor
-from fedpact.content.dispute import dispute_context, prove, sale_context
+from fedpact.content.wrong_key_proof import dispute_context, prove, sale_context
 from tests.contracts.market.kit import (
     REQUEST_KEY,
     WINDOW,

@@ -30,8 +30,8 @@ from fedpact.consensus import draw
 from fedpact.consensus.draw import cohort
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries, Delivery
-from fedpact.content.dispute import dispute_context, prove
 from fedpact.content.embedded_store import EmbeddedStore
+from fedpact.content.wrong_key_proof import dispute_context, prove
 from fedpact.errors import InvalidInput
 from fedpact.types.requests import Join, MessageKind, seats_of
 from tests.support.chain_request import (

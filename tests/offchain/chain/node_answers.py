@@ -6,7 +6,7 @@ An answer is the `error` of JSON-RPC, or (HTTP status, headers, body).
 
 from typing import Any
 
-from fedpact.chain.faults import BATCH, Capability, FaultKind
+from fedpact.chain.node_errors import BATCH, Capability, FaultKind
 
 TRANSIENT, QUOTA, LACKS = FaultKind.TRANSIENT, FaultKind.QUOTA, FaultKind.CAPABILITY
 PERMANENT, REVERT, KNOWN = FaultKind.PERMANENT, FaultKind.REVERT, FaultKind.KNOWN

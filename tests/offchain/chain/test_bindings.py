@@ -19,7 +19,7 @@ from fedpact.chain.bindings.reputation import Reputation
 from fedpact.chain.bindings.rounds import Rounds, folded
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.nodes import Nodes
+from fedpact.chain.failover import Nodes
 from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import (
     Anchored,
@@ -28,7 +28,7 @@ from fedpact.chain.signed_messages import (
 )
 from fedpact.consensus import draw
 from fedpact.content.delivery import open_delivery
-from fedpact.content.dispute import dispute_context, prove
+from fedpact.content.wrong_key_proof import dispute_context, prove
 from fedpact.errors import Reverted, UnknownRequest
 from fedpact.types.requests import (
     Link,

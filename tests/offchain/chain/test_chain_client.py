@@ -12,9 +12,9 @@ import pytest
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import FrameGone
 from fedpact.chain.devnet import Devnet, find_anvil
-from fedpact.chain.faults import FaultKind
 from fedpact.chain.keystore import AccountKeys
-from fedpact.child import ChildProcess
+from fedpact.chain.node_errors import FaultKind
+from fedpact.child_process import ChildProcess
 from fedpact.errors import DeploymentError, NodeUnreachable, Reverted, SettingsError
 from fedpact.types.deployment import Deployment
 from tests.support.node_proxy import serving

@@ -14,7 +14,7 @@ from fedpact.chain.bindings.market import Market
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.faults import Capability
+from fedpact.chain.node_errors import Capability
 from fedpact.chain.recent_logs import NEAR, not_before
 from fedpact.chain.records import BlockReference, Call, Frame
 from fedpact.chain.scanner import SETTLED

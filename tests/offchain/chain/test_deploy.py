@@ -30,8 +30,8 @@ from fedpact.chain.deploy import (
     recorder_from,
 )
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
 from fedpact.chain.verification import verify_artifacts
 from fedpact.errors import DeploymentError, FedpactError, NodeUnreachable, Reverted
 from fedpact.types.deployment import SecondDeployment

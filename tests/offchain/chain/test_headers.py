@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.failover import Nodes
 from fedpact.chain.headers import encoded
-from fedpact.chain.nodes import Nodes
 from fedpact.errors import NodeUnreachable
 from tests.support.chainkit import anvil_process
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fedpact.chain import heads, health, nodes
+from fedpact.chain import failover, heads, health
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.faults import Capability, FaultKind, RpcError
+from fedpact.chain.node_errors import Capability, FaultKind, RpcError
 from fedpact.chain.websocket import Pushed
 from fedpact.errors import NodeUnreachable
 from fedpact.logs import NOISY
@@ -181,7 +181,7 @@ def test_a_lost_connection_is_made_again_with_its_subscription(
 def test_another_node_is_polled_until_the_socket_is_there_again(
     anvil: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes, "PROBE_EVERY", 0.0)
+    monkeypatch.setattr(failover, "PROBE_EVERY", 0.0)
     monkeypatch.setattr(health, "LONGEST_PAUSE", 0.1)
     polled: list[str] = []
     with (

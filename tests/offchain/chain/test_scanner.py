@@ -8,8 +8,8 @@ import pytest
 from fedpact.chain import log_ranges
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.node_errors import RpcError
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
 from tests.support.chain_request import deployed_contracts

@@ -12,9 +12,9 @@ import pytest
 from fedpact.chain import sender as sending
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.failover import Nodes
 from fedpact.chain.fees import L1_FEE_ORACLE, FeeMarket
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import Call
 from fedpact.chain.sender import Sender

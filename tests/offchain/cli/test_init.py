@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from fedpact.cli.commented import commented, docstrings
-from fedpact.cli.starting import NOT_IN_A_DRAFT, starting_files
+from fedpact.cli.commented_toml import commented, docstrings
+from fedpact.cli.init_files import NOT_IN_A_DRAFT, starting_files
 from fedpact.errors import SettingsError, StorageUnavailable
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft

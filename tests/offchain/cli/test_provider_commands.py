@@ -20,7 +20,7 @@ from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger.lock import ServingLock
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger import submissions
 from fedpact.provider.ledger.opening import open_ledger

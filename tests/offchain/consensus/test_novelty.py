@@ -19,8 +19,8 @@ from fedpact.consensus.shapley import Game, NewGame
 from fedpact.data.dataset import Dataset
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Template
-from fedpact.learning.bounds import update_norm_bounds
 from fedpact.learning.families import family
+from fedpact.learning.update_bounds import update_norm_bounds
 from fedpact.types.scores import INVALID
 from tests.support.specifications import SOUND, specification
 

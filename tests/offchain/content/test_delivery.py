@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fedpact.content.bn254 import ORDER, Point, multiply, public_key
 from fedpact.content.delivery import Deliveries, Delivery, open_delivery, requester_secret
-from fedpact.content.dispute import SharedPoint, proof_holds, prove
 from fedpact.content.keys import delivery_key
+from fedpact.content.wrong_key_proof import SharedPoint, proof_holds, prove
 from fedpact.errors import DecryptionError, InvalidInput
 
 WORDS = st.binary(min_size=32, max_size=32)

@@ -19,8 +19,8 @@ from fedpact.chain.records import Event
 from fedpact.content.embedded_store import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
-from fedpact.dashboard.index.sent import SentReader
 from fedpact.dashboard.index.tables import IndexFile, remove
+from fedpact.dashboard.index.transactions import SentReader
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.story import RequestStage
 from fedpact.dashboard.views.market import MarketQuery, Which, market_view

@@ -11,7 +11,7 @@ from fedpact.dashboard.views.own_provider import (
     own_view,
 )
 from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.read_only import Decision, LedgerLook, LedgerRelease
 
 RELEASE = GaussianRelease(5.0, 1.0, 1)

@@ -40,7 +40,7 @@ from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
 from fedpact.errors import InvalidInput
 from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.read_only import LedgerLook, LedgerRelease
 from fedpact.types.participants import Participant, ParticipantStatus
 from fedpact.types.requests import ETHER, MessageKind, Phase, RoundFacts

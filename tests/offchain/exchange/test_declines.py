@@ -9,11 +9,11 @@ import pytest
 from eth_account import Account
 
 from fedpact.chain.client import ChainClient
+from fedpact.chain.contract_wallets import WalletSignatures
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
 from fedpact.chain.signed_messages import Domain
-from fedpact.chain.wallets import WalletSignatures
 from fedpact.errors import RetrievalError
 from fedpact.exchange import declines, gossip
 from fedpact.exchange.declines import LONGEST_DECLINE, Decline, declined

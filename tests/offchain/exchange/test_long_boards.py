@@ -5,8 +5,8 @@ from collections.abc import Collection
 import pytest
 from eth_utils.crypto import keccak
 
+from fedpact.chain.contract_wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.chain.signed_messages import Domain, WalletSignature
-from fedpact.chain.wallets import MOST_SIGNATURE, WalletSignatures
 from fedpact.exchange.messages import PROPOSALS, SLICE_SEAT, Kind, LargeBallot, Message
 from fedpact.exchange.sending import AT_ONCE
 from tests.offchain.exchange.test_gossip import exchanging

@@ -7,8 +7,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
+from fedpact.chain.contract_wallets import MOST_SIGNATURE
 from fedpact.chain.signed_messages import Domain
-from fedpact.chain.wallets import MOST_SIGNATURE
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import (
     MOST,

@@ -8,11 +8,11 @@ import pytest
 from eth_utils.crypto import keccak
 
 from fedpact.chain.client import ChainClient
+from fedpact.chain.contract_wallets import MOST_GAS, WalletSignatures, may_act, sent_for
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import Domain, WalletSignature
-from fedpact.chain.wallets import MOST_GAS, WalletSignatures, may_act, sent_for
 from fedpact.errors import NodeUnreachable
 from fedpact.exchange.gossip import Exchange
 from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessages

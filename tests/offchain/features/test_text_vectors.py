@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from fedpact.errors import DataError
-from fedpact.features.text import vectors
+from fedpact.features.text import word_vectors
 
-INSTALLED = find_spec(vectors.PACKAGE) is not None and find_spec("pyarrow") is not None
+INSTALLED = find_spec(word_vectors.PACKAGE) is not None and find_spec("pyarrow") is not None
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED, reason="the extra [text] is not installed")
 def test_texts_about_similar_things_have_similar_vectors() -> None:
-    rows = vectors.dense_rows(["engine brakes car", "car engine", "orbit rocket moon", "zzqqxj"])
+    rows = word_vectors.dense_rows(
+        ["engine brakes car", "car engine", "orbit rocket moon", "zzqqxj"]
+    )
     likeness = rows @ rows.T
     np.testing.assert_allclose(np.diag(likeness), [1, 1, 1, 0], atol=1e-5)
     assert likeness[0, 1] > 0.5 > likeness[0, 2]
@@ -21,6 +23,6 @@ def test_texts_about_similar_things_have_similar_vectors() -> None:
 def test_a_table_that_is_missing_or_not_the_pinned_one_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vectors, "PACKAGE", "fedpact")
+    monkeypatch.setattr(word_vectors, "PACKAGE", "fedpact")
     with pytest.raises(DataError, match="word vectors"):
-        vectors._table()
+        word_vectors._table()

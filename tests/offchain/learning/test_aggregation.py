@@ -22,7 +22,7 @@ from fedpact.learning.aggregation import (
 )
 from fedpact.learning.aggregation.krum import krum_scores
 from fedpact.learning.artefact import encode
-from fedpact.learning.distance import clipping_factor, length, squared_length
+from fedpact.learning.reproducible_sums import clipping_factor, length, squared_length
 from fedpact.types.specification import AggregationChoice
 
 VALUES = st.floats(-(2.0**99), 2.0**99, width=32)

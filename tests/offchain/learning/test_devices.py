@@ -18,7 +18,7 @@ from fedpact.learning.families.torch_family import TorchFamily
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.noise import SeededNoise
-from fedpact.privacy_audit.battery import Outcome, check_family
+from fedpact.privacy_audit.family_check import Outcome, check_family
 from fedpact.types.specification import Specification
 from tests.support.specifications import SOUND, specification
 

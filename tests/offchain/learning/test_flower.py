@@ -25,12 +25,12 @@ from fedpact.errors import (
 )
 from fedpact.learning import packages
 from fedpact.learning.artefact import Model, Template, encode
-from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of, flower, privacy_statement
 from fedpact.learning.families.flower import FlowerFamily
 from fedpact.learning.flower.jobs import AppFailed, Job, Train
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
+from fedpact.learning.update_bounds import update_norm, update_norm_bounds
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft

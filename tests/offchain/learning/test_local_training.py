@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, InvalidInput, PrivacyError
 from fedpact.learning.artefact import encode
-from fedpact.learning.bounds import UNBOUNDED, update_norm, update_norm_bounds
 from fedpact.learning.families import family, family_of
 from fedpact.learning.local_training import reach, train_local
 from fedpact.learning.strategies import Correction
 from fedpact.learning.training_inputs import LocalTraining
+from fedpact.learning.update_bounds import UNBOUNDED, update_norm, update_norm_bounds
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
 from tests.support.specifications import SOUND, specification

@@ -10,11 +10,11 @@ from fedpact.errors import PolicyRefusal, SpecificationError
 from fedpact.features.networks import named
 from fedpact.features.networks.images import WIDTH
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
-from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, privacy_statement, represented
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
+from fedpact.learning.update_bounds import update_norm, update_norm_bounds
 from fedpact.privacy.noise import SeededNoise
 from fedpact.privacy_audit import hostile, participation
 from fedpact.provider.policy import Policy

@@ -14,7 +14,7 @@ from fedpact.errors import InvalidInput, PolicyRefusal, SettingsError, UnknownFa
 from fedpact.learning import packages
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.learning.families.new_package import write_package
-from fedpact.privacy_audit.battery import check_family
+from fedpact.privacy_audit.family_check import check_family
 from fedpact.provider.duties.declining import public_reason
 from fedpact.provider.policy import Policy
 from fedpact.requester.draft import Draft

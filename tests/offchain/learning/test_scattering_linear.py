@@ -11,16 +11,16 @@ from fedpact.consensus.scoring import UNJUDGED, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.scattering import features, mirrored
-from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, represented
 from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training_inputs import LocalTraining
+from fedpact.learning.update_bounds import update_norm, update_norm_bounds
 from fedpact.privacy.accounting import cost, gaussian_epsilon
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
+from fedpact.privacy.releases import GaussianRelease, Schedule, of_request
 from fedpact.types.scores import INVALID
 from tests.support.specifications import SOUND, specification
 

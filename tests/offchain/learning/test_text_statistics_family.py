@@ -23,8 +23,8 @@ from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import calibrate
-from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise
+from fedpact.privacy.releases import of_request
 from fedpact.types.cid import Cid
 from fedpact.types.scores import INVALID
 from tests.support.networks import TOKENS, WIDTH, small_text_network

@@ -10,13 +10,13 @@ import pytest
 
 from fedpact.data import sources
 from fedpact.data.dataset import Dataset
-from fedpact.learning.bounds import update_norm
 from fedpact.learning.families import family, family_of
 from fedpact.learning.families.base import weights_norm
 from fedpact.learning.local_training import train_local
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.unit_clipping import clipped_unit_sum
 from fedpact.learning.units import Batch, samples_of
+from fedpact.learning.update_bounds import update_norm
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from tests.support.specifications import SOUND, specification
 

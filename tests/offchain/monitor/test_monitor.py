@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fedpact.chain.faults import FaultKind
 from fedpact.chain.node import Node
+from fedpact.chain.node_errors import FaultKind
 from fedpact.chain.records import TransactionCost
 from fedpact.errors import NodeUnreachable, SettingsError
 from fedpact.monitor import health, systemd

@@ -27,8 +27,8 @@ from fedpact.privacy.accounting import (
     rdp_cost,
     rdp_epsilon,
 )
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.privacy.noise import SAMPLER_EPSILON
+from fedpact.privacy.releases import GaussianRelease, Schedule
 
 DELTA = 1e-5
 
@@ -299,7 +299,7 @@ def test_orders_without_a_finite_series_take_the_next_ones_and_log_nothing() -> 
     """DDP-SGD at epsilon 10 searches there: the demo printed pages of warnings."""
     program = (
         "import json; from fedpact.privacy.accounting import _rdp_of_step, rdp; "
-        "from fedpact.privacy.mechanisms import GaussianRelease; "
+        "from fedpact.privacy.releases import GaussianRelease; "
         "curve = rdp(GaussianRelease(1.0259, 0.2, 40)).tolist(); "
         "print(json.dumps([_rdp_of_step(1.0259, 0.2), curve]))"
     )

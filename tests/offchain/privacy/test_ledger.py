@@ -18,7 +18,7 @@ from fedpact.privacy.ledger.check import reconcile, verify
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule
+from fedpact.privacy.releases import GaussianRelease, Schedule
 from fedpact.types.cid import Cid
 
 KEY = bytes(range(32))

@@ -40,8 +40,8 @@ from fedpact.privacy.ledger import report as ledger_report
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SystemNoise
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.types.cid import Cid
 from tests.support.specifications import SOUND, specification
 

@@ -24,7 +24,7 @@ from fedpact.privacy.accounting import (
     rdp_epsilon,
 )
 from fedpact.privacy.lifetime_budget import Filter, PrivacyLimit, Spend
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule
+from fedpact.privacy.releases import GaussianRelease, Schedule
 
 DELTA = 1e-5
 FULL = GaussianRelease(5.0, 1.0, 2)

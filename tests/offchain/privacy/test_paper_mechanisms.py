@@ -12,7 +12,7 @@ from fedpact.learning.ddp_sgd import SMALLEST_NORM, dynamic_norm
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.claimed_epsilon import claimed_multiplier, claimed_release
 from fedpact.privacy.laplace import add_laplace
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from tests.support.specifications import specification
 
 

@@ -17,7 +17,7 @@ from fedpact.privacy.ledger.check import verify
 from fedpact.privacy.ledger.foreign_submissions import Price
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.lifetime_budget import Spend
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.types.cid import Cid
 from tests.offchain.privacy.test_ledger import (
     AMPLE,

@@ -16,7 +16,7 @@ from fedpact.privacy.accounting import calibrate, cost
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease, of_request
+from fedpact.privacy.releases import GaussianRelease, of_request
 from fedpact.provider.policy import Policy
 from fedpact.types.requests import ETHER
 from fedpact.types.specification import Specification

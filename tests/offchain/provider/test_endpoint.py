@@ -26,7 +26,7 @@ from fedpact.retrieval.messages import (
     decode_request,
     encode,
 )
-from fedpact.retrieval.schema import About, Match, SearchAnswer, SearchBody, openapi
+from fedpact.retrieval.search_api import About, Match, SearchAnswer, SearchBody, openapi
 from fedpact.retrieval.signature import Signature
 from tests.support.waiting import PATIENCE, wait_until
 

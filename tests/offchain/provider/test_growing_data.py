@@ -13,7 +13,7 @@ from fedpact.data.declared import DeclaredData
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.ledger.opening import introduce
 from fedpact.provider.snapshots import OwnRecords
 from fedpact.types.columns import ColumnSchema

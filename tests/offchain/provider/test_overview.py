@@ -7,8 +7,8 @@ import pytest
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.claim import claim
 from fedpact.provider.files import state_file

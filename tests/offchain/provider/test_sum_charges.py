@@ -7,7 +7,7 @@ import pytest
 from fedpact.errors import LedgerError
 from fedpact.exchange.messages import Kind
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.provider.duties.secure_sums import MASKED_UNTIL
 from fedpact.provider.duties.submitting import publish_model, training_window, waiting_to_submit
 from fedpact.provider.duties.training import training_time

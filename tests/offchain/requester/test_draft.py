@@ -14,7 +14,7 @@ from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import GaussianRelease, of_request, releases_of
+from fedpact.privacy.releases import GaussianRelease, of_request, releases_of
 from fedpact.requester.draft import DEFAULT_WINDOWS, Draft
 from fedpact.requester.preparing import prepare
 from fedpact.types.cid import Cid

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fedpact.consensus.artefacts import RoundRef, seal_global
-from fedpact.requester.ending import settle
+from fedpact.requester.accept_or_dispute import settle
 from fedpact.requester.request_view import look
 from fedpact.requester.requester import Requester
 from fedpact.types.cid import Cid

@@ -6,8 +6,8 @@ import pytest
 
 from fedpact.chain.bindings.events import Paid
 from fedpact.chain.bindings.token import currency_at, shown_currency
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Status

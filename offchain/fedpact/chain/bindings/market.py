@@ -22,7 +22,7 @@ from fedpact.types.requests import Earned, Status, StoredRequest, Terms
 DeliveryFields = tuple[tuple[int, int], bytes, bytes, Sequence[bytes]]
 """Ephemeral point, cipher, digest of the key, proof: fedpact.content.delivery.Delivery.fields."""
 SharedFields = tuple[tuple[int, int], int, int]
-"""Shared point, challenge, response: fedpact.content.dispute.SharedPoint.fields."""
+"""Shared point, challenge, response: fedpact.content.wrong_key_proof.SharedPoint.fields."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from fedpact.chain.scanner import EventScanner
 from fedpact.closing import Closing
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.asking import Answer, Asker, Wanted
-from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.index.tables import Identity, IndexFile
+from fedpact.dashboard.index.transactions import SentReader, block_times
 from fedpact.dashboard.index.writing import IndexWriter
 from fedpact.dashboard.story import ClosedPool
 from fedpact.errors import FedpactError, Retryable, StateDamaged

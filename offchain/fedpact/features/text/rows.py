@@ -65,6 +65,6 @@ def _graph_rows(words: tuple[str, ...], documents: Documents) -> sparse.csr_matr
 
 @lru_cache(maxsize=REMEMBERED)
 def _vector_rows(documents: Documents) -> NDArray[np.float32]:
-    from fedpact.features.text.vectors import dense_rows
+    from fedpact.features.text.word_vectors import dense_rows
 
     return dense_rows(documents.texts)

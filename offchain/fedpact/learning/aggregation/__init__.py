@@ -14,10 +14,15 @@ from fedpact.errors import SpecificationError
 from fedpact.learning.aggregation.base import Rule
 from fedpact.learning.aggregation.centred_clipping import CentredClipping, centred_clipping
 from fedpact.learning.aggregation.krum import MultiKrum, multi_krum
-from fedpact.learning.aggregation.mean import EqualMean, SampleMean, WeightedMean, weighted_mean
 from fedpact.learning.aggregation.median import CoordinateMedian, coordinate_median
 from fedpact.learning.aggregation.norm_bounding import NormBounding, norm_bounding
 from fedpact.learning.aggregation.trimmed import TrimmedMean, trimmed_mean
+from fedpact.learning.aggregation.weighted_mean import (
+    EqualMean,
+    SampleMean,
+    WeightedMean,
+    weighted_mean,
+)
 from fedpact.learning.artefact import Model
 from fedpact.types.specification import AggregationChoice
 from fedpact.types.validation import first_error

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.aggregation.base import Rule, common_template, flatten
-from fedpact.learning.aggregation.mean import weighted_mean
+from fedpact.learning.aggregation.weighted_mean import weighted_mean
 from fedpact.learning.artefact import Model
-from fedpact.learning.distance import squared_length
+from fedpact.learning.reproducible_sums import squared_length
 
 
 def krum_scores(models: Mapping[int, Model], byzantine: int) -> dict[int, float]:

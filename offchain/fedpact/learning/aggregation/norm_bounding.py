@@ -15,7 +15,7 @@ from fedpact.learning.aggregation.base import (
     total_weight,
 )
 from fedpact.learning.artefact import Model
-from fedpact.learning.distance import clipping_factor
+from fedpact.learning.reproducible_sums import clipping_factor
 
 
 def norm_bounding(

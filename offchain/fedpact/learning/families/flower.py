@@ -34,7 +34,6 @@ from fedpact.learning.artefact import (
     clipped,
     decode,
 )
-from fedpact.learning.distance import clipping_factor
 from fedpact.learning.families.base import AppFamily, Construction, LocalModels
 from fedpact.learning.flower.app_host import host_of
 from fedpact.learning.flower.jobs import (
@@ -50,6 +49,7 @@ from fedpact.learning.flower.jobs import (
     template_of,
 )
 from fedpact.learning.flower.parameters import FlowerParameters, described
+from fedpact.learning.reproducible_sums import clipping_factor
 from fedpact.privacy.noise import rounding_sensitivity
 from fedpact.types.local_training import START_SECONDS, LocalApp
 from fedpact.types.privacy import PrivacyMode

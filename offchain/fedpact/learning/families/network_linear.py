@@ -16,7 +16,7 @@ from fedpact.features.networks import images as network
 from fedpact.features.networks.allowed import ImageForm
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
 from fedpact.learning.families.fixed_linear import FixedLinear
-from fedpact.learning.families.on_network import OnNetwork, OnNetworkParameters
+from fedpact.learning.families.frozen_network import OnNetwork, OnNetworkParameters
 from fedpact.types.specification import Specification
 
 

@@ -17,7 +17,7 @@ from fedpact.features.networks.allowed import MAX_TOKENS, TextForm
 from fedpact.features.networks.pinned import MINILM
 from fedpact.features.networks.sentences import MAX_WINDOWS, TOKENS, WIDTH, sentence_features
 from fedpact.learning.discriminant import Constants
-from fedpact.learning.families.on_network import OnNetwork, OnNetworkParameters
+from fedpact.learning.families.frozen_network import OnNetwork, OnNetworkParameters
 from fedpact.learning.families.text_statistics import ClassSums, ClassSumsParameters
 from fedpact.types.specification import Specification
 

@@ -26,7 +26,7 @@ from fedpact.learning.families.base import (
     SummedFamily,
 )
 from fedpact.learning.families.trees import ShareFamily, TreeParameters
-from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
+from fedpact.learning.noise_bounds import chi_lower, chi_upper, normal_bound
 from fedpact.learning.text_statistics import summed_providers
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import Ensemble

@@ -19,7 +19,7 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import MAX_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, vector_rows
-from fedpact.features.text.vectors import WIDTH, check_table
+from fedpact.features.text.word_vectors import WIDTH, check_table
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.discriminant import CONSTANTS, Constants, solve
 from fedpact.learning.families.base import (
@@ -28,7 +28,7 @@ from fedpact.learning.families.base import (
     LocalModels,
     SummedFamily,
 )
-from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
+from fedpact.learning.noise_bounds import chi_lower, chi_upper, normal_bound
 from fedpact.learning.text_statistics import (
     Floats,
     Statistics,

@@ -21,7 +21,7 @@ from functools import lru_cache
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.errors import TrainingFailed, UnknownFamily
 from fedpact.learning.artefact import encode
 from fedpact.learning.flower.folder import Folder

@@ -19,7 +19,7 @@ import numpy as np
 from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
 
-from fedpact.child import end_with_parent
+from fedpact.child_process import end_with_parent
 from fedpact.learning.artefact import encode
 from fedpact.learning.flower.app_host import DONE, FAILED, LENGTH_BYTES
 from fedpact.learning.flower.folder import home_in, keep_imported, remove, renew_home

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from fedpact.errors import SpecificationError
-from fedpact.learning.strategies.algorithm_one_turns import AlgorithmOne
+from fedpact.learning.strategies.algorithm_one import AlgorithmOne
 from fedpact.learning.strategies.base import (
     Correction,
     Globals,

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from fedpact.learning.artefact import Model
-from fedpact.learning.bounds import update_norm
 from fedpact.learning.strategies.base import Globals, LocalTask, Memory, Strategy, combine
+from fedpact.learning.update_bounds import update_norm
 
 LAST = "last"
 FIRST_DISTANCE = "first-distance"

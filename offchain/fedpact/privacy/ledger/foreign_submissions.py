@@ -15,7 +15,7 @@ from fedpact.privacy.ledger import journal
 from fedpact.privacy.ledger.ledger import Ledger, named
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import Spend
-from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, encode_event
+from fedpact.privacy.releases import GaussianRelease, Mechanism, encode_event
 
 _AT = "deployment = ? AND request = ? AND round = ?"
 

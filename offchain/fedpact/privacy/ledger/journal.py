@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Any
 
 from fedpact.privacy.lifetime_budget import Filter, Spend
-from fedpact.privacy.mechanisms import decode_event
+from fedpact.privacy.releases import decode_event
 from fedpact.types.document import canonical_json
 
 FIRST = sha256(b"fedpact privacy journal 1").digest()

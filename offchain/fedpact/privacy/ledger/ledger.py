@@ -23,7 +23,7 @@ from fedpact.privacy.ledger import journal
 from fedpact.privacy.ledger.budgets import check_limit
 from fedpact.privacy.ledger.report import LedgerReport, ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
-from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, decode_event, encode_event
+from fedpact.privacy.releases import GaussianRelease, Mechanism, decode_event, encode_event
 from fedpact.types.cid import Cid
 
 

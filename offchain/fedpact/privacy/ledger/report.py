@@ -13,7 +13,7 @@ from fedpact.privacy.accounting import PrivacyCost
 from fedpact.privacy.ledger.budgets import Spending
 from fedpact.privacy.ledger.file import LOCK_TIMEOUT, LedgerFile, Watch
 from fedpact.privacy.lifetime_budget import PrivacyLimit, Spend
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.types.cid import Cid
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fedpact.privacy.accounting import steps_of
 from fedpact.privacy.ledger import journal
 from fedpact.privacy.lifetime_budget import Filter, Spend
-from fedpact.privacy.mechanisms import decode_event
+from fedpact.privacy.releases import decode_event
 
 SCHEMA_VERSION = 5
 

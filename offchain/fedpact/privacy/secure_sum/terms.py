@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 
 from fedpact.errors import PrivacyError
 from fedpact.privacy.accounting import MAX_STEPS, VALUES_BITS, PrivacyCost, calibrate, cost
-from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.privacy.noise import FRACTION_BITS
+from fedpact.privacy.releases import GaussianRelease, Schedule
 
 MAX_MEMBERS = 1024
 """Summands are below 2^52, and their sum must be below 2^63."""

@@ -21,7 +21,7 @@ from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import family_of
 from fedpact.learning.held_out import judged_on, trained_on
 from fedpact.learning.units import samples_of
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.provider.context import Context
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.duties.declining import public_reason

@@ -13,7 +13,7 @@ from fedpact.provider.duties.deciding import (
     ready_to_join,
 )
 from fedpact.provider.duties.declining import decline, public_reason, say_declined
-from fedpact.provider.duties.fitting import fits_its_window, may_pass_its_ceiling
+from fedpact.provider.duties.feasibility import fits_its_window, may_pass_its_ceiling
 from fedpact.provider.request.history import DaemonHistory
 from fedpact.provider.request.reading import put, specification_of
 from fedpact.provider.request.view import RequestView

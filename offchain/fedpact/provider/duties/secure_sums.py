@@ -43,7 +43,7 @@ from fedpact.consensus.secure_sum_record import (
 from fedpact.content.envelope import Aad, open_model, seal_model
 from fedpact.errors import ContentSought, DecryptionError, PrivacyError, Retryable
 from fedpact.exchange.messages import Kind
-from fedpact.learning.summed import Integers
+from fedpact.learning.summed_release import Integers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster

@@ -11,7 +11,7 @@ from fedpact.consensus.settling import ENTRIES_PER_CALL
 from fedpact.content.bn254 import Point
 from fedpact.content.delivery import Deliveries
 from fedpact.provider.context import Context, DutyResult, did, idle
-from fedpact.provider.duties.collecting import entries_of
+from fedpact.provider.duties.collecting_pay import entries_of
 from fedpact.provider.request.reading import request_key, specification_of
 from fedpact.provider.request.view import RequestView, is_in_pool
 from fedpact.provider.resale_share import share_of

@@ -11,10 +11,10 @@ from fedpact.logs import about
 from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.duties.aggregating import attest_aggregate, close_round, finalise_round
 from fedpact.provider.duties.agreeing import agree
-from fedpact.provider.duties.ending import end_request
+from fedpact.provider.duties.delivering import end_request
 from fedpact.provider.duties.large_rounds.closing import close_unposted, sum_points
 from fedpact.provider.duties.large_rounds.committee import judge_models
-from fedpact.provider.duties.large_rounds.naming import name_model, publish_named
+from fedpact.provider.duties.large_rounds.submitting import name_model, publish_named
 from fedpact.provider.duties.opting_in import opt_in
 from fedpact.provider.duties.selling import on_offer, sell_result
 from fedpact.provider.duties.starting import start_request, wait_for_members

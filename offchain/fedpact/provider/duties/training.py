@@ -21,7 +21,7 @@ from fedpact.errors import (
     TrainingFailed,
 )
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.data_sets import OwnData
 from fedpact.provider.own import Own
 from fedpact.provider.snapshots import request_name

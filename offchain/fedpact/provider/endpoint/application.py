@@ -20,7 +20,7 @@ from fedpact.exchange.sending import LONGEST
 from fedpact.exchange.submissions import LONGEST_MODELS
 from fedpact.exchange.version import OtherVersion
 from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
-from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi
+from fedpact.retrieval.search_api import About, Refusal, SearchAnswer, SearchBody, openapi
 from fedpact.types.validation import first_error
 
 log = logging.getLogger(__name__)

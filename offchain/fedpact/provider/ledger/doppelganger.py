@@ -18,7 +18,7 @@ from fedpact.privacy.ledger import foreign_submissions
 from fedpact.privacy.ledger.foreign_submissions import Price
 from fedpact.privacy.ledger.ledger import Ledger
 from fedpact.privacy.ledger.report import ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease, of_request
+from fedpact.privacy.releases import GaussianRelease, of_request
 from fedpact.provider.own import Own
 from fedpact.types.specification import Specification
 

@@ -54,7 +54,7 @@ class LocalWork:
         on the data follows from `data_seed`."""
         from fedpact.learning.artefact import encode
         from fedpact.learning.local_training import train_local
-        from fedpact.learning.summed import member_integers
+        from fedpact.learning.summed_release import member_integers
         from fedpact.learning.training_inputs import LocalTraining
         from fedpact.privacy.noise import SeededNoise
 

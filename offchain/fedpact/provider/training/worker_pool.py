@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fedpact.child import start_with_parent
+from fedpact.child_process import start_with_parent
 from fedpact.errors import DeviceUnfit, NotReady, TrainingFailed, TrainingTooLong
 from fedpact.logs import chosen
 from fedpact.provider.policy import Policy

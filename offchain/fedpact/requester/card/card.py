@@ -7,7 +7,7 @@ from typing import Any
 
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost, cost
-from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.releases import of_request
 from fedpact.privacy.scope import ADJACENCY, UNIT, scope_of
 from fedpact.requester.card.provenance import Provenance
 from fedpact.requester.card.quality import CONFIDENCE, RESAMPLES, Quality

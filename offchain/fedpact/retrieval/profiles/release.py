@@ -18,8 +18,8 @@ from scipy import sparse
 
 from fedpact.errors import RetrievalError
 from fedpact.privacy.accounting import calibrate
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
+from fedpact.privacy.releases import GaussianRelease
 
 FRACTION = 2.0**-24
 """Step of the fixed-point numbers."""

@@ -12,8 +12,8 @@ from fedpact.learning.families import family
 from fedpact.learning.units import Batch
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.attacks.distinguishability import Distinguishability, measure
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.privacy.releases import GaussianRelease
 from tests.offchain.privacy.attacks.audited import (
     CLIPPING_NORM,
     FAMILIES,

@@ -7,7 +7,7 @@ import pytest
 from fedpact.consensus.secure_sum_record import agreed_value, decode_announced, shares_for
 from fedpact.content.keys import unseal
 from fedpact.exchange.messages import Kind, Message
-from fedpact.learning.summed import Integers
+from fedpact.learning.summed_release import Integers
 from fedpact.privacy.secure_sum.collecting import open_part
 from fedpact.privacy.secure_sum.masks import SEED_BYTES
 from fedpact.privacy.secure_sum.member import Disclosure

@@ -14,7 +14,7 @@ from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger.ledger import Ledger, Payers
 from fedpact.privacy.ledger.report import ReleaseId
 from fedpact.privacy.lifetime_budget import PrivacyLimit
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledger.opening import introduce, open_ledger, owner_key

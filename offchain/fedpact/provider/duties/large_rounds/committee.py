@@ -9,13 +9,13 @@ from fedpact.consensus.committee_evidence import (
 from fedpact.consensus.large_rounds import LargeBoard
 from fedpact.errors import ContentError
 from fedpact.provider.context import DutyResult, idle
-from fedpact.provider.duties.large_rounds.naming import (
+from fedpact.provider.duties.large_rounds.picking import Picking
+from fedpact.provider.duties.large_rounds.recording import Recording
+from fedpact.provider.duties.large_rounds.submitting import (
     begin_round,
     fix_committee,
     gather,
 )
-from fedpact.provider.duties.large_rounds.picking import Picking
-from fedpact.provider.duties.large_rounds.recording import Recording
 from fedpact.provider.duties.large_rounds.tallying import Tallying
 from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.messages import Talk

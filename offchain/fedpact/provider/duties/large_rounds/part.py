@@ -10,10 +10,10 @@ from fedpact.consensus.committee_evidence import (
 )
 from fedpact.errors import ContentError, Retryable
 from fedpact.exchange.messages import Kind, Message
-from fedpact.provider.duties.large_rounds.naming import (
+from fedpact.provider.duties.large_rounds.proposals import Proposals
+from fedpact.provider.duties.large_rounds.submitting import (
     needed_of,
 )
-from fedpact.provider.duties.large_rounds.proposals import Proposals
 from fedpact.provider.duties.messages import Talk
 from fedpact.provider.request.history import evidence_content
 from fedpact.provider.request.reading import (

@@ -12,12 +12,12 @@ from fedpact.errors import ContentError, ContentMissing, ContentUnavailable
 from fedpact.exchange.messages import Kind, Message
 from fedpact.exchange.submissions import HeldLists, Roll, Submission
 from fedpact.provider.context import DutyResult, idle
-from fedpact.provider.duties.large_rounds.naming import (
+from fedpact.provider.duties.large_rounds.part import JudgesPart
+from fedpact.provider.duties.large_rounds.proposals import Spoilt
+from fedpact.provider.duties.large_rounds.submitting import (
     forced_models,
     trainers_of,
 )
-from fedpact.provider.duties.large_rounds.part import JudgesPart
-from fedpact.provider.duties.large_rounds.proposals import Spoilt
 from fedpact.provider.state.messages import LISTED
 from fedpact.types.requests import mask_of, seats_of
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fedpact.exchange.messages import Kind, Message
-from fedpact.provider.duties.large_rounds.naming import needed_of
+from fedpact.provider.duties.large_rounds.submitting import needed_of
 from fedpact.provider.duties.messages import Talk
 from fedpact.provider.duties.turns import TURN_SECONDS
 from fedpact.provider.request.view import LargeView

@@ -15,10 +15,10 @@ from fedpact.consensus.large_rounds import LargeBoard, words
 from fedpact.exchange.messages import Kind, Message
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.duties.aggregating import MEASURING, aggregate_digest, own_error
-from fedpact.provider.duties.large_rounds.naming import (
+from fedpact.provider.duties.large_rounds.part import JudgesPart
+from fedpact.provider.duties.large_rounds.submitting import (
     forced_models,
 )
-from fedpact.provider.duties.large_rounds.part import JudgesPart
 from fedpact.provider.duties.turns import TURN_SECONDS, due_turn
 from fedpact.provider.duties.unsure_wallets import left_out, send_signed
 from fedpact.types.requests import mask_of, seats_of

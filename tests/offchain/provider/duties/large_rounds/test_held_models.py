@@ -15,10 +15,10 @@ from fedpact.errors import ContentMissing
 from fedpact.exchange.messages import Kind, LargeBallot, Message, RoundMessages
 from fedpact.exchange.submissions import HeldLists, Models, Submission, Trainers
 from fedpact.provider.context import Cache
-from fedpact.provider.duties.large_rounds import naming
-from fedpact.provider.duties.large_rounds.naming import gather
+from fedpact.provider.duties.large_rounds import submitting
 from fedpact.provider.duties.large_rounds.picking import GATHERING, Picking
 from fedpact.provider.duties.large_rounds.proposals import MOST_REFUSED, Proposals, Spoilt
+from fedpact.provider.duties.large_rounds.submitting import gather
 from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.provider.duties.voting import salt_of
 from fedpact.provider.request.view import LargeView
@@ -363,7 +363,7 @@ def test_no_model_is_taken_once_submissions_are_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of nobody: who trains can read the slice and the others' models by then."""
-    monkeypatch.setattr(naming, "Talk", lambda *_: None)
+    monkeypatch.setattr(submitting, "Talk", lambda *_: None)
     with exchanging() as exchange, StateFile(tmp_path / "state", {}) as file:
         view: Any = SimpleNamespace(
             id=PLACE[0],

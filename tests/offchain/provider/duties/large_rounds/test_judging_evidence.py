@@ -24,8 +24,8 @@ from fedpact.errors import ContentMissing, ContentTooLarge
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, RoundMessages
 from fedpact.provider.context import Cache
 from fedpact.provider.duties.large_rounds import voting
-from fedpact.provider.duties.large_rounds.naming import begin_round
 from fedpact.provider.duties.large_rounds.recording import Recording
+from fedpact.provider.duties.large_rounds.submitting import begin_round
 from fedpact.provider.duties.large_rounds.tallying import Tallying
 from fedpact.provider.duties.large_rounds.voting import Voting
 from fedpact.types.cid import Cid

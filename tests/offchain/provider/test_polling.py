@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedpact.chain.records import Frame
-from fedpact.provider.pace import LONGEST_REST, Pace
+from fedpact.provider.polling import LONGEST_REST, Pace
 from fedpact.provider.request.view import RequestView
 from fedpact.types.requests import Phase
 

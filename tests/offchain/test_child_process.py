@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from fedpact.child import ChildFailed, ChildProcess, end_group
+from fedpact.child_process import ChildFailed, ChildProcess, end_group
 from tests.support.processes import none_left_under, processes_under
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -97,7 +97,7 @@ def test_input_stays_open_while_the_parent_lives(tmp_path: Path) -> None:
 
 def test_a_detached_child_outlives_its_parent(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from fedpact.child import ChildProcess;"
+        "import sys; from pathlib import Path; from fedpact.child_process import ChildProcess;"
         "print(ChildProcess.start(['sleep', '600'], Path(sys.argv[1]), detached=True).process.pid)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "log")]
@@ -128,7 +128,7 @@ def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
 def test_a_child_that_asks_for_it_ends_with_a_killed_parent() -> None:
     program = (
         "import subprocess, time\n"
-        "from fedpact.child import end_with_parent\n"
+        "from fedpact.child_process import end_with_parent\n"
         "child = subprocess.Popen(['sleep', '600'], preexec_fn=end_with_parent)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(600)\n"

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from fedpact.chain.faults import Fault, FaultKind, RpcError
 from fedpact.chain.node import Node, Request
+from fedpact.chain.node_errors import Fault, FaultKind, RpcError
 from fedpact.chain.records import Frame
 from fedpact.errors import DeploymentError, NodeUnreachable
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.chain.faults import Capability, FaultKind, RpcError, http_refusal, refusal
+from fedpact.chain.node_errors import Capability, FaultKind, RpcError, http_refusal, refusal
 from tests.offchain.chain.node_answers import ANSWERS, BLOCK, ERROR_DATA, http, said
 
 

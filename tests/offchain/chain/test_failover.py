@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from fedpact.chain import health, nodes
+from fedpact.chain import failover, health
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import NodesDisagree
 from fedpact.chain.devnet import Devnet
-from fedpact.chain.faults import FaultKind, RpcError
+from fedpact.chain.failover import Nodes
 from fedpact.chain.health import CallBudget
-from fedpact.chain.nodes import Nodes
+from fedpact.chain.node_errors import FaultKind, RpcError
 from fedpact.errors import DeploymentError, NodeUnreachable, SettingsError
 from fedpact.types.deployment import Deployment
 from tests.support.node_proxy import Dropped, HttpAnswer, Message, node_in_front
@@ -77,7 +77,7 @@ def test_without_any_node_the_call_fails(anvil: Devnet) -> None:
 def test_a_node_that_lags_is_not_asked_for_the_head(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes, "PROBE_EVERY", 0.0)
+    monkeypatch.setattr(failover, "PROBE_EVERY", 0.0)
     with Devnet.start(tmp_path, block_time=3600) as net, proxied(net, 2) as ([first, _], urls):
         net.mine(20)
         client = ChainClient.connect(urls, None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.addresses import checksum
 from fedpact.chain.client import ChainClient
-from fedpact.chain.faults import RpcError
+from fedpact.chain.node_errors import RpcError
 from fedpact.dashboard.index.reading import Transaction
 
 

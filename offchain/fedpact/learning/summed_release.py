@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import Model, bounded, clipped
-from fedpact.learning.bounds import update_norm
 from fedpact.learning.devices import prepare
 from fedpact.learning.families import SummedFamily, family_of, gradient_family_of
 from fedpact.learning.families.base import GradientFamily, Weights
-from fedpact.learning.tails import chi_upper
+from fedpact.learning.noise_bounds import chi_upper
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.learning.unit_clipping import clipped_unit_sum, clipping_bound
 from fedpact.learning.units import Batch, one_per_unit, samples_of
+from fedpact.learning.update_bounds import update_norm
 from fedpact.privacy.noise import NoiseSource, from_half_steps
 from fedpact.types.local_training import LocalApp, LocalSteps
 from fedpact.types.specification import Specification

@@ -13,7 +13,7 @@ from fedpact.chain.bindings.events import (
 from fedpact.chain.bindings.token import currency_at
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus import settling
-from fedpact.content.dispute import dispute_context, prove
+from fedpact.content.wrong_key_proof import dispute_context, prove
 from fedpact.errors import (
     ContentError,
     ContentSought,

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from fedpact.learning.artefact import Model
-from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
-from fedpact.learning.tails import TAIL, chi_lower, chi_upper
+from fedpact.learning.noise_bounds import TAIL, chi_lower, chi_upper
+from fedpact.learning.reproducible_sums import length
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalApp, LocalConstruction, LocalSteps
 from fedpact.types.privacy import PrivacyMode

@@ -10,14 +10,14 @@ import pytest
 from fedpact.consensus.aggregate import global_model
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
-from fedpact.learning import summed
+from fedpact.learning import summed_release
 from fedpact.learning.artefact import Model
 from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import LocalModels, SummedFamily, family_of
 from fedpact.learning.local_training import train_local
 from fedpact.learning.strategies import Globals
-from fedpact.learning.summed import (
+from fedpact.learning.summed_release import (
     check_summed,
     group_model,
     member_integers,
@@ -26,8 +26,8 @@ from fedpact.learning.summed import (
 )
 from fedpact.learning.training_inputs import LocalTraining
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise, from_half_steps
+from fedpact.privacy.releases import of_request
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.privacy_audit.constructed import Silent
 from fedpact.types.local_training import LocalApp
@@ -240,7 +240,7 @@ def test_sums_of_groups_are_added_once_each(name: str) -> None:
 def test_what_cannot_be_added_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = constructed("random-forest")
     one_by_one = SimpleNamespace(name="random-forest")
-    monkeypatch.setattr(summed, "family_of", lambda _: one_by_one)
+    monkeypatch.setattr(summed_release, "family_of", lambda _: one_by_one)
     with pytest.raises(SpecificationError, match="cannot be added to what others construct"):
         check_summed(spec)
     app = spec.model_copy(update={"local": LocalApp(groups=2, seconds=5)})

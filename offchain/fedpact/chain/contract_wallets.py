@@ -12,9 +12,9 @@ from threading import Lock
 
 from eth_abi.abi import encode
 
-from fedpact.chain.faults import FaultKind, RpcError
+from fedpact.chain.failover import Nodes
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
+from fedpact.chain.node_errors import FaultKind, RpcError
 from fedpact.chain.records import Call
 from fedpact.errors import NodeUnreachable
 

@@ -13,10 +13,10 @@ import pytest
 from fedpact.errors import PolicyRefusal
 from fedpact.learning.families import family_of
 from fedpact.provider.context import Cache
-from fedpact.provider.duties import fitting
+from fedpact.provider.duties import feasibility
 from fedpact.provider.duties.deciding import FittingData
 from fedpact.provider.duties.declining import public_reason
-from fedpact.provider.duties.fitting import fits_its_window, may_pass_its_ceiling
+from fedpact.provider.duties.feasibility import fits_its_window, may_pass_its_ceiling
 from fedpact.provider.policy import Policy
 from fedpact.provider.snapshots import request_name
 from fedpact.provider.training.work import LocalWork
@@ -137,7 +137,7 @@ def test_a_trial_that_does_not_end_declines_and_one_that_fails_does_not(
 
     view.ctx.cache.training_seconds.clear()
     view.ctx.trainer = WorkerPool(LocalWork(), POLICY)
-    monkeypatch.setattr(fitting, "TRIAL_SECONDS", 0.01)
+    monkeypatch.setattr(feasibility, "TRIAL_SECONDS", 0.01)
     with pytest.raises(PolicyRefusal, match="did not end"):
         fits_its_window(view, SPEC, MATCH)
     view.ctx.trainer.close()
@@ -209,7 +209,7 @@ def test_a_ceiling_that_noise_alone_exceeds_is_declined(
 def test_what_takes_too_long_to_try_is_not_declined_for_its_ceiling(
     noisy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noisy.ctx.cache.training_seconds[1] = fitting.TRIAL_SECONDS
+    noisy.ctx.cache.training_seconds[1] = feasibility.TRIAL_SECONDS
     monkeypatch.setattr(WorkerPool, "training", None)
     assert may_pass_its_ceiling(noisy, NOISY, FEW)
 

@@ -2,7 +2,7 @@
 
 import secrets
 
-from fedpact.cli.commented import BLANK, commented
+from fedpact.cli.commented_toml import BLANK, commented
 from fedpact.provider.policy import Policy
 from fedpact.settings import LOCAL_FILE, Settings
 from fedpact.types.schema import DataSchema

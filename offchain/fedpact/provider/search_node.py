@@ -41,10 +41,10 @@ from fedpact.retrieval.messages import (
     encode,
 )
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile
-from fedpact.retrieval.schema import API_VERSION, About, Match, SearchAnswer, SearchBody
+from fedpact.retrieval.routing_table import RetrievalTable
+from fedpact.retrieval.search_api import API_VERSION, About, Match, SearchAnswer, SearchBody
 from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.signing import SearchGuard
-from fedpact.retrieval.table import RetrievalTable
 from fedpact.types.cid import Cid
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import pytest
 from fedpact.errors import RetrievalError
 from fedpact.retrieval.deadlines import KEPT
 from fedpact.retrieval.http import may_ask
-from fedpact.retrieval.strangers import Strangers
+from fedpact.retrieval.untrusted_http import Strangers
 from tests.support.dripping import dripping
 from tests.support.node_proxy import serving
 from tests.support.waiting import PATIENCE

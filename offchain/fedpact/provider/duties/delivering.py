@@ -3,7 +3,7 @@
 from fedpact.consensus.payout import fold
 from fedpact.consensus.settling import ENTRIES_PER_CALL
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.duties.collecting import collect, uncollected_entries
+from fedpact.provider.duties.collecting_pay import collect, uncollected_entries
 from fedpact.provider.duties.finishing import finish
 from fedpact.provider.duties.turns import my_turn_in_pool
 from fedpact.provider.request.reading import deliveries_of, request_key

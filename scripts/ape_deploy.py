@@ -1,4 +1,4 @@
-"""Deploy through Ape: `ape run deploy --network ethereum:local:http://127.0.0.1:8545 ...`.
+"""Deploy through Ape: `ape run ape_deploy --network ethereum:local:http://127.0.0.1:8545 ...`.
 
 Any network that Ape knows will do. The account is one of fedpact's own key stores, and the
 contracts are those that the package carries: this and `fedpact deploy` run the same code.

@@ -3,7 +3,7 @@
 import math
 import time
 
-from fedpact.chain.faults import RpcError
+from fedpact.chain.node_errors import RpcError
 from fedpact.chain.records import Frame
 
 MOST_SECONDS_A_BLOCK = 15.0
