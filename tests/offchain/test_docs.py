@@ -19,6 +19,8 @@ CODE_ROOTS = [
 ]
 BULLET = re.compile(r"\s*([-*]|\d+\.) ")
 GLOSSARY = ROOT / "docs" / "glossary.md"
+WHERE = ROOT / "docs" / "where-things-are.md"
+PLACE = re.compile(r"`([\w./]+\.(?:py|sol))`: `(\w+)`")
 TERM = re.compile(r"^\| (?P<term>.+?) \| .+? \| `(?P<symbol>\w+)` \|$", re.MULTILINE)
 
 
@@ -107,3 +109,22 @@ def test_every_glossary_term_has_a_symbol_in_the_code() -> None:
         for name in names
     }
     assert {term: symbol for term, symbol in terms if symbol not in defined} == {}
+
+
+def test_the_list_of_features_names_what_its_files_define() -> None:
+    places = PLACE.findall(WHERE.read_text())
+    assert len(places) > 150
+    wrong = [
+        f"{path}: {name}"
+        for path, name in places
+        if not any(_defines(root / path, name) for root in CODE_ROOTS)
+    ]
+    assert wrong == []
+
+
+def _defines(file: Path, name: str) -> bool:
+    if not file.is_file():
+        return False
+    starts = r"(?:async )?def|class|contract|library|function|abstract contract|type"
+    named = rf"^\s*(?:(?:{starts}) {name}\b|{name}\s*[:=])"
+    return re.search(named, file.read_text(), re.MULTILINE) is not None
