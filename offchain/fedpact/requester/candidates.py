@@ -23,7 +23,7 @@ SCATTERING = {
 }
 SCATTERING_NORM = 0.03
 """docs/families.md: gradients on scattering features are small."""
-PAIRS = {"numbers": 0.95, "questions": "pairs"}
+PAIRS = {"trees": 512, "numbers": 0.95, "questions": "pairs"}
 """Of trees, where numbers say most, and their differences and products more than each of them."""
 PAIRS_TRAINING = {
     "local": {"steps": 1, "learning_rate": 80.0},
