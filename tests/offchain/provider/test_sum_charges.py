@@ -78,6 +78,19 @@ def test_what_is_trained_in_time_is_masked_in_time(table_of: Tables, share: floa
             assert waiting_to_submit(view, kept_at) is None
 
 
+def test_while_a_model_waits_the_same_is_said_in_each_cycle(table_of: Tables) -> None:
+    """The seconds that were left: each second a line in the log."""
+    view = table_of().members[0].view()
+    view.ctx.policy = SimpleNamespace(submit_after=0.5)
+    view.terms = SimpleNamespace(submit_window=120)
+    view.phase_start = 1_000_000_000
+    said = set()
+    for passed in (10, 11, 29):
+        view.frame = SimpleNamespace(timestamp=view.phase_start + passed)
+        said.add(waiting_to_submit(view, view.phase_start + 5))
+    assert said == {"trained; submits at 01:47:16 UTC, as the policy's submit_after says"}
+
+
 def test_a_mask_never_hides_two_values(table_of: Tables) -> None:
     """A ledger that lost its values, and trained again, masks nothing a second time."""
     table = table_of()

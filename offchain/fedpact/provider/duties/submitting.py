@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
@@ -90,9 +91,10 @@ def waiting_to_submit(view: RequestView, kept_at: int) -> str | None:
     """Until when the policy has a model wait that was ready at `kept_at`; None: no longer."""
     share = view.ctx.policy.submit_after
     due = submission_time(view.phase_start, training_window(view), share, kept_at)
-    wait = math.ceil(due - view.frame.timestamp)
-    if share and wait > 0:
-        return f"trained; submits in {wait} seconds, as the policy's submit_after says"
+    if share and due > view.frame.timestamp:
+        # The time and not how long until then: what changes is logged, in each cycle.
+        at = datetime.fromtimestamp(math.ceil(due), UTC)
+        return f"trained; submits at {at:%H:%M:%S} UTC, as the policy's submit_after says"
     return None
 
 
