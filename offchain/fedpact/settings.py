@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     poll_interval: Annotated[float, Field(ge=0.01, le=60)] = 0.1
     """Shortest time between two looks at the chain, in seconds; one at most for a pushed head."""
     listen: str = ""
-    """host:port on which the provider's daemon answers searches and messages of rounds; empty:
-    it answers none."""
+    """host:port on which the provider's daemon answers searches and messages of rounds; empty: it
+    answers none. Where no member of a request answers, rounds cost ten times the gas."""
     advertise: str = ""
     """Address at which others reach that port (http://host:port), for the published profile; by
     default http:// and `listen`."""

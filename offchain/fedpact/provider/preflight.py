@@ -60,6 +60,7 @@ class Preflight:
             self._add("content store", partial(self._store, uri))
         self._add("disk", self._disk)
         self._add("device", self._device)
+        self._add("endpoint", self._endpoint)
         if keys and policy and data and deployment:
             self._add("daemon", partial(self._daemon, keys))
         else:
@@ -115,6 +116,15 @@ class Preflight:
             said += "gave the same bits in any company; clipped by itself, each time"
             said = f"on {device} {said}; tried again for each sound request"
             yield Problem("device", Level.OK, said)
+
+    def _endpoint(self) -> Iterable[Problem]:
+        if self._settings.listen:
+            said = f"{self._settings.listen}, which others are told to reach as"
+            yield Problem("endpoint", Level.OK, f"{said} {self._settings.advertised}")
+        else:
+            said = "none, since listen is empty: where no other member of a request has one either,"
+            said += " each step of a round is a transaction of its own, at ten times the gas"
+            yield warning("endpoint", said)
 
     def _disk(self) -> Iterable[Problem]:
         folders = [self._settings.state]

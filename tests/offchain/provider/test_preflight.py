@@ -41,8 +41,12 @@ def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: De
     assert not any("project-key" in one.said for one in looking.findings)
 
 
+def preflight_of(settings: Settings) -> Preflight:
+    return Preflight(settings, NotImplemented, ServedFiles(Path("policy.toml"), Path("own.csv")))
+
+
 def of_device(settings: Settings) -> tuple[Level, str]:
-    looking = Preflight(settings, NotImplemented, ServedFiles(Path("policy.toml"), Path("own.csv")))
+    looking = preflight_of(settings)
     looking._add("device", looking._device)
     [found] = looking.findings
     return found.level, found.said
@@ -72,3 +76,14 @@ def test_what_privacy_rests_on_is_tried_on_the_device(
     found = of_device(Settings(device="cuda"))
     assert found[0] is level
     assert found[1].startswith(said)
+
+
+def test_who_has_no_endpoint_hears_what_rounds_cost_without() -> None:
+    """A provider followed the documents, and paid for each step of a round by itself."""
+    told = "none, since listen is empty: where no other member of a request has one either, each"
+    [found] = preflight_of(Settings())._endpoint()
+    assert (found.level, found.said[: len(told)]) == (Level.WARNING, told)
+    settings = Settings(listen="0.0.0.0:8100", advertise="http://alice.example.org:8100")
+    [found] = preflight_of(settings)._endpoint()
+    assert found.level is Level.OK
+    assert found.said.endswith("as http://alice.example.org:8100")
