@@ -34,7 +34,7 @@ from fedpact.exchange.submissions import (
     Trainers,
     shown,
 )
-from fedpact.exchange.version import VERSION, OtherVersion
+from fedpact.exchange.version import VERSION, OtherVersion, Versioned
 from fedpact.retrieval.http import OwnAddress, may_ask
 from fedpact.retrieval.untrusted_http import Strangers
 
@@ -47,17 +47,17 @@ WHOLE_SECONDS = 6.0
 REPAIR_SECONDS = 1.0
 """For a daemon to which others send what they say: it asks only for what was lost."""
 NAMED_SECONDS = 3_600.0
-"""For which a peer that refuses messages is named once in the log."""
+"""For which a peer that refuses messages is named once in the log, for each reason."""
 MOST_DECLINES = 1_000
 """Requests that can be asked about."""
 AT_ONCE = 32
 """Concurrent requests, at most one to each peer."""
 _ORDER = list(Kind)
-ANY_PEER = ""
-"""In place of an address, where a peer names none."""
+ANYONE = ""
+"""In place of a peer's address, for what came here."""
 _ALL = (1 << 65_535) - 1
 """The mask of whoever wants no models."""
-T = TypeVar("T")
+T = TypeVar("T", bound=Versioned)
 Place = tuple[int, int]
 """Request and round."""
 
@@ -104,7 +104,7 @@ class Exchange(Closing):
         """By request; the latest."""
         self._busy: set[str] = set()
         """Peers that have not answered yet."""
-        self._refusing: dict[str, float] = {}
+        self._refusing: dict[tuple[str, int], float] = {}
         """When (`time.monotonic`) a peer was named in the log that does not take what is sent."""
         self._news = threading.Event()
         self._stop = False
@@ -259,7 +259,7 @@ class Exchange(Closing):
         board = self._board(place) if fingerprint == self._fingerprint else None
         if board is None:
             raise RetrievalError(f"round {round_} of request {request} is not exchanged here")
-        given = self._read(Sending.decode, content)
+        given = self._read(place, Sending, content)
         if self._take(place, board, given.messages):
             self._news.set()
         with self._lock:
@@ -269,11 +269,12 @@ class Exchange(Closing):
     def answer_models(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Take models of a large round's trainers; those that the other side lacks. Raises as
         `answer`; a daemon that does not judge in the round takes none."""
+        place = (request, round_)
         with self._lock:
-            named = self._rolls.get((request, round_))
+            named = self._rolls.get(place)
         if fingerprint != self._fingerprint or named is None or not named.judging:
             raise RetrievalError(f"round {round_} of request {request} is not judged here")
-        given = self._read(Models.decode, content)
+        given = self._read(place, Models, content)
         self._take_models(named, given)
         with self._lock:
             return shown(named.roll, given.mask)
@@ -365,7 +366,7 @@ class Exchange(Closing):
         """A peer's answer. Raises RetrievalError for none; that what is sent is too long for a peer
         is told in the log, once an hour: else messages would be lost without a word."""
         status, answer = self._http.answer("POST", url, most, content, "application/json")
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and self._to_name(peer):
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and self._to_name(peer, status):
             log.warning(
                 "%s refuses %d bytes of a round's messages as too long (413), though daemons take"
                 " up to %d: is there a proxy before it with a lower limit?",
@@ -373,11 +374,11 @@ class Exchange(Closing):
                 len(content),
                 most,
             )
-        if status == HTTPStatus.CONFLICT and self._to_name(peer):
+        if status == HTTPStatus.CONFLICT and self._to_name(peer, status):
             log.warning(
                 "%s exchanges the messages of rounds in another version than this daemon, %d (409):"
-                " run versions of fedpact that exchange the same one. Until then each of the two"
-                " acts in rounds by transactions of its own",
+                " run versions of fedpact that exchange the same one. Until then the two do not"
+                " hear each other, and what a round lacks goes on chain, for more gas",
                 peer,
                 VERSION,
             )
@@ -385,24 +386,27 @@ class Exchange(Closing):
             raise RetrievalError(f"{url} answered with status {status}")
         return answer
 
-    def _read(self, decode: Callable[[bytes], T], content: bytes) -> T:
-        """What a peer sent. Raises RetrievalError; OtherVersion, told in the log once an hour."""
+    def _read(self, place: Place, kind: type[T], content: bytes) -> T:
+        """What came here. Raises RetrievalError; OtherVersion, told in the log once an hour: anyone
+        may have sent it."""
         try:
-            return decode(content)
+            return kind.decode(content)
         except OtherVersion as error:
-            if self._to_name(ANY_PEER):
-                log.warning("another daemon of a request sent %s", error)
+            if self._to_name(ANYONE, HTTPStatus.CONFLICT):
+                log.warning("round %d of request %d: here came %s", place[1], place[0], error)
             raise
         except InvalidInput as error:
             raise RetrievalError(str(error)) from error
 
-    def _to_name(self, peer: str) -> bool:
-        """Whether a peer was not named within the hour; it counts as named from now on."""
-        now = time.monotonic()
+    def _to_name(self, peer: str, status: int) -> bool:
+        """Whether a peer was not named for this within the hour; it counts as named from now on."""
+        now, at = time.monotonic(), (peer, status)
         with self._lock:
-            recent = {one: at for one, at in self._refusing.items() if now - at < NAMED_SECONDS}
-            self._refusing = {peer: now, **recent}
-            return peer not in recent
+            recent = {
+                one: when for one, when in self._refusing.items() if now - when < NAMED_SECONDS
+            }
+            self._refusing = {at: now, **recent}
+            return at not in recent
 
     def _url(self, peer: str, place: Place) -> str:
         return f"{peer}/exchange/{self._fingerprint}/{place[0]}/{place[1]}"

@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import MOST, WORD_BYTES, Message
-from fedpact.exchange.version import VERSION, unreadable
-from fedpact.types.document import Document, canonical_json
-from fedpact.types.validation import first_error
+from fedpact.exchange.version import Versioned
 
 AT_ONCE = 128
 """Messages that one side gives the other, at most."""
@@ -25,10 +22,11 @@ LONGEST = 1 << 18
 _DIGITS = 2 * WORD_BYTES
 
 
-class Sending(Document):
-    """As JSON, both ways."""
+class Sending(Versioned):
+    """Both ways."""
 
-    version: Literal[1] = VERSION
+    what: ClassVar[str] = "messages of a round"
+    longest: ClassVar[int] = LONGEST
     known: Annotated[
         str, Field(max_length=2 * MOST * _DIGITS, pattern=rf"^([0-9a-f]{{{_DIGITS}}})*$")
     ] = ""
@@ -47,17 +45,3 @@ class Sending(Document):
     def words(self) -> frozenset[bytes]:
         every = bytes.fromhex(self.known)
         return frozenset(every[at : at + WORD_BYTES] for at in range(0, len(every), WORD_BYTES))
-
-    def encode(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def decode(cls, content: bytes) -> Sending:
-        """Raises InvalidInput naming the first field that fails; OtherVersion."""
-        if len(content) > LONGEST:
-            raise InvalidInput(f"messages of a round: {len(content)} bytes, at most {LONGEST}")
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            raise unreadable(content, f"messages of a round: {first_error(error)}") from error

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar
 
 from eth_account.messages import encode_typed_data
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from fedpact.chain.signed_messages import Domain, TypedData, signer_of
 from fedpact.errors import InvalidInput
 from fedpact.exchange.messages import Forged
-from fedpact.exchange.version import VERSION, unreadable
-from fedpact.types.document import Document, canonical_json
-from fedpact.types.validation import first_error
+from fedpact.exchange.version import Versioned
+from fedpact.types.document import Document
 
 AT_ONCE = 256
 """Models that one side gives another, at most."""
@@ -45,10 +44,11 @@ class Submission(Document):
         return bytes.fromhex(self.digest)
 
 
-class Models(Document):
+class Models(Versioned):
     """What one side holds: whose models, and those that the other lacks."""
 
-    version: Literal[1] = VERSION
+    what: ClassVar[str] = "models"
+    longest: ClassVar[int] = LONGEST_MODELS
     known: Annotated[str, Field(max_length=_MOST_MEMBERS // 4, pattern=r"^[0-9a-f]*$")]
     """A mask of pool indices, as hex. The pattern counts nothing: each number up to which it would
     count takes memory, 2.5 MB in all."""
@@ -57,20 +57,6 @@ class Models(Document):
     @property
     def mask(self) -> int:
         return int(self.known or "0", 16)
-
-    def encode(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def decode(cls, content: bytes) -> Models:
-        """Raises InvalidInput naming the first field that fails; OtherVersion."""
-        if len(content) > LONGEST_MODELS:
-            raise InvalidInput(f"models: {len(content)} bytes, at most {LONGEST_MODELS}")
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            raise unreadable(content, f"models: {first_error(error)}") from error
 
 
 @dataclass(frozen=True)

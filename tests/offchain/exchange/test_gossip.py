@@ -98,7 +98,8 @@ def test_strangers_get_an_answer_and_leave_nothing_behind() -> None:
         assert client.post(PATH + "1", content=b"{}", headers=JSON).status_code == 400
         assert client.post(PATH, content=b"[" * (LONGEST + 1), headers=JSON).status_code == 413
         # The endpoint takes whatever the exchange may send.
-        full = b"{" + b" " * (LONGEST - 2) + b"}"
+        full = b'{"version":1' + b" " * (LONGEST - 13) + b"}"
+        assert len(full) == LONGEST
         assert client.post(PATH, content=full, headers=JSON).status_code == 200
         assert client.get("/retrieval/about").status_code == 404
         assert held(a, Kind.MODEL) == {0}
@@ -113,7 +114,7 @@ def test_a_peer_for_which_messages_are_too_long_is_named_once(
         for each in (a, b):
             each.open(BALLOT, [a.own], lambda: ())
         b.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
-        wait_until(lambda: a.own in b._refusing)
+        wait_until(lambda: (a.own, 413) in b._refusing)
         b.say(PLACE, signed(Kind.MODEL, 1, DIGEST))
         wait_until(lambda: len([one for one in caplog.records if "413" in one.msg]) == 1)
         monkeypatch.setattr(application, "LONGEST", LONGEST)

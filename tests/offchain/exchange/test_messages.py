@@ -129,9 +129,9 @@ def test_a_vote_is_opened_by_what_was_committed_alone():
     [
         b"",
         b"[]",
-        b'{"messages":[{"kind":"model"}]}',
-        b'{"known":"1"}',
-        b'{"known":"' + b"1" * (2 * WORD_BYTES - 2) + b'"}',
+        b'{"version":1,"messages":[{"kind":"model"}]}',
+        b'{"version":1,"known":"1"}',
+        b'{"version":1,"known":"' + b"1" * (2 * WORD_BYTES - 2) + b'"}',
         b"{" + b" " * LONGEST + b"}",
     ],
 )
@@ -153,7 +153,11 @@ def test_too_many_messages_or_words_are_refused():
     words = {number.to_bytes(WORD_BYTES) for number in range(2 * MOST + 1)}
     for messages, known in (((one,) * (AT_ONCE + 1), ""), ((), b"".join(words).hex())):
         content = canonical_json(
-            {"known": known, "messages": [each.model_dump() for each in messages]}
+            {
+                "version": 1,
+                "known": known,
+                "messages": [each.model_dump() for each in messages],
+            }
         )
         with pytest.raises(InvalidInput, match="messages of a round"):
             Sending.decode(content)

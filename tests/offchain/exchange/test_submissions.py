@@ -83,7 +83,7 @@ def test_an_answer_has_a_bounded_number_of_models():
     assert Models(known="f" * 16_384).mask == 2**65_536 - 1
     for known in ("f" * 16_385, "F", "0x1", " "):
         with pytest.raises(InvalidInput, match="models: known"):
-            Models.decode(b'{"known": "' + known.encode() + b'"}')
+            Models.decode(b'{"version": 1, "known": "' + known.encode() + b'"}')
 
 
 def test_trainers_learn_who_holds_their_model_and_judges_get_each_others() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fedpact.errors import InvalidInput
+from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.exchange.messages import Kind
 from fedpact.exchange.sending import Sending
 from fedpact.exchange.submissions import Models
@@ -41,17 +41,55 @@ def test_daemons_of_two_versions_say_so_once_each(
             b.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
         wait_until(lambda: statuses.count(409) > 1)
         told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-        assert sorted(one.split(" ")[0] for one in told) == ["another", a.own]
-        assert "messages of version 2, where version 1 is exchanged" in "".join(told)
+        here, there = sorted(told, key=lambda one: a.own in one)
+        assert here.startswith("round 2 of request 7: here came messages of version 2, where")
+        assert there.startswith(f"{a.own} exchanges the messages of rounds in another version")
         versions[0] = b'"version":1'  # both have the same one now
         wait_until(
             lambda: a.models((ROUND.request, ROUND.round)) if models else held(a, Kind.MODEL) == {0}
         )
 
 
+def test_a_daemon_from_before_there_were_versions_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it said was taken, and it refused each answer: neither said a word."""
+    with exchanging() as a, exchanging(False) as b:
+        ask = b._http.answer
+
+        def of_no_version(*args: Any) -> tuple[int, bytes]:
+            *most, content, media_type = args
+            return ask(*most, content.replace(b',"version":1', b""), media_type)
+
+        monkeypatch.setattr(b._http, "answer", of_no_version)
+        for each in (a, b):
+            each.open(BALLOT, [a.own], lambda: ())
+        b.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        wait_until(lambda: "here came messages without a version, where version 1" in caplog.text)
+        assert held(a, Kind.MODEL) == set()
+
+
+def test_a_peer_is_named_for_each_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that had refused messages as too long was not named for its version within the hour."""
+    with exchanging(False) as a:
+        for status in (413, 409, 413, 409):
+            monkeypatch.setattr(a._http, "answer", lambda *_, said=status: (said, b""))
+            with pytest.raises(RetrievalError, match=f"status {status}"):
+                a._post("http://peer", "http://peer/exchange", b"", 1)
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert [[one for one in ("(413)", "(409)") if one in text] for text in told] == [
+        ["(413)"],
+        ["(409)"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "other"),
     [
+        (b'{"known":""}', True),
+        (b'{"later":[]}', True),
         (b'{"version":0}', True),
         (b'{"version":2,"later":[]}', True),
         (b'{"version":-1}', False),
@@ -61,7 +99,10 @@ def test_daemons_of_two_versions_say_so_once_each(
         (b"[" * 100_000, False),
         (b"[]", False),
     ],
-    ids=["earlier", "later", "negative", "infinite", "a field more", "digits", "deep", "a list"],
+    ids=[
+        *("none", "none, and malformed", "earlier", "later", "negative", "infinite"),
+        *("a field more", "digits", "deep", "a list"),
+    ],
 )
 def test_another_version_is_told_from_what_is_malformed(content: bytes, other: bool) -> None:
     for decode in (Sending.decode, Models.decode):
