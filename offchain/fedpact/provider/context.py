@@ -159,8 +159,8 @@ class Cache:
     """By request and round: the digests of all models by seat, before they are on chain."""
     sealed: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """By request and round: the slice's sealed key, before it is on chain."""
-    unsure_wallets: set[tuple[int, str]] = field(default_factory=set)
-    """By request: wallets with whose signatures a call failed, as if one did not stand by them."""
+    unsure_wallets: dict[int, list[frozenset[str]]] = field(default_factory=dict)
+    """By request: the wallets of each call that failed as if one did not stand by its signature."""
     unreported: set[tuple[int, str]] = field(default_factory=set)
     """By request: wallets of which a report failed."""
     records: dict[tuple[int, int], ContributionRecord] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from fedpact.provider.duties.large_rounds.submitting import (
     forced_models,
 )
 from fedpact.provider.duties.turns import TURN_SECONDS, due_turn
-from fedpact.provider.duties.unsure_wallets import left_out, send_signed
+from fedpact.provider.duties.unsure_wallets import quorum_of, send_signed
 from fedpact.types.requests import mask_of, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS
 
@@ -101,14 +101,17 @@ class Recording(JudgesPart):
     def post(self, record: LargeRecord, listed: ModelList) -> DutyResult:
         """Post the record in turn once enough have signed it."""
         view = self._view
-        signed = {
+        every = {
             seat: one
             for seat, one in self._talk.held(Kind.ROUND).items()
-            if one.content == record.hash and not left_out(view, self._talk, one)
+            if one.content == record.hash
         }
+        signed = quorum_of(view, self._talk, every, self._needed)
         if len(signed) < self._needed:
-            return idle(f"{len(signed)} judges have signed the record")
-        turns = sorted(signed)
+            unsure = len(every) - len(signed)
+            without = f", without {unsure} that may not stand by it" if unsure else ""
+            return idle(f"{len(signed)} judges have signed the record{without}")
+        turns = list(signed)
         after = 0 if len(signed) == len(self._order) else TURN_SECONDS
         first = self._order[0]
         if not due_turn(view, f"post {view.start}", turns, first, after):
@@ -116,7 +119,7 @@ class Recording(JudgesPart):
         ctx, own = view.ctx, view.seat if view.ctx.keys.wallet is None else None
         inclusion = listed.tree.inclusion(forced_models(view)).fields
         header = headers.encoded(view.drawing_block) if view.facts.draw_block else b""
-        signatures = [one.signed for seat, one in sorted(signed.items()) if seat != own]
+        signatures = [one.signed for seat, one in signed.items() if seat != own]
         call = ctx.client.large.post(
             view.id, record, inclusion, mask_of(signed), signatures, header
         )
