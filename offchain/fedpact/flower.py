@@ -388,7 +388,9 @@ def _config(name: str, given: Any) -> str:
     for key, value in given.items():
         every = value if isinstance(value, list) else [value]
         if not isinstance(key, str) or not all(isinstance(one, int | float | str) for one in every):
-            raise InvalidInput(f"{name}: {key!r} is no number, text or list of them, but {value!r}")
+            raise InvalidInput(
+                f"{name}: {key!r} is not a number, text or list of them, but {value!r}"
+            )
     return config_text(dict(given))
 
 

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:
         """`calls_per_minute = true` would be one a minute."""
         if isinstance(value, bool) and info.field_name != "store_prune":
-            raise ValueError("is no switch: give a value")
+            raise ValueError("is not a switch: give a value")
         return value
 
     @field_validator(*PATH_FIELDS, mode="before")

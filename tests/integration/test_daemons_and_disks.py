@@ -88,10 +88,10 @@ def test_a_daemon_starts_on_a_state_that_is_locked(world: World) -> None:
 def test_a_daemon_outlives_damaged_pages_in_its_state(world: World) -> None:
     def strike() -> None:
         damage(world.state_file(0))
-        wait_until(lambda: "read from the chain again" in world.log(0), lambda: world.log(0))
+        wait_until(lambda: "rebuilt from the chain" in world.log(0), lambda: world.log(0))
         world.kill(0)
         damage(world.state_file(0))
         world.serve(0)
 
     serve_a_request(world, Thread(target=strike))
-    assert "read from the chain again" in world.log(0)
+    assert "rebuilt from the chain" in world.log(0)

@@ -49,7 +49,7 @@ def test_a_request_goes_on_where_the_store_has_lost_everything(
         # The requester owes what it published, and each provider what it made and fetched.
         assert all(network.store.has(cid) for cid in slices)
         assert network.store.has(Cid.parse(spec.initial_model))
-        wait_until(lambda: "which is owed: put again" in world.log(0), lambda: world.log(0))
+        wait_until(lambda: "which is owed: stored again" in world.log(0), lambda: world.log(0))
         owned = [
             (kept.request, kept.until is None) for _, kept in kept_by_all(network.folder / "state")
         ]

@@ -130,14 +130,16 @@ def test_a_policy_is_read_again_on_sighup_and_a_bad_file_changes_nothing(world: 
     good = policy.read_text()
     policy.write_text(good + "epsilon_lifetimes = 1.0\n")
     world.process(0).send_signal(signal.SIGHUP)
-    wait_until(lambda: "the one before stays: policy file" in world.log(0), lambda: world.log(0))
+    wait_until(
+        lambda: "the previous one stays in force: policy file" in world.log(0), lambda: world.log(0)
+    )
     draft = world.data.draft.changed(min_providers=2)
     first = world.requester.create(draft, world.data.evaluation, PAY)
     wait_until(lambda: f"request {first}: joined" in world.log(0), lambda: world.log(0))
 
     policy.write_text(good + "min_pay_per_round = 1000000000000000000000\n")
     world.process(0).send_signal(signal.SIGHUP)
-    wait_until(lambda: "read the policy again" in world.log(0), lambda: world.log(0))
+    wait_until(lambda: "policy reloaded" in world.log(0), lambda: world.log(0))
     second = world.requester.create(draft.changed(title="second"), world.data.evaluation, PAY)
     declined = f"request {second}: declined: pay of"
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
@@ -280,7 +282,7 @@ def test_a_daemon_waits_for_node_and_store_that_come_up_later(
     content.with_name("unmounted").rename(content)
     world.network.wait_until_serving(PATIENCE)
     assert world.log(0).count("waiting for it") <= 3
-    wait_until(lambda: "read the policy again" in world.log(0), lambda: world.log(0))
+    wait_until(lambda: "policy reloaded" in world.log(0), lambda: world.log(0))
 
 
 def test_an_idle_daemon_that_listens_loads_nothing_heavy(

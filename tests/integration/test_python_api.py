@@ -163,7 +163,7 @@ def test_a_request_that_nobody_may_join_ends_and_says_so(page: Page) -> None:
         ({"epsilon": 1e-9}, "epsilon"),
         ({"pay": "half an ether"}, "is not an amount"),
         ({"colour": "red"}, "colour"),
-        ({"output": "kind"}, "is no number of the schema"),
+        ({"output": "kind"}, "is not a numeric column of the schema"),
         ({"epsilon": float("nan")}, "draft: a number in it is NaN or infinite"),
         ({"pay": 0.5}, "0.5 is not an amount: write a text"),
         ({"pay": None}, "None is not an amount"),
@@ -202,7 +202,7 @@ def test_a_number_that_no_request_has_is_unknown(page: Page, number: int) -> Non
 
 def test_what_is_no_number_is_refused_by_name(page: Page) -> None:
     for given in ("1", 1.5, None):
-        with pytest.raises(fedpact.errors.InvalidInput, match="is no number of a request"):
+        with pytest.raises(fedpact.errors.InvalidInput, match="is not a request number"):
             page.market.request_by_id(given)  # type: ignore[arg-type]
     for units in (0, -4, "many"):
         with pytest.raises(fedpact.errors.SpecificationError, match="units: a number from 1"):
@@ -212,7 +212,7 @@ def test_what_is_no_number_is_refused_by_name(page: Page) -> None:
                 epsilon=2,
                 units=units,  # type: ignore[arg-type]
             )
-    with pytest.raises(fedpact.errors.ModelError, match="is no fetched model"):
+    with pytest.raises(fedpact.errors.ModelError, match="is not a fetched model"):
         fedpact.Model("evaluation.csv")
 
 

@@ -154,7 +154,10 @@ def test_a_start_that_names_columns_differs_from_a_request_for_others() -> None:
         ({"timeout": float("nan")}, "timeout: a number of seconds is needed, not nan"),
         ({"timeout": "60"}, "timeout: a number of seconds is needed, not '60'"),
         ({"timeout": 20}, "of windows.submit"),
-        ({"train_config": ConfigRecord({"key": b"1"})}, "train_config: 'key' is no number, text"),
+        (
+            {"train_config": ConfigRecord({"key": b"1"})},
+            "train_config: 'key' is not a number, text",
+        ),
         ({"train_config": [1]}, r"train_config: settings by name are needed, not \[1\]"),
         ({"evaluate_config": ConfigRecord({"lr": 0.1})}, "evaluate_config: members evaluate with"),
     ],

@@ -31,7 +31,7 @@ PATIENCE = 300.0
 def number_of(request_id: Any) -> int:
     """A request's number as callers give it; InvalidInput for what is none."""
     if not isinstance(request_id, Integral) or isinstance(request_id, bool):
-        raise InvalidInput(f"{request_id!r} is no number of a request, such as 1")
+        raise InvalidInput(f"{request_id!r} is not a request number, such as 1")
     return int(request_id)
 
 

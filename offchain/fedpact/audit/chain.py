@@ -88,7 +88,7 @@ class Facts:
         try:
             return Token(self._client, token).balance_of(market, self.frame)
         except (Reverted, DeploymentError, InvalidInput) as error:
-            raise Unavailable(f"{token} does not tell the market's balance: {error}") from error
+            raise Unavailable(f"{token} does not report the market's balance: {error}") from error
 
     @cached_property
     def offered(self) -> ResaleOffer | None:

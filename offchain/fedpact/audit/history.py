@@ -142,7 +142,7 @@ class AuditHistory(ABC):
         except (Unavailable, Retryable):
             raise
         except FedpactError as error:
-            raise Unavailable(f"the request key cannot be had: {error}") from error
+            raise Unavailable(f"the request key cannot be read: {error}") from error
 
     def submitted_content(self, digest: bytes) -> tuple[Cid, int]:
         """Where what a member submitted is in the content store, and its largest size."""

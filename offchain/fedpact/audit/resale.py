@@ -165,7 +165,7 @@ class ResaleChecks:
             case ResaleClaimed():
                 due = self._due(event.index)
                 require(event.amount == due, f"{event.maker} took {event.amount}, {due} were due")
-                require(self._account(event.index) == event.maker, f"{event.maker} is no maker")
+                require(self._account(event.index) == event.maker, f"{event.maker} is not a maker")
                 self._claimed[event.index] = self._claimed.get(event.index, 0) + event.amount
             case PurchaseRefunded():
                 self._require(event.buyer, SaleStatus.PENDING, "refunded")
@@ -201,7 +201,7 @@ class ResaleChecks:
         self._require(event.buyer, SaleStatus.PENDING, "got a key")
         maker = self._points.get(event.index) and event.index not in self._excluded
         require(bool(maker), f"{event.maker} sealed a key, but has no points")
-        require(self._account(event.index) == event.maker, f"{event.maker} is no maker")
+        require(self._account(event.index) == event.maker, f"{event.maker} is not a maker")
         at = self._time(event.at)
         require(at <= self._deadline[event.buyer], f"the key for {event.buyer} came too late")
         due = at + self._e.terms.dispute_window

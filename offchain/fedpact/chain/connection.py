@@ -144,7 +144,9 @@ class Connection:
                 str(block["parentHash"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise NodeUnreachable(f"{self.rpc.shown} returned a block that is none") from error
+            raise NodeUnreachable(
+                f"{self.rpc.shown} returned something that is not a block"
+            ) from error
 
     def agree(self, frame: Frame) -> None:
         """Require that as many nodes as the quorum know this block, and that none names another.
@@ -234,7 +236,7 @@ class _Chain:
             if isinstance(answer, RpcError):
                 raise answer
         if not isinstance(answers[0], str) or not isinstance(answers[1], dict):
-            raise NodeUnreachable(f"{node.shown} does not tell its chain")
+            raise NodeUnreachable(f"{node.shown} does not report its chain")
         chain_id, genesis_hash = int(answers[0], 16), str(answers[1]["hash"])
         if self._deployment is not None:
             _check(node.shown, self._deployment, chain_id, genesis_hash, code=answers[2])

@@ -116,7 +116,7 @@ class WalletSignatures:
         try:
             found = accepts(self._rpc, wallet, digest, signature, gas=MOST_GAS)
         except NodeUnreachable as error:
-            log.debug("whether the wallet %s signed: %s", wallet, error)
+            log.debug("cannot check the signature of wallet %s: %s", wallet, error)
             return None
         with self._lock:
             self._found[(wallet, digest, signature)] = found

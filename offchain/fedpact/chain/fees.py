@@ -80,7 +80,7 @@ class FeeMarket:
         if isinstance(block, RpcError):
             raise block
         if not isinstance(block, dict):
-            raise NodeUnreachable(f"{self._rpc.shown} says that there is no latest block")
+            raise NodeUnreachable(f"{self._rpc.shown} reports no latest block")
         if block.get("baseFeePerGas") is None:
             price = int(self._rpc.call("eth_gasPrice"), 16)
             return Fees(price, 0, True, time.monotonic())

@@ -105,7 +105,7 @@ class Node:
                 return pushed.block
         block = self.call("eth_getBlockByNumber", ["latest", False])
         if not isinstance(block, dict):
-            raise NodeUnreachable(f"{self.shown} says that there is no latest block")
+            raise NodeUnreachable(f"{self.shown} reports no latest block")
         self.health.reported(int(block["number"], 16))
         if self._pushed is not None:
             self._pushed.compare(block)
@@ -232,7 +232,9 @@ class Node:
 
     def _ask(self, method: str, counted: Sequence[str], ask: Callable[[], T]) -> T:
         if self._given_up:
-            raise NodeUnreachable(f"node {self.shown} is not asked any more: the end was asked for")
+            raise NodeUnreachable(
+                f"node {self.shown} is not asked any more: this program is stopping"
+            )
         self.budget.take(len(counted))
         with self._lock:
             self.calls.update(counted)
@@ -307,7 +309,7 @@ class _Adapter(HTTPAdapter):
                     super().connect()
                     if adapter._is_cut:  # while this connected, so that nobody could cut it yet
                         self.close()
-                        raise ConnectionAbortedError("the end was asked for")
+                        raise ConnectionAbortedError("this program is stopping")
 
             return Cuttable
 

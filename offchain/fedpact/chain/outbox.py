@@ -113,7 +113,7 @@ class Outbox:
             if self._path is None:
                 raise
             set_aside(self._path)
-            log.warning("%s: it is kept as %s.damaged", error, self._path.name)
+            log.warning("%s: kept as %s.damaged", error, self._path.name)
             with explained(f"outbox {self._path}", self._damaged):
                 return use(self._opened())
 

@@ -190,7 +190,7 @@ class Sender:
             if self.must_record:
                 raise
             if str(error) != self._said:
-                log.warning("%s: what is sent is not noted", error)
+                log.warning("%s: sent transactions are not recorded", error)
             self._said = str(error)
         else:
             self._said = ""

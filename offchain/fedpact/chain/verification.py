@@ -86,7 +86,7 @@ def _verified(
     unknown = [word for word in held if word > LARGEST_NUMBER and word not in allowed | owner]
     if unknown:
         raise DeploymentError(
-            f"{name} at {address} has the immutable 0x{unknown[0]:064x}, which is no address of"
+            f"{name} at {address} has the immutable 0x{unknown[0]:064x}, which is not an address of"
             " this deployment: its contracts do not belong together"
         )
     numbers = tuple(dict.fromkeys(word for word in held if word <= LARGEST_NUMBER))

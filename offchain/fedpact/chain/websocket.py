@@ -116,7 +116,7 @@ class WebSocket:
     def _connected(self) -> "_Line":
         with self._lock:
             if self._given_up:
-                raise ConnectionAbortedError("the end was asked for")
+                raise ConnectionAbortedError("this program is stopping")
             if self._line is None or not self._line.open:
                 socket = connect(
                     self._endpoint,

@@ -65,8 +65,8 @@ def remote(
 ) -> None:
     """Use an account whose key another program holds and signs with.
 
-    The key store then has a secret of its own, from which the account's encryption key and all else
-    derives. The signer is asked to sign once.
+    The key store then holds a secret of its own, from which the account's encryption key and its
+    other secrets are derived. The signer is asked for one signature.
 
     Example: fedpact account remote 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --url http://127.0.0.1:9000 --name alice
     """  # noqa: E501
@@ -103,8 +103,8 @@ def password(
 def rotate_key(context: typer.Context, as_json: AsJson = False) -> None:
     """Register the next version of the account's encryption key.
 
-    What others seal from now on is for the new version; what was sealed before is still opened. The
-    account's own key stays: the registry cannot move an account.
+    From now on others encrypt to the new version; what was encrypted to an old one can still be
+    opened. The account's signing key stays the same: the registry cannot move an account.
 
     Example: fedpact --account alice account rotate-key
     """

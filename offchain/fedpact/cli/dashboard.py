@@ -40,8 +40,8 @@ def dashboard(
     ask_providers: Annotated[
         AskProviders,
         typer.Option(
-            help="Ask daemons why they stay out of an open request that somebody looks at: those at"
-            " public addresses, or all."
+            help="Ask daemons why they stay out of the open requests that visitors look at: those"
+            " at public addresses, or all."
         ),
     ] = AskProviders.NOBODY,
     beside: Annotated[

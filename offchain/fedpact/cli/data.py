@@ -90,9 +90,9 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what your data seem to be and draft their schema.
+    """Look at your data, list problems, and draft a schema.
 
-    Also says what would go wrong. `fedpact provider serve` reads the schema.
+    `fedpact provider serve` reads the schema.
 
     Nothing is sent, and no value of a record is printed. The draft says in public what is in your
     data: review it. If a schema exists, the data are checked against it.

@@ -43,14 +43,14 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Of the family, such as sensor-cnn.")],
+    name: Annotated[str, typer.Argument(help="Name of the family, such as sensor-cnn.")],
     folder: Annotated[
         Path | None, typer.Option(help="Where to write the package. Default: ./NAME.")
     ] = None,
 ) -> None:
-    """Write a package with a family that works: change its network.
+    """Write a package with a working family to start from.
 
-    The package has a network of two layers, a draft that asks for it, and tests.
+    The package has a network of two layers, which you replace, a draft that asks for it, and tests.
 
     Example: fedpact family new sensor-cnn
     """
@@ -67,13 +67,13 @@ def check(
     draft: Annotated[Path, typer.Argument(help="A draft that asks for the family (TOML or JSON).")],
     device: Annotated[
         str,
-        typer.Option(help="On which privacy's conditions are tried: cpu, cuda, cuda:1, mps, auto."),
+        typer.Option(help="Device for the checks of privacy: cpu, cuda, cuda:1, mps, auto."),
     ] = PROCESSOR,
     as_json: AsJson = False,
 ) -> None:
-    """Try the family that a draft asks for.
+    """Test the family that a draft asks for.
 
-    It tries template, predictions, gradients against autograd, clipping of each example, noise,
+    It tests template, predictions, gradients against autograd, clipping of each example, noise,
     device and threads. The exit code is 1 if a check fails.
 
     It finds mistakes. It cannot find malice: read a package before you list it in your policy.

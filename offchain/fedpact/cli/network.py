@@ -27,20 +27,20 @@ def add(
         ),
     ],
     side: Annotated[
-        int, typer.Option(min=32, max=320, help="Pixels of the images, with *.safetensors.")
+        int, typer.Option(min=32, max=320, help="Side of the images in pixels, with *.safetensors.")
     ] = 224,
     vocabulary: Annotated[
         Path | None,
-        typer.Option(help="Of a network of texts: BERT's word pieces, one a line (vocab.txt)."),
+        typer.Option(help="Vocabulary of a text network: BERT's word pieces (vocab.txt)."),
     ] = None,
     cased: Annotated[
         bool, typer.Option(help="With --vocabulary: keep capital letters and accents.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try a network, keep it, and put it into the store.
+    """Check a network and store it.
 
-    It is kept on this machine and in the content store.
+    It is stored on this machine and in the content store.
 
     Prints the family's parameters for a request. Which files are refused: docs/families.md.
 
@@ -66,10 +66,10 @@ def add(
 @app.command()
 def fetch(
     context: typer.Context,
-    cid: Annotated[str, typer.Argument(help="As in the request.")],
+    cid: Annotated[str, typer.Argument(help="CID of the network.")],
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a network that a request names, try and keep it.
+    """Fetch a network that a request names, check and store it.
 
     Requesters and auditors need it to compute predictions. A provider that lists the digest in the
     policy's `networks` may fetch it beforehand, so that its daemon need not.

@@ -87,10 +87,10 @@ def deploy(
 ) -> None:
     """Deploy the contracts and write the deployment file.
 
-    The account becomes registrar and guardian, unless others are named. An existing deployment
-    file is not overwritten. The addresses are the same on every chain for the same account and
-    salt; an interrupted deployment goes on where it ended, and one whose file was lost is
-    described again.
+    The account becomes registrar and guardian, unless others are named. An existing deployment file
+    is not overwritten. The addresses are the same on every chain for the same account and salt. Run
+    the command again after an interruption, or if the file was lost: it continues, or writes the
+    file again.
 
     With --beside: contracts for large rounds, which need a deployment file of their own.
 
@@ -264,9 +264,9 @@ def restore(context: typer.Context, account: Account) -> None:
 
 @registrar.command()
 def recorder(context: typer.Context) -> None:
-    """Let the deployment's market record in the ledger.
+    """Let the deployment's market write to the reputation ledger.
 
-    It may do so after the ledger's delay.
+    It takes effect after the ledger's delay.
 
     For a market that is deployed beside another one; until then its requests cannot be settled.
 

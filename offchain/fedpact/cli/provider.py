@@ -27,7 +27,9 @@ SchemaFile = Annotated[
 ]
 NewData = Annotated[
     bool,
-    typer.Option("--new-data", help="The data look like some that were charged, but are others."),
+    typer.Option(
+        "--new-data", help="The data are new, although they look like data already charged."
+    ),
 ]
 
 
@@ -42,7 +44,7 @@ def serve(
         bool,
         typer.Option(
             "--only-daemon",
-            help="No other daemon of this account runs: do not wait to see whether one does.",
+            help="No other daemon of this account runs: skip the wait that checks it.",
         ),
     ] = False,
     log_json: Annotated[
@@ -61,7 +63,7 @@ def serve(
     On a terminal it shows the rounds that it takes part in, below its log.
 
     Ctrl-C or SIGTERM stops it, SIGHUP makes it read the policy again. The data need a schema, which
-    says what of them is public: see `fedpact data doctor`. A policy may list several data sets
+    says what is public about them: see `fedpact data doctor`. A policy may list several data sets
     ([[data]]): a request is served with the first one that fits.
 
     Example: fedpact --account alice provider serve --policy policy.toml --data own.csv
@@ -164,15 +166,15 @@ def claim(
         list[str] | None,
         typer.Option(
             "--for",
-            help="Pay this member (address or name) in place of the own account; repeatable.",
+            help="Pay this member (address or name) instead of this account; repeatable.",
         ),
     ] = None,
 ) -> None:
     """Claim the pay for one request.
 
-    The daemon does this by itself, and takes the share in resales of the result; so does this
-    command. The settlement pays the members of pools of up to sixteen; the command
-    settles a request that is due, pays members of larger pools, and takes out what the market kept.
+    The daemon collects its pay and its share in resales of the result by itself, and so does this
+    command. It settles a request that is due, which pays the members of pools of up to sixteen, and
+    pays members of larger pools. It also withdraws what the market kept for the account.
 
     Example: fedpact --account alice provider claim 1
     """
@@ -197,7 +199,7 @@ def personal(
     schema: SchemaFile = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="File to write, .safetensors. Default: in the account's own state."),
+        typer.Option(help="File to write, .safetensors. Default: in the account's state folder."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -264,8 +266,8 @@ def backup(
 ) -> None:
     """Copy keys, ledger and state into a new folder.
 
-    These cannot be had again from chain and store: key store, owner's key, privacy ledger, state. A
-    daemon may be running.
+    Chain and store cannot restore these: key store, owner's key, privacy ledger, state. A daemon
+    may be running.
 
     Example: fedpact --account alice provider backup /mnt/backup/alice-2026-11-29
     """

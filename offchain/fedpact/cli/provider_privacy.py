@@ -23,7 +23,7 @@ Delta = Annotated[float, typer.Option(help="Delta at which epsilon is shown.")]
 def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
     """Show what the most charged privacy unit has spent.
 
-    Also tells on how many releases; with --json what each data set was charged, too.
+    Also shows on how many releases; with --json, also what each data set was charged.
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """
@@ -58,8 +58,8 @@ def limit(
 ) -> None:
     """Show the policy's limits and what is left.
 
-    That is what is left of the most charged unit's lifetime budget; of each data set's, where the
-    policy lists several.
+    The lifetime budget left is that of the most charged unit; where the policy lists several data
+    sets, also that of each.
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
@@ -117,7 +117,7 @@ def export(
 ) -> None:
     """Write the ledger's passport.
 
-    It tells another machine what privacy was spent.
+    With it another machine knows what privacy was spent.
 
     Signed by the account. It holds no record and no model; the owner's key is sealed to it.
     Stop the daemon before you move: what it releases later is not in the file.
@@ -139,8 +139,8 @@ def import_(
 ) -> None:
     """Merge a passport into this machine's ledger. No daemon of the account may run.
 
-    Nothing that either knows to be spent is lost, and doing it again changes nothing. Refuses a
-    passport of another account, or one that was changed.
+    Keeps every charge that either of them has; importing twice changes nothing. Refuses a passport
+    of another account, or one that was altered.
 
     Example: fedpact --account alice provider privacy import alice.passport.json
     """

@@ -43,7 +43,7 @@ def build(
     new_data: Annotated[
         bool,
         typer.Option(
-            "--new-data", help="The data look like some that were charged, but are others."
+            "--new-data", help="The data are new, although they look like data already charged."
         ),
     ] = False,
     as_json: AsJson = False,

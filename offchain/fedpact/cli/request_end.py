@@ -20,7 +20,7 @@ def refund(context: typer.Context, request_id: RequestId) -> None:
 
     That is what the providers did not earn, or the price of a purchase whose key did not arrive.
 
-    Settles an own request: members are paid, and a delivered model is accepted.
+    A request of this account is settled: members are paid, and a delivered model is accepted.
 
     Example: fedpact --account bob request refund 1
     """

@@ -60,9 +60,9 @@ def new(
 
     Publishes and pays nothing.
 
-    Asks for what is not given. Family, rounds, training and clipping follow from data and epsilon,
-    windows from the chain's blocks, the pay from earlier requests. A request that cannot be
-    expected to reach anything is refused, and no file is written.
+    Asks for whatever you leave out. Family, rounds, training and clipping follow from data and
+    epsilon, windows from the chain's blocks, the pay from earlier requests. A request that cannot
+    be expected to reach anything is refused, and no file is written.
 
     Example: fedpact --account bob request new draft.toml --evaluation held-out.csv --epsilon 2
     """

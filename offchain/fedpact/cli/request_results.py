@@ -20,7 +20,7 @@ def fetch(
     ] = None,
     gift: Annotated[
         Path | None,
-        typer.Option(help="File of `fedpact request give`, for a result of somebody else's."),
+        typer.Option(help="File by `fedpact request give`, for another requester's result."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +50,8 @@ def give(
 ) -> None:
     """Write a file with which anyone can fetch a result.
 
-    It costs nothing, and is checked against the chain. Not for a result that is for sale.
+    It costs nothing, and is checked against the chain. A result that is for sale cannot be given
+    away.
 
     Example: fedpact --account bob request give 1 gift.json
     """
@@ -78,7 +79,7 @@ def answer(
     ids: Annotated[
         str | None,
         typer.Option(
-            "--id", help="Column of the queries to copy, which names them. Default: id, if any."
+            "--id", help="Column that identifies the queries; it is copied. Default: id, if any."
         ),
     ] = None,
     as_json: AsJson = False,
@@ -122,9 +123,9 @@ def export(
 ) -> None:
     """Write a fetched model as ONNX or torch.export.
 
-    Other programs then need no fedpact.
+    Other programs can use the file without fedpact.
 
-    What the files take and give: docs/python.md.
+    Inputs and outputs of the files: docs/python.md.
 
     Example: fedpact --account bob request export 1 digits.onnx
     """

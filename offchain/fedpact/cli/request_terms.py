@@ -52,7 +52,7 @@ def slice_keys(
 
     An opener that the request's terms name needs them.
 
-    Whoever has the file can read the evaluation set: hand it over in secret. The opener
+    Whoever has the file can read the evaluation set: send it over a private channel. The opener
     puts it into the folder of its `fedpact requester serve --slices`.
 
     Example: fedpact --account bob request slice-keys 1 --output request-1.json

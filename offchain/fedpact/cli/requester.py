@@ -26,7 +26,7 @@ def serve(
         bool, typer.Option("--log-json", help="Log one JSON object a line.")
     ] = False,
 ) -> None:
-    """Do what all requests of the account ask of it, until stopped.
+    """Handle all requests of the account until stopped.
 
     Opens evaluation slices, fetches delivered models into the state folder, disputes a key that
     does not open, accepts a model that does, and takes back what is not due. Ctrl-C or SIGTERM

@@ -44,7 +44,7 @@ def prune(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Unpin what is owed no more, and collect garbage.
+    """Unpin what is no longer owed, and collect garbage.
 
     Whatever no account in the state folder owes is unpinned; the store deletes what is not pinned.
 

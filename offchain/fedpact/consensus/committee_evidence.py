@@ -114,14 +114,14 @@ class ScoreSheet(_Stored):
         where it does not fit the list."""
         if self.scores is None:
             if list(self.opened) != sorted(set(self.opened) & set(listed.digests)):
-                raise ContentError("a sheet says that models open which are not on the list")
+                raise ContentError("a score sheet names models that are not on the list")
             return None
         if self.opened:
-            raise ContentError("a sheet with scores says which models open")
+            raise ContentError("a score sheet must say which models open")
         if len(self.scores) != len(listed.models):
             raise ContentError(f"{len(self.scores)} scores of {len(listed.models)} models")
         if any(MAX_SCORE < score < INVALID for score in self.scores):
-            raise ContentError("a sheet has a score that is none")
+            raise ContentError("a score sheet has an invalid score")
         return {one.index: score for one, score in zip(listed.models, self.scores, strict=True)}
 
     @classmethod

@@ -225,7 +225,7 @@ class Replay:
         history = self.history
         models = {seat: history.model(number, seat) for seat in history.submitted(number)}
         if self._summed is None:
-            raise InvalidInput("secure sums are made through the chain alone")
+            raise InvalidInput("secure sums work through the chain only, not in a simulation")
         sums = {
             seat: tuple(self._summed(number, seat))
             for seat, model in models.items()

@@ -167,7 +167,7 @@ class Fetching:
             )
             if silent and not self._told:
                 log.warning(
-                    "the content store has not answered for %d s: what it loses is not put again",
+                    "the content store has not answered for %d s: lost content is not restored",
                     SILENT_SECONDS,
                 )
             self._told = silent

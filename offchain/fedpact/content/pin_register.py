@@ -151,6 +151,6 @@ def opened_register(path: Path) -> PinRegister:
     try:
         return PinRegister(path)
     except StateError as error:
-        log.error("%s: beginning a new one", error)
+        log.error("%s: starting a new one", error)
         set_aside(path)
         return PinRegister(path)

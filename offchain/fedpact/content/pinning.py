@@ -63,7 +63,7 @@ class CopiedStore:
                 continue
             self._store.put(self._copies.get(cid, size))
             given += 1
-            log.warning("the store had lost %s, which is owed: put again", cid)
+            log.warning("the store had lost %s, which is owed: stored again", cid)
         return given
 
     def prune(self, state: Path, now: int) -> None:

@@ -76,5 +76,5 @@ class ReplicatedStore:
         for failed in errors:
             # That another store lacks a pinned item is not news.
             if not isinstance(failed, ContentMissing):
-                log.warning("content store: %s failed, another store did it: %s", what, failed)
+                log.warning("content store: %s failed, another store was used: %s", what, failed)
         return answers

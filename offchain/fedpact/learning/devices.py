@@ -37,7 +37,7 @@ def resolved(setting: str) -> str:
     Raises SettingsError for a device that this machine or this build of torch does not have.
     """
     if not DEVICE.fullmatch(setting):
-        raise SettingsError(f"device: {setting!r} is none of cpu, cuda, cuda:NUMBER, mps, auto")
+        raise SettingsError(f"device: {setting!r} is not one of cpu, cuda, cuda:NUMBER, mps, auto")
     if setting == PROCESSOR:
         return PROCESSOR
     import torch

@@ -50,7 +50,7 @@ class Housekeeping:
                 raise
             except Exception as error:  # whatever it is, requests and the other work go on
                 ctx.metrics.unexpected.inc()
-                log.exception("what is done from time to time failed; trying again")
+                log.exception("housekeeping failed; trying again")
                 trouble = type(error).__name__
             if trouble is not None:
                 ctx.metrics.pulse.part(part, trouble)
@@ -91,7 +91,7 @@ class Housekeeping:
                 return NO_ANSWER
         except FedpactError as error:
             self._content_until = time.monotonic() + CONTENT_GOOD_FOR
-            log.warning("content was not looked after: %s", error)
+            log.warning("content upkeep failed: %s", error)
             return str(error)
         self._content_until = time.monotonic() + CONTENT_GOOD_FOR
         return ""

@@ -315,7 +315,7 @@ class Policy(BaseModel):
                 continue
             if one not in known and not DIGEST.fullmatch(one):
                 raise ValueError(
-                    f"{one!r} is no family of fedpact or of an installed package: there are "
+                    f"{one!r} is not a family of fedpact or of an installed package: there are "
                     f"{', '.join(sorted(known))}"
                 )
         return families

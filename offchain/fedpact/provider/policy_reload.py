@@ -18,18 +18,18 @@ def reloaded(file: Path, ctx: Context) -> Context | None:
     try:
         policy = Policy.read(file)
     except SettingsError as error:
-        log.error("the policy was not read again, the one before stays: %s", error)
+        log.error("the policy was not reloaded, the previous one stays in force: %s", error)
         return None
     data = served_on(policy, ctx.data, ctx.policy)
     if data is None:
         log.error(
-            "the policy was not read again, the one before stays: it lists other data sets, or"
-            " other files of them: start the daemon again to serve these"
+            "the policy was not reloaded, the previous one stays in force: it lists other"
+            " data sets, or other files of them: start the daemon again to serve these"
         )
         return None
     changes = "; ".join(policy.changes_since(ctx.policy)) or "nothing"
     log.info(
-        "read the policy again: it decides on requests that are not joined yet, and limits"
+        "policy reloaded: it applies to requests that are not joined yet, and limits"
         " trainings that begin from now on; changed: %s",
         changes,
     )

@@ -20,7 +20,7 @@ def watch_holdings(ctx: Context, frame: Frame, folders: Sequence[Path]) -> str:
     try:
         left = measure(ctx, frame, folders)
     except FedpactError as error:
-        log.warning("cannot tell what is left: %s", error)
+        log.warning("cannot read the remaining budget: %s", error)
         return str(error)
     ctx.metrics.holds(left)
     warn_of_little_ether(ctx.keys.sender, left.balance)
@@ -33,7 +33,7 @@ def watch_store(ctx: Context) -> str | None:
     try:
         size = ctx.fetching.found(fetching.ITSELF, "size", lambda store: store.size())
     except FedpactError as error:
-        log.warning("cannot tell what the content store holds: %s", error)
+        log.warning("cannot list the content store: %s", error)
         return str(error)
     if size is None:
         return None

@@ -93,7 +93,7 @@ def _check_wallet(client: ChainClient, keys: AccountKeys) -> Iterable[Problem]:
     if client.wallets.look(keys.address, digest, keys.sign_typed(*typed)) is False:
         yield problem(
             name,
-            f"{keys.address} is no contract that takes signatures of {keys.sender} as its own"
+            f"{keys.address} is not a contract that accepts signatures of {keys.sender} as its own"
             f" (ERC-1271), or looking at one costs over {MOST_GAS} gas",
         )
     if not may_act(client.rpc, keys):

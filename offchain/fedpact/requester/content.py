@@ -77,7 +77,7 @@ class RequesterContent(Closing):
             self.failure = ""
         except FedpactError as error:
             if str(error) != self.failure:
-                log.warning("content is not looked after: %s", error)
+                log.warning("content upkeep failed: %s", error)
             self.failure = str(error)
 
     @property

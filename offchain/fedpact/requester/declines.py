@@ -160,7 +160,7 @@ class Declines(Closing):
                         return
         except Exception:  # Nobody waits for the result.
             if not self._stop.is_set():  # else node and store may be closed
-                log.exception("request %d: who declined it cannot be read", self.request)
+                log.exception("request %d: its declines cannot be read", self.request)
         finally:
             self._read_all.set()
 
@@ -170,7 +170,11 @@ class Declines(Closing):
             try:
                 return read()
             except Retryable as error:
-                log.debug("request %d: who may decline it is not known: %s", self.request, error)
+                log.debug(
+                    "request %d: the accounts that may decline it cannot be read: %s",
+                    self.request,
+                    error,
+                )
                 self._stop.wait(AGAIN_SECONDS)
         return []
 

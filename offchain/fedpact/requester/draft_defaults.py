@@ -98,7 +98,8 @@ def _declared(schema: DataSchema, name: str) -> ColumnSchema:
     found = {one.name: one for one in known if one.type in RANGED}
     if name not in found:
         raise SpecificationError(
-            f"output {name!r} is no number of the schema, which has {', '.join(found) or 'none'}"
+            f"output {name!r} is not a numeric column of the schema, which has"
+            f" {', '.join(found) or 'none'}"
         )
     return found[name]
 

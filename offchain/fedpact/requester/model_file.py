@@ -156,7 +156,7 @@ def _description(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         if path.exists():
             raise ModelError(
-                f"{path} is no fetched model: {facts_path(path).name} is missing, which `fedpact"
+                f"{path} is not a fetched model: {facts_path(path).name} is missing, which `fedpact"
                 " request fetch` writes beside it"
             ) from error
         raise NotReady(f"model {path} does not exist: run `fedpact request fetch` first") from error

@@ -63,7 +63,7 @@ def serve(settings: Settings, begin: Callable[[RequesterMetrics], RequesterDaemo
     """
     metrics = RequesterMetrics(Pulse(settings.max_cycle_age))
     with (
-        on_signals(lambda: log.info("SIGHUP: there is nothing to read again"), signal.SIGHUP),
+        on_signals(lambda: log.info("SIGHUP: nothing to reload"), signal.SIGHUP),
         telling(metrics, settings.monitor),
     ):
         service = when_there(lambda: begin(metrics), metrics.pulse.wait_for)

@@ -157,7 +157,7 @@ def _rounded(name: str, text: str, step: int) -> int:
     wei = parse_amount(text)
     if wei % step or wei // step > LARGEST:
         raise SpecificationError(
-            f"draft: terms: {name} {text!r} is no multiple of {step} wei up to {LARGEST * step}"
+            f"draft: terms: {name} {text!r} is not a multiple of {step} wei up to {LARGEST * step}"
         )
     return wei
 

@@ -115,7 +115,7 @@ def openapi() -> dict[str, Any]:
 _REFUSALS = {
     "400": "malformed",
     "401": "no signature, a wrong one, or one for another time or query",
-    "403": "the requester is no active participant, or the search is for another deployment",
+    "403": "the requester is not an active participant, or the search is for another deployment",
     "404": "not found",
     "408": "the body did not arrive in time",
     "409": "the search was sent before",

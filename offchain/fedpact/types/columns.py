@@ -102,7 +102,7 @@ class ColumnSchema(Document):
         if (self.missing == "constant") != (self.constant is not None):
             raise ValueError(f"{where}: constant goes with missing = 'constant', and only with it")
         if self.missing != "omit" and self.type in ("text", "identifier"):
-            raise ValueError(f"{where}: it is no feature or a text: no value is missing")
+            raise ValueError(f"{where}: it is not a feature, or is a text: it takes no `missing`")
         if self.constant is None:
             return
         if self.type in LISTED:

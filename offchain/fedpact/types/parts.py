@@ -46,7 +46,7 @@ def check_order(table: Sequence[ColumnSchema], series: SeriesWindows | None) -> 
         raise ValueError("series: static names one column twice")
     unknown = next((name for name in static if name not in names), None)
     if unknown is not None:
-        raise ValueError(f"series: static column {unknown!r} is none of table")
+        raise ValueError(f"series: static column {unknown!r} is not in table")
     if series is not None:
         moving = next((c.name for c in table if c.type == "text" and c.name not in static), None)
         if moving is not None:

@@ -105,7 +105,7 @@ class DataSchema(Document):
         if len(set(keys)) != len(keys):
             raise ValueError("labels name a class twice")
         if "" in keys:
-            raise ValueError("labels: an empty name is no class")
+            raise ValueError("labels: an empty name is not a class")
         return self
 
     def _check_series(self, series: Series) -> None:
@@ -116,7 +116,7 @@ class DataSchema(Document):
             )
         ordered = {column.name for column in self.columns if column.type in RANGED}
         if series.order is not None and series.order not in ordered:
-            raise ValueError(f"series: order {series.order!r} is no number or timestamp of columns")
+            raise ValueError(f"series: order {series.order!r} is not a number or timestamp column")
 
     @property
     def is_table(self) -> bool:

@@ -119,7 +119,7 @@ class Features(Document):
             raise ValueError("table names one column twice")
         for column in self.table:
             if not column.is_input:
-                raise ValueError(f"column {column.name!r}: {column.type} is no feature")
+                raise ValueError(f"column {column.name!r}: {column.type} cannot be a feature")
             if column.source is not None or column.format is not None:
                 raise ValueError(f"column {column.name!r}: source and format are the owner's alone")
         check_order(self.table, self.series)
@@ -310,14 +310,14 @@ class Specification(Document):
             self._check_paper()
         if self.published_queries and not (paper and self.features.kind == "text"):
             raise ValueError(
-                "published_queries are for texts under mode paper, whose epsilon is no guarantee: "
-                "their answers follow from all of a member's records"
+                "published_queries are for texts under mode paper, whose epsilon is not a "
+                "guarantee: their answers follow from all of a member's records"
             )
         own = self.judged_on is JudgedOn.OWN_RECORDS
         if own and not (paper and self.score is ScoreKind.MODEL):
             raise ValueError(
-                "judged_on own-records needs mode paper, whose epsilon is no guarantee, and score "
-                "model"
+                "judged_on own-records needs mode paper, whose epsilon is not a guarantee, "
+                "and score model"
             )
         return self
 

@@ -18,7 +18,7 @@ from fedpact.types.requests import Status
 def test_a_request_is_named_by_a_whole_number() -> None:
     assert number_of(np.int64(3)) == 3
     for wrong in ("1", 1.0, None, True):
-        with pytest.raises(InvalidInput, match="is no number of a request, such as 1"):
+        with pytest.raises(InvalidInput, match="is not a request number, such as 1"):
             number_of(wrong)
 
 

@@ -118,7 +118,7 @@ def test_a_passport_moves_what_was_spent_to_another_machine(
         (lambda one: one.update(account="0x" + "1" * 40), "is of account 0x" + "1" * 40),
         (lambda one: one.update(signature="0x00"), "its signature cannot be read"),
         (lambda one: one.update(version="2"), "version '2': this fedpact reads"),
-        (lambda one: one.pop("ledger"), "is no passport"),
+        (lambda one: one.pop("ledger"), "is not a passport"),
     ],
 )
 def test_a_passport_that_was_changed_is_refused(

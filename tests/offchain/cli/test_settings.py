@@ -75,7 +75,7 @@ def test_several_stores_are_a_list_or_a_text_with_commas(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("calls_per_minute = true", "calls_per_minute: is no switch"),
+        ("calls_per_minute = true", "calls_per_minute: is not a switch"),
         ("store = {a = 1}", "store: must be a text or a list"),
         ('store = ""', "store: must name a folder"),
         ('store = "content,"', "store: must name a folder"),

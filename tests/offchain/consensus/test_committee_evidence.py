@@ -92,7 +92,7 @@ def test_malformed_evidence_is_refused(content, kind, message):
 def test_a_sheet_of_other_models_is_refused():
     with pytest.raises(ContentError, match="2 scores of 3 models"):
         ScoreSheet(scores=(1, 2)).by_index(LISTED)
-    with pytest.raises(ContentError, match="a score that is none"):
+    with pytest.raises(ContentError, match="an invalid score"):
         ScoreSheet(scores=(1, 2, 10_001)).by_index(LISTED)
 
 
@@ -116,5 +116,5 @@ def test_in_a_blind_round_those_models_count_that_open_for_most_judges():
 def test_a_blind_sheet_names_models_of_its_list_in_order(opened):
     with pytest.raises(ContentError, match="not on the list"):
         ScoreSheet(scores=None, opened=opened).by_index(LISTED)
-    with pytest.raises(ContentError, match="with scores"):
+    with pytest.raises(ContentError, match="which models open"):
         ScoreSheet(scores=(1, 2, 3), opened=opened).by_index(LISTED)

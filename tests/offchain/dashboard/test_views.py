@@ -160,7 +160,7 @@ def test_sums_of_a_member_are_beside_their_parts() -> None:
     assert [one.tally_transaction for one in view.rounds] == [at(13).tx_hash]
     assert [(one.gas, one.fee, one.transaction) for one in view.sent] == [(500, 7, at(11).tx_hash)]
     assert view.all_points == sum(one.points for one in before.members)
-    with pytest.raises(InvalidInput, match="is no member of request 1"):
+    with pytest.raises(InvalidInput, match="is not a member of request 1"):
         member_view(before, "0x" + "8" * 40)
 
 

@@ -157,7 +157,7 @@ def test_a_schema_reads_as_it_was_written_and_publishes_no_source(tmp_path: Path
         ({"name": "a", "type": "timestamp", "range": ["today", "now"]}, "Invalid isoformat string"),
         ({"name": "a", "range": [0, 1], "missing": "constant"}, "constant goes with"),
         ({"name": "a", "range": [0, 1], "missing": "constant", "constant": 2}, "not one of its"),
-        ({"name": "a", "type": "identifier", "missing": "indicator"}, "it is no feature"),
+        ({"name": "a", "type": "identifier", "missing": "indicator"}, "it is not a feature"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(given: dict[str, Any], said: str) -> None:

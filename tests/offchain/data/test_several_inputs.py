@@ -140,7 +140,7 @@ def test_the_parts_of_an_example_have_documented_places() -> None:
             {"shape": [2, 65], "series": {**WINDOWS, "static": []}},
             "'note' is a text: a window has one",
         ),
-        ([HEAT], {"shape": [2], "series": {**WINDOWS, "static": ["x"]}}, "'x' is none of table"),
+        ([HEAT], {"shape": [2], "series": {**WINDOWS, "static": ["x"]}}, "'x' is not in table"),
         ([HEAT], {"shape": [1], "series": {**WINDOWS, "static": ["heat"]}}, "all columns are"),
         ([HEAT, NOTE], {"shape": [64]}, "become 65 inputs"),
     ],
@@ -160,7 +160,7 @@ def test_a_specification_says_its_parts_in_order(
         ({"encoding": "sentences"}, "buckets go with"),
         ({"encoding": None, "buckets": None}, "weight goes with an encoding"),
         ({"encoding": "sentences", "buckets": None}, "digest goes with"),
-        ({"missing": "indicator"}, "no value is missing"),
+        ({"missing": "indicator"}, "takes no `missing`"),
     ],
 )
 def test_a_text_that_contradicts_itself_is_refused(changes: dict[str, Any], said: str) -> None:

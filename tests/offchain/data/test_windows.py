@@ -118,7 +118,7 @@ def test_a_table_without_declared_series_declines() -> None:
     ("changes", "said"),
     [
         ({"unit": "record"}, "are one privacy unit"),
-        ({"series": Series(by="engine", order="day")}, "order 'day' is no number"),
+        ({"series": Series(by="engine", order="day")}, "order 'day' is not a number"),
     ],
 )
 def test_a_series_is_of_one_unit_and_has_an_order(changes: dict[str, Any], said: str) -> None:

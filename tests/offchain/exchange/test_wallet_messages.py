@@ -278,4 +278,4 @@ def test_a_daemon_says_what_its_wallet_lacks(
     assert "(ERC-1271)" in signs
     assert "(ERC-7821" in acts
     [signs] = said_of(replace(stranger, wallet=stranger.address))
-    assert "is no contract" in signs
+    assert "is not a contract" in signs

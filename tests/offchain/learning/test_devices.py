@@ -74,7 +74,7 @@ def test_a_setting_names_a_device_that_is_here(
         ("cuda", "device cuda: .* finds no CUDA device here: set device to cpu or auto"),
         ("cuda:2", "device cuda:2: .* finds 0 CUDA|device cuda:2: .* finds no CUDA"),
         ("mps", "device mps: .* finds no Apple GPU here"),
-        ("tpu", "'tpu' is none of cpu, cuda, cuda:NUMBER, mps, auto"),
+        ("tpu", "'tpu' is not one of cpu, cuda, cuda:NUMBER, mps, auto"),
     ],
 )
 def test_a_device_that_is_not_here_is_refused(

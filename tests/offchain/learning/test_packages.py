@@ -189,7 +189,9 @@ def test_a_policy_lists_families_by_name_or_by_their_packages_digest(
         Policy(families=("0" * 64,)).check(spec, *given)
     file = tmp_path / "policy.toml"
     file.write_text('families = ["resnet"]')
-    with pytest.raises(SettingsError, match="'resnet' is no family of fedpact or of an installed"):
+    with pytest.raises(
+        SettingsError, match="'resnet' is not a family of fedpact or of an installed"
+    ):
         Policy.read(file)
 
 

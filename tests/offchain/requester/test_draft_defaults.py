@@ -74,8 +74,8 @@ def test_a_proposal_can_be_published(
     ("schema", "fields", "said"),
     [
         (TABLE.model_copy(update={"labels": ()}), {}, "0 labels: a classification needs"),
-        (TABLE, {"output": "kind"}, "'kind' is no number of the schema, which has heat"),
-        (TEXTS, {"output": "length"}, "is no number of the schema, which has none"),
+        (TABLE, {"output": "kind"}, "'kind' is not a numeric column of the schema, which has heat"),
+        (TEXTS, {"output": "length"}, "is not a numeric column of the schema, which has none"),
     ],
 )
 def test_a_schema_that_says_too_little_is_refused(

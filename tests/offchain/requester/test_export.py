@@ -290,7 +290,7 @@ def test_what_has_no_equivalent_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ModelError, match=said):
             model_of(EXPORTED[name], tmp_path).to_sklearn()
-    with pytest.raises(ModelError, match="family oblivious-trees is no torch network"):
+    with pytest.raises(ModelError, match="family oblivious-trees is not a torch network"):
         model_of(EXPORTED["oblivious trees"], tmp_path).to_torch(tmp_path / "m.pt2")
     model = model_of(EXPORTED["softmax"], tmp_path)
     for write in (model.to_onnx, model.to_torch):

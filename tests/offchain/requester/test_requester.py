@@ -312,7 +312,7 @@ def interrupt(path: Path) -> None:
     [
         ({"min_pool": 9}, "min_pool 9 is above max_pool 3"),
         ({"weight_rule": "samples"}, "sample_cap goes with weight_rule samples"),
-        ({"gas_per_round": "5 wei"}, "no multiple of"),
+        ({"gas_per_round": "5 wei"}, "not a multiple of"),
         ({"colour": 1}, "terms: colour"),
         ({"openers": ["me"]}, "terms: openers"),
         (7, "terms: "),
@@ -608,7 +608,7 @@ def test_a_full_disk_keeps_no_slice_from_being_opened(
     monkeypatch.setattr(scene.client.sender, "_accounts", {})
     scene.daemon.cycle()
     assert len(request.happened(SliceOpened)) == 1
-    assert caplog.text.count("the disk is full: what is sent is not noted") == 1
+    assert caplog.text.count("the disk is full: sent transactions are not recorded") == 1
     with pytest.raises(StorageUnavailable):
         scene.requester.cancel(request.id)
 

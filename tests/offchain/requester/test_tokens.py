@@ -61,7 +61,7 @@ def test_who_lacks_the_token_is_told_before_anything_is_sent(
     draft = scene.draft({"token": token.address})
     with pytest.raises(InvalidInput, match=r"holds 0 BARE, and 12\.000001 BARE is to be paid"):
         scene.requester.create(draft, evaluation(), PAY)
-    with pytest.raises(InvalidInput, match="is not an ERC-20 token that tells its decimals"):
+    with pytest.raises(InvalidInput, match="is not an ERC-20 token that reports its decimals"):
         scene.requester.currency(scene.draft({"token": operator.address}))
     with pytest.raises(SpecificationError, match="token"):
         scene.requester.currency(scene.draft({"token": "BARE"}))

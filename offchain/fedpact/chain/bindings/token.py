@@ -69,7 +69,7 @@ class Token:
             decimals = int(self._view("decimals"))
         except (Reverted, DeploymentError) as error:
             raise InvalidInput(
-                f"{self.address} is not an ERC-20 token that tells its decimals: {error}"
+                f"{self.address} is not an ERC-20 token that reports its decimals: {error}"
             ) from error
         if decimals > MOST_DECIMALS:
             raise InvalidInput(f"the token {self.address} has {decimals} decimals: too many")

@@ -164,7 +164,7 @@ class Follower(Closing):
     def _begin_again(self) -> None:
         """With the file that is in the place of a deleted one, else with an empty one."""
         file = self._writer.file
-        log.warning("the index %s is gone or damaged: it is read again", file.path)
+        log.warning("the index %s is missing or damaged: reading the chain again", file.path)
         file.reopen(anew=self._is_distrusted)
         self._distrusted = None
         self._writer = IndexWriter(file)

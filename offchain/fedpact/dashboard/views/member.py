@@ -51,7 +51,7 @@ def member_view(of: RequestPage, account: str) -> MemberView:
     """Raises InvalidInput for an account that is no member."""
     found = next((one for one in of.members if one.account == account), None)
     if found is None:
-        raise InvalidInput(f"{account} is no member of request {of.summary.request}")
+        raise InvalidInput(f"{account} is not a member of request {of.summary.request}")
     sent = {one.transaction: one for one in of.timeline if one.account == account}
     return MemberView(
         request=of.summary.request,

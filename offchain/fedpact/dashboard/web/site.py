@@ -276,7 +276,7 @@ def checked_account(account: str) -> str:
     from eth_utils.address import is_address, to_checksum_address
 
     if not is_address(account):
-        raise InvalidInput(f"{account!r} is no account: give 0x and 40 hex digits")
+        raise InvalidInput(f"{account!r} is not an account: give 0x and 40 hex digits")
     return to_checksum_address(account)
 
 

@@ -55,7 +55,9 @@ class StayingOut:
                         if self._ask(request):
                             tell(request)
                     except Exception:  # What a stranger says ends this for one request at most.
-                        log.exception("request %d: who stays out is not known", request)
+                        log.exception(
+                            "request %d: the providers that stay out cannot be read", request
+                        )
         finally:
             for one in self._open.values():
                 one.close()

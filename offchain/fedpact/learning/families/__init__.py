@@ -154,7 +154,9 @@ def app_family_of(spec: Specification) -> AppFamily[Any]:
     """The specification's family; raises SpecificationError if no app trains its models."""
     found = family_of(spec)
     if not isinstance(found, AppFamily):
-        raise SpecificationError(f"model family {spec.family.name!r} is no app's: it has no groups")
+        raise SpecificationError(
+            f"model family {spec.family.name!r} is not a Flower app: it has no groups"
+        )
     return found
 
 

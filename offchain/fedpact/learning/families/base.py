@@ -338,7 +338,7 @@ class ConstructedFamily(ModelFamily[P]):
                 f"{spec.aggregation.name!r}"
             )
         if spec.privacy.mode is PrivacyMode.PAPER and not self.paper:
-            raise SpecificationError(f"family {self.name} knows no privacy mode paper")
+            raise SpecificationError(f"family {self.name} does not support privacy mode paper")
         if spec.strategy.name not in self.strategies:
             raise SpecificationError(
                 f"family {self.name}: strategy {spec.strategy.name!r} moves weights; it knows "

@@ -121,7 +121,8 @@ def write_package(name: str, folder: Path) -> list[Path]:
     """
     if not NAME.fullmatch(name):
         raise InvalidInput(
-            f"{name!r} is no name of a family: small letters, digits and hyphens, a letter first"
+            f"{name!r} is not a valid family name: lower-case letters, digits and hyphens, a letter"
+            " first"
         )
     if name in FAMILIES:
         raise InvalidInput(f"fedpact has a family {name!r}: choose another name")

@@ -128,7 +128,7 @@ def config_of(text: str) -> Config:
         every = value if isinstance(value, list) else [value]
         kinds = {type(one) for one in every}
         if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
-            raise InvalidInput(f"setting {name}: {value!r} is no number, text or list of either")
+            raise InvalidInput(f"setting {name}: {value!r} is not a number, text or list of either")
         if int in kinds and not all(-(2**63) <= one < 2**63 for one in every):
             raise InvalidInput(f"setting {name}: a whole number of more than 64 bits")
     return found
@@ -195,7 +195,7 @@ def share_of(answer: bytes) -> float:
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError) as error:
-        raise AppFailed("its answer is no number") from error
+        raise AppFailed("its answer is not a number") from error
     if type(value) not in (int, float) or not 0 <= value <= 1 + ROUNDING:
         raise AppFailed(f"it measures {str(value)[:40]}, not a number from 0 to 1")
     return float(min(value, 1))

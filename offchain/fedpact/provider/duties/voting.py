@@ -96,7 +96,12 @@ def packed(vote: CastVote) -> int:
 
 
 def _blind_vote(view: RequestView, error: Exception) -> CastVote:
-    log.warning("request %d: round %d is blind to me: %s", view.id, view.round, error)
+    log.warning(
+        "request %d, round %d: this account cannot open the evaluation slice: %s",
+        view.id,
+        view.round,
+        error,
+    )
     return CastVote({}, {})
 
 

@@ -61,7 +61,7 @@ class EndpointServer:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise SettingsError(f"endpoint {self.address}: the server did not start")
             time.sleep(0.005)
-        log.info("answering at http://%s", self.address)
+        log.info("listening at http://%s", self.address)
 
     def stop(self) -> None:
         self._server.should_exit = True

@@ -115,7 +115,7 @@ class Guard:
             if 0 <= time.time() - seen < PRICING_SECONDS:
                 return None
             log.error(
-                "request %d: its specification is not to be had (%s): charged what the policy "
+                "request %d: its specification cannot be fetched (%s): charged what the policy "
                 "allows for one request",
                 release.request,
                 error,

@@ -74,7 +74,7 @@ def _read(path: Path, keys: AccountKeys) -> dict[str, Any]:
     except OSError as error:
         raise InvalidInput(f"passport {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInput(f"{path} is no passport: {type(error).__name__}: {error}") from error
+        raise InvalidInput(f"{path} is not a passport: {type(error).__name__}: {error}") from error
     if kind != (FORMAT, VERSION):
         raise InvalidInput(
             f"passport {path} has format {kind[0]!r}, version {kind[1]!r}: this fedpact reads "

@@ -84,7 +84,7 @@ class ProviderState(Closing):
 
     def _say_rebuilt(self) -> None:
         log.warning(
-            "state file %s was damaged: it is kept as %s.damaged, and read from the chain again",
+            "state file %s was damaged: it is kept as %s.damaged and rebuilt from the chain",
             self._file.path,
             self._file.path.name,
         )

@@ -21,7 +21,7 @@ def write_program(path: Path, spec: Specification, weights: Weights) -> None:
         from fedpact.learning.families.torch_family import TorchFamily
 
         if not isinstance(family, TorchFamily):
-            raise ModelError(f"family {spec.family.name} is no torch network")
+            raise ModelError(f"family {spec.family.name} is not a torch network")
     import torch
 
     module = gradient_family_of(spec).loaded(spec, weights).eval()

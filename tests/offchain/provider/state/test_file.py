@@ -78,7 +78,7 @@ def test_a_damaged_file_is_set_aside_by_the_daemon_alone(
         assert (state.block, state.block_hash, state.all_requests()) == (4, "", [])
         state.ingest([created(6, 1)], 8, "0xb8")
     assert path.with_name("state.sqlite.damaged").exists()
-    assert "read from the chain again" in caplog.text
+    assert "rebuilt from the chain" in caplog.text
     with opened(path) as state:
         assert state.block == 8
 

@@ -84,7 +84,9 @@ class Voting(JudgesPart):
         models = round_models(self._view)
         if models is None:
             return "waiting for the trainers' models"
-        log.warning("request %d: round %d is blind to me", *self._at)
+        log.warning(
+            "request %d, round %d: this account cannot open the evaluation slice", *self._at
+        )
         opened = sorted(index for index, model in models.items() if model is not None)
         return ScoreSheet(scores=None, opened=tuple(opened))
 
