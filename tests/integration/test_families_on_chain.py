@@ -25,6 +25,7 @@ from fedpact.errors import FedpactError
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
+from fedpact.learning.personal import PASSES
 from fedpact.privacy.ledger.report import LedgerEntry
 from fedpact.privacy.releases import GaussianRelease
 from fedpact.provider.ledger.opening import open_ledger
@@ -84,7 +85,7 @@ CASES = {
     },
     "cnn, trimmed mean, personal models": {
         **IMAGES,
-        "strategy": {"name": "ditto", "parameters": {"lam": 0.5}},
+        "strategy": {"name": "ditto", "parameters": {"lam": 0.1}},
         "features": {"shape": [8, 8], "scale": 9.0},
         "family": {
             "name": "cnn",
@@ -241,7 +242,8 @@ def test_a_provider_trains_its_personal_model_from_chain_store_and_its_records(
         read,
         lambda *at: passes.append(at),
     )
-    assert (found.round, passes) == (2, [(one, 20) for one in range(1, 21)])
+    in_all = 2 * PASSES
+    assert (found.round, passes) == (2, [(one, in_all) for one in range(1, in_all + 1)])
     spec, family = found.specification, family_of(found.specification)
     whole = represented(spec, read_dataset(path, spec))
     judging = judged_on(whole)
