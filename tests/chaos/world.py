@@ -193,7 +193,7 @@ class ChaosWorld(World):
         """Run `fedpact request create` to its end; returns its exit code."""
         config = self.network.folder / "requester.toml"
         command = [sys.executable, "-m", "fedpact", "--config", str(config), "request", "create"]
-        command += [str(draft), "--payment", PAYMENT, "--json"]
+        command += [str(draft), "--pay", PAYMENT, "--json"]
         command += ["--evaluation", str(self.network.folder / "evaluation.npz")]
         with (self.network.folder / "create.log").open("ab") as log:
             self.creation = start_with_parent(

@@ -40,7 +40,7 @@ def create(world: World, endpoint: str) -> "subprocess.Popen[bytes]":
     scale = world.data.draft.specification.features.scale
     np.savez(data, x=evaluation.x * scale, y=names[evaluation.y])
     command = [sys.executable, "-m", "fedpact", "--config", str(config), "request", "create"]
-    command += [str(draft), "--evaluation", str(data), "--payment", "1 ether", "--json"]
+    command += [str(draft), "--evaluation", str(data), "--pay", "1 ether", "--json"]
     return start_with_parent(command, stdout=subprocess.PIPE, start_new_session=True)
 
 

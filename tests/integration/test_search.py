@@ -223,7 +223,7 @@ def test_those_found_are_invited_others_decline_and_the_search_is_on_record(
     (tmp_path / "held-out.csv").write_text("a,b,label\n" + "0.1,0.2,0\n0.3,0.4,1\n" * 8)
     created = json.loads(
         fedpact("request", "create", str(tmp_path / "draft.json"), "--evaluation",
-                str(tmp_path / "held-out.csv"), "--payment", "1 ether", "--from-search",
+                str(tmp_path / "held-out.csv"), "--pay", "1 ether", "--from-search",
                 str(found_file), "--json")
     )  # fmt: skip
     request = created["request"]

@@ -28,7 +28,7 @@ ABOUT = {
     SCHEMA: "What a provider's data are. All of it is published when a request is joined, but for "
     "data_id, the table [file], and source and format of columns. `fedpact data doctor PATH` "
     "drafts one from a file; this one is for a table.",
-    DRAFT: f"A request for a model: `fedpact request create {DRAFT} --evaluation FILE --payment "
+    DRAFT: f"A request for a model: `fedpact request create {DRAFT} --evaluation FILE --pay "
     "'1 ether'` publishes it. `fedpact request new` proposes one for your data.",
 }
 

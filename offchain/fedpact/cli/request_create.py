@@ -22,7 +22,7 @@ def create(
     evaluation: Annotated[
         Path, typer.Option(help="Evaluation set, in a format listed in docs/own-data.md.")
     ],
-    payment: Annotated[
+    pay: Annotated[
         str,
         typer.Option(
             help="Payment into escrow, with its unit, such as '0.5 ether', or with the symbol of"
@@ -63,7 +63,7 @@ def create(
     before it publishes. If interrupted, run the same command again: it continues where it stopped
     and pays only once.
 
-    Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
+    Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --pay '1 ether'
     """  # noqa: E501
     from fedpact.requester.draft import Draft
     from fedpact.requester.preparing import read_evaluation
@@ -71,7 +71,7 @@ def create(
 
     at = session.of(context)
     asked = Draft.read(draft)
-    pay, currency = _payment(at, asked, payment)
+    paid, currency = _paid(at, asked, pay)
     asked, examples = read_evaluation(asked, evaluation, label)
     if publish_queries:
         if queries is None:
@@ -80,14 +80,14 @@ def create(
     found = None if from_search is None else RetrievalRecord.read(from_search)
     if not fresh and not request_resale.propose(at.requester.offers(asked, queries)):
         return
-    request_id = at.requester.create(asked, examples, pay, queries=queries, retrieval=found)
-    said = amount("payment", pay, currency, as_json=as_json)
+    request_id = at.requester.create(asked, examples, paid, queries=queries, retrieval=found)
+    said = amount("payment", paid, currency, as_json=as_json)
     print_facts({"request": request_id, **said}, as_json=as_json)
     if follow:
         follow_to_end(at, request_id, plain=plain, as_json=as_json)
 
 
-def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]":
+def _paid(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]":
     """An amount of what the draft pays in, in its smallest unit."""
     from fedpact.requester.amount import amount_in
 

@@ -120,7 +120,7 @@ def new(
     write_text(draft, as_toml(found.draft.fields, draft, declared if known.is_table else None))
     column = label or (None if known.label_column == "label" else known.label_column)
     command = ["fedpact", "request", "create", str(draft), "--evaluation", str(examples)]
-    command += ["--payment", text, *(["--label", column] if column and not output else [])]
+    command += ["--pay", text, *(["--label", column] if column and not output else [])]
     _say(draft, found, text, shlex.join(command), as_json=as_json)
 
 

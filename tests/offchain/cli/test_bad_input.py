@@ -57,7 +57,7 @@ def create(cli: Cli, **changes: object) -> tuple[int, str]:
     given = {"draft": "draft.toml", "evaluation": "evaluation.npz", "payment": "1 ether"} | changes
     result = cli(
         *("request", "create", given["draft"], "--evaluation", given["evaluation"]),
-        *("--payment", given["payment"]),
+        *("--pay", given["payment"]),
     )
     assert result.out == ""
     assert len(result.err.splitlines()) == 1
@@ -109,7 +109,7 @@ def test_a_node_that_does_not_answer(cli: Cli, ready: Path) -> None:
 def test_a_store_that_does_not_answer(cli: Cli, ready: Path) -> None:
     result = cli(
         *("--store", "http://127.0.0.1:9", "request", "create", "draft.toml"),
-        *("--evaluation", "evaluation.npz", "--payment", "1 ether"),
+        *("--evaluation", "evaluation.npz", "--pay", "1 ether"),
     )
     assert result.code == 22
     assert len(result.err.splitlines()) == 1
@@ -282,7 +282,7 @@ def test_an_account_that_is_not_registered(cli: Cli, ready: Path, anvil: Devnet)
     import_account(ready / "keys", secret, "password", "carol", scrypt_cost=QUICK)
     result = cli(
         *("--account", "carol", "request", "create", "draft.toml"),
-        *("--evaluation", "evaluation.npz", "--payment", "1 ether"),
+        *("--evaluation", "evaluation.npz", "--pay", "1 ether"),
     )
     assert result.code == 2
     assert "not an active participant" in result.err

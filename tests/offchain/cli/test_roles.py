@@ -193,7 +193,7 @@ def test_a_request_is_created_listed_cancelled_and_refunded(
     (tmp_path / "draft.toml").write_text(as_the_paper(DRAFT))
     created = cli(
         *("--account", "bob", "request", "create", "draft.toml", "--evaluation", "evaluation.csv"),
-        *("--payment", "0.5 ether", "--json"),
+        *("--pay", "0.5 ether", "--json"),
     )
     paid = {"payment": 5 * 10**17, "currency": "ether", "token": None}
     assert json.loads(created.out) == {"request": 1, **paid}
@@ -274,7 +274,7 @@ def test_a_request_of_the_second_protocol_by_the_same_commands(
     register(cli, people, "bob", 1)
     write_evaluation(tmp_path / "evaluation.csv", 200)
     (tmp_path / "draft.toml").write_text(as_the_paper(DRAFT) + "\n[terms]\nmax_pool = 40\n")
-    create = ("--account", "bob", "request", "create", "draft.toml", "--payment", "0.5 ether")
+    create = ("--account", "bob", "request", "create", "draft.toml", "--pay", "0.5 ether")
     created = cli(*create, "--evaluation", "evaluation.csv", "--json")
     paid = {"payment": 5 * 10**17, "currency": "ether", "token": None}
     assert json.loads(created.out) == {"request": 1, **paid}
