@@ -1,6 +1,7 @@
 """A provider's policy, and the check of a request against it."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -275,6 +276,14 @@ class Policy(BaseModel):
                 f" {self.min_requester_reputation}",
                 Reason.REQUESTER,
             )
+
+    @field_validator("tokens", "tokens_per_epsilon")
+    @classmethod
+    def _once(cls, listed: dict[str, int]) -> dict[str, int]:
+        for address, times in Counter(one.lower() for one in listed).items():
+            if times > 1:
+                raise ValueError(f"{address} is listed twice")
+        return listed
 
     @model_validator(mode="after")
     def _prices(self) -> Self:

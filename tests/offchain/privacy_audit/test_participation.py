@@ -224,7 +224,7 @@ def test_a_part_of_a_secure_sum_is_moved_by_what_its_noise_pays_for(name: str, s
 def test_in_many_requests_the_record_counts() -> None:
     """In nine of ten it counted as zero, for want of a label or a number: a difference in the sums
     could hardly be seen."""
-    assert audit_participation(SOFTMAX, requests=5, seed=3).details["moving"] >= 2
+    assert audit_participation(SOFTMAX, requests=5, seed=1).details["moving"] >= 4
 
 
 def test_a_family_without_known_requests_is_refused() -> None:

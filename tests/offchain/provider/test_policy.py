@@ -208,6 +208,15 @@ def test_a_price_in_ether_asks_for_one_in_each_token(tmp_path: Path) -> None:
         Policy.read(path)
 
 
+@pytest.mark.parametrize("listed", ["tokens", "tokens_per_epsilon"])
+def test_a_token_is_priced_once(listed: str) -> None:
+    """Of two spellings of one address, in capitals or without, the price that came last counted."""
+    prices = {"tokens": {TOKEN: 5}, "tokens_per_epsilon": {TOKEN: 5}}
+    twice = prices | {listed: {TOKEN: 5, TOKEN.lower(): 0}}
+    with pytest.raises(ValueError, match=f"{TOKEN.lower()} is listed twice"):
+        Policy(**twice)
+
+
 def test_secure_sums_are_an_owners_choice() -> None:
     """Their epsilon depends on other members."""
     asked = secure_specification()
