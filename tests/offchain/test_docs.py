@@ -21,6 +21,8 @@ BULLET = re.compile(r"\s*([-*]|\d+\.) ")
 GLOSSARY = ROOT / "docs" / "glossary.md"
 WHERE = ROOT / "docs" / "where-things-are.md"
 PLACE = re.compile(r"`([\w./]+\.(?:py|sol))`: `(\w+)`")
+WALK = ROOT / "docs" / "how-it-works.md"
+ARROWS = re.compile(r"`[\w/]+\.py`(?: → `[\w/]+\.py`)+")
 TERM = re.compile(r"^\| (?P<term>.+?) \| .+? \| `(?P<symbol>\w+)` \|$", re.MULTILINE)
 
 
@@ -128,3 +130,20 @@ def _defines(file: Path, name: str) -> bool:
     starts = r"(?:async )?def|class|contract|library|function|abstract contract|type"
     named = rf"^\s*(?:(?:{starts}) {name}\b|{name}\s*[:=])"
     return re.search(named, file.read_text(), re.MULTILINE) is not None
+
+
+def test_each_arrow_of_the_walk_through_a_request_is_an_import() -> None:
+    package = ROOT / "offchain/fedpact"
+    steps = [
+        step
+        for chain in ARROWS.findall(WALK.read_text())
+        for step in itertools.pairwise(re.findall(r"`([\w/]+\.py)`", chain))
+    ]
+    assert len(steps) > 10
+    for file, used in steps:
+        module = used.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        parent, _, name = f"fedpact.{module}".rpartition(".")
+        imported = (
+            rf"from (?:fedpact\.{re.escape(module)}\b|{re.escape(parent)} import .*\b{name}\b)"
+        )
+        assert re.search(imported, (package / file).read_text()), f"{file} → {used}"
