@@ -4,7 +4,7 @@ All documents, those to test without their labels, and all words are nodes of on
 a document are joined by TF-IDF, two words by their positive pointwise mutual information over
 windows of WINDOW words. Two layers, as in the paper: WIDTH values a node, dropout 0.5, Adam with a
 rate of 0.02, at most EPOCHS epochs, ended early by a tenth of the training documents. Words of
-fewer than MIN_COUNT occurrences and stop words are left out. Written anew from the paper: the
+fewer than MIN_COUNT occurrences and stop words are left out. Reimplemented from the paper: the
 tokens are ours, the stop words scikit-learn's.
 """
 

@@ -57,7 +57,7 @@ PARAMETERS_SAID_BY_START = ("server", "arrays")
 """Likewise, of `family.parameters`."""
 OWN_TO_A_REQUEST: dict[str, Any] = {"initial_model": True, "evaluation": True}
 """Parts of a specification that two starts of one ServerApp need not have in common: random first
-arrays, and slices, which are sealed anew."""
+arrays, and slices, which are sealed again."""
 
 log = logging.getLogger("flwr")
 """Flower's own, so that progress is shown where that of its strategies is."""

@@ -31,4 +31,4 @@ def deliver_and_sell(committee: Committee) -> None:
     member, account = committee.members[0], market.auditor.address
     client.send(member, resale.tally(request, bytes(32), entries))
     client.send(member, resale.seal(request, 0, account, sealed.ciphers[final - 1]))
-    assert buyer.take_up(request) == (True, "")
+    assert buyer.continue_purchase(request) == (True, "")

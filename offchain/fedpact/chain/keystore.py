@@ -187,7 +187,7 @@ def remote_account(
 def change_password(
     folder: Path, account: str, old: str, new: str, *, scrypt_cost: int = SCRYPT_COST
 ) -> StoredAccount:
-    """Encrypt an account's key store anew; raises KeyStoreError as `unlock`."""
+    """Encrypt an account's key store again; raises KeyStoreError as `unlock`."""
     stored, content, secret = _opened(folder, account, old)
     _require_password(new)
     fresh: dict[str, Any] = Account.encrypt(secret, new, kdf="scrypt", iterations=scrypt_cost)

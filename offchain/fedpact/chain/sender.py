@@ -112,7 +112,7 @@ class Sender:
         self._lock = RLock()
         self._accounts: dict[str, _Account] = {}
         self.seen_block: int | None = None
-        """The block from which the caller decides, if it decides anew each time: a call whose
+        """The block from which the caller decides, if it decides again each time: a call whose
         transaction was mined above it is not sent again. None: every call is meant."""
         self.mined_block = 0
         """The highest block of a receipt that was seen."""

@@ -281,7 +281,7 @@ class Ballot:
 @dataclass(frozen=True)
 class LargeBallot(Ballot):
     """Of the committee of a large round, whose messages are for one start alone: after a void one
-    round 1 begins anew, with other models.
+    round 1 starts over, with other models.
 
     | kind | value | extra |
     | --- | --- | --- |

@@ -154,7 +154,7 @@ def _compute(
 
 
 def _header(file: BinaryIO, shape: tuple[int, int]) -> int:
-    """Where the rows begin; a file without its whole header starts anew."""
+    """Where the rows begin; a file without its whole header starts over."""
     header = {"descr": "<f2", "fortran_order": False, "shape": shape}
     try:
         file.seek(0)

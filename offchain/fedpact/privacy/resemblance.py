@@ -1,6 +1,6 @@
 """Whether a data set looks like one that the ledger has charged, though it shares no unit with it.
 
-If the names of its units were drawn anew, or its values converted, the ledger would take the same
+If the names of its units were drawn again, or its values converted, the ledger would take the same
 people for new ones. Only their owner can tell: this is asked when a daemon starts, never because of
 a request.
 """

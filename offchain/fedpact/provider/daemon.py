@@ -382,7 +382,7 @@ class Daemon:
         return acted
 
     def _rebuild_state(self) -> bool:
-        """Begin a damaged state anew; whether that was possible."""
+        """Replace a damaged state by an empty one; whether that was possible."""
         self._scanning.begin_again()
         self._context.cache.clear()
         self._requests.forget()

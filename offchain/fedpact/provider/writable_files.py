@@ -46,7 +46,7 @@ class Storage:
             log.info("state and ledger can be written again")
 
     def rebuild_state(self) -> bool:
-        """Begin a damaged state anew; whether that was possible."""
+        """Replace a damaged state by an empty one; whether that was possible."""
         try:
             self._state.rebuild()
         except StorageUnavailable as error:

@@ -29,7 +29,7 @@ from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.requests import Status
 
 
-def end(acting: Acting, look: RequestLook, secret: int) -> str:
+def accept_or_dispute(acting: Acting, look: RequestLook, secret: int) -> str:
     """Accept or dispute what was delivered; take back what is not due."""
     status, terms = look.stored.status, look.terms
     if status is Status.DELIVERED:

@@ -79,7 +79,7 @@ def buy(
     return Bought(offer.price, deadline)
 
 
-def take_up(
+def continue_purchase(
     client: ChainClient, keys: AccountKeys, secret: int, request_id: int
 ) -> tuple[bool, str]:
     """What a purchase asks of its buyer now, done: whether the model's key is there, and what was
@@ -130,8 +130,8 @@ def await_key(
     client: ChainClient, keys: AccountKeys, secret: int, request_id: int, poll_interval: float
 ) -> None:
     """Wait until a key that opens the model is sealed to the account; disputes others. Raises as
-    `take_up`."""
-    while not take_up(client, keys, secret, request_id)[0]:
+    `continue_purchase`."""
+    while not continue_purchase(client, keys, secret, request_id)[0]:
         time.sleep(poll_interval)
 
 

@@ -229,7 +229,7 @@ class RequestCreator:
 
     def _began(self, pending: Path) -> _Began:
         """When the creation began that this file is of; another process may have begun it. A permit
-        that is about to expire is signed anew."""
+        that is about to expire is signed again."""
         here = self.client.frame()
         block, before = here.block_number, pending.exists()
         if before:

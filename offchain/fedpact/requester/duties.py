@@ -15,7 +15,7 @@ from fedpact.chain.signed_messages import Anchored
 from fedpact.errors import (
     ContentMissing,
 )
-from fedpact.requester.accept_or_dispute import end
+from fedpact.requester.accept_or_dispute import accept_or_dispute
 from fedpact.requester.actor import Acting
 from fedpact.requester.request_view import RequestLook
 from fedpact.requester.slice_opening import open_slice
@@ -41,7 +41,7 @@ def next_duty(acting: Acting, look: RequestLook) -> str:
             return _move_large_on(acting, look)
     elif phase in (Phase.FAILED, Phase.TALLY, Phase.FINALISE):
         return _move_on(acting, look) if look.now > look.facts.deadline + PATIENCE else ""
-    return end(acting, look, acting.secret) if phase is Phase.ENDED else ""
+    return accept_or_dispute(acting, look, acting.secret) if phase is Phase.ENDED else ""
 
 
 def _opened_at(look: RequestLook) -> int:

@@ -29,7 +29,7 @@ def first_model(draft: "Draft", spec: Specification, store: ContentStore | None)
 
     `store`: where a model named by its CID is.
     Raises SpecificationError for a model that does not fit the rest of the draft or cannot be read,
-    or a family that builds its model anew, and what the store raises.
+    or a family that builds its model from scratch, and what the store raises.
     """
     from fedpact.learning.families import ConstructedFamily, family_of
 
@@ -40,8 +40,8 @@ def first_model(draft: "Draft", spec: Specification, store: ContentStore | None)
         raise SpecificationError("draft: initial_model and seed exclude each other: leave one out")
     if isinstance(family, ConstructedFamily):
         raise SpecificationError(
-            f"draft: family {family.name} builds its model anew and cannot continue one: leave "
-            "initial_model out"
+            f"draft: family {family.name} builds its model from scratch and cannot "
+            "continue one: leave initial_model out"
         )
     template = family.template(spec)
     model = _fitting(named, _bytes(named, spec, template, store), template)

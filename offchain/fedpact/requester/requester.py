@@ -320,9 +320,9 @@ class Requester(RequestCreator):
         once it is too late."""
         buying.await_key(self.client, self.keys, self._secret, request_id, poll_interval)
 
-    def take_up(self, request_id: int) -> tuple[bool, str]:
-        """What a purchase asks of this account now, done: see `buying.take_up`."""
-        return buying.take_up(self.client, self.keys, self._secret, request_id)
+    def continue_purchase(self, request_id: int) -> tuple[bool, str]:
+        """What a purchase asks of this account now, done: see `buying.continue_purchase`."""
+        return buying.continue_purchase(self.client, self.keys, self._secret, request_id)
 
     def specification(self, request_id: int) -> Specification:
         """The request's specification from the store, as the chain fixed it."""

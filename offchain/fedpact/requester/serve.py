@@ -331,7 +331,7 @@ class RequesterDaemon:
         requester = self._requester
         market, buyer = requester.client.resale, requester.keys.address
         try:
-            arrived, done = requester.take_up(request)
+            arrived, done = requester.continue_purchase(request)
             if arrived:
                 path = requester.receive(request, self._content)
                 done = f"received the bought model ({path})"

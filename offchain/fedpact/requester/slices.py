@@ -114,7 +114,7 @@ def own_slices(
     return parts
 
 
-def together(parts: list[Dataset]) -> Dataset:
+def all_slices(parts: list[Dataset]) -> Dataset:
     """All slices as one data set."""
     x = np.concatenate([part.x for part in parts])
     return Dataset(x, np.concatenate([part.y for part in parts]), ())

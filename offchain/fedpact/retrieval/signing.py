@@ -187,7 +187,7 @@ class SearchGuard:
             401,
             reason,
             f"the search's time is {abs(late):.0f} s {way} this clock, over {self._window} s: "
-            "sign it anew, or set the clock",
+            "sign it again, or set the clock",
         )
 
     def _remember(self, search: SignedSearch, direct: bool) -> None:

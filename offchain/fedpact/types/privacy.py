@@ -89,8 +89,8 @@ class Privacy(Document):
     sensitivity: Sensitivity | None = None
     """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
     sum: Literal["secure"] | None = None
-    """`secure`: nobody sees what a member releases, only sums of random groups of members, anew in
-    each round. `noise_multiplier` is then that of each member's own part of a sum's noise."""
+    """`secure`: nobody sees what a member releases, only sums of random groups of members, others
+    in each round. `noise_multiplier` is then that of each member's own part of a sum's noise."""
     group: Annotated[int, Field(ge=SMALLEST_GROUP, le=16)] | None = None
     """Of a secure sum: the least number of members of a group, as long as so many take part."""
     honest: Annotated[int, Field(ge=2, le=16)] | None = None

@@ -148,7 +148,7 @@ def test_a_round_before_its_draw_and_one_that_failed_are_shown() -> None:
     failed = RoundFailed(at(14), 1, 1, True)
     [shown] = view(OPENED, DRAWN, failed).rounds
     assert shown.state == "void start"
-    assert {one.why for one in shown.seats} == {"the start was void: the round began anew"}
+    assert {one.why for one in shown.seats} == {"the start was void: the round started over"}
 
 
 def test_the_timeline_says_what_each_event_is() -> None:

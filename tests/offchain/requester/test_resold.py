@@ -199,7 +199,7 @@ def test_the_service_takes_the_price_back_once_no_key_can_come(
     assert len(sale.request.happened(PurchaseRefunded)) == 1
     assert not [one for one in caplog.messages if "took" in one]
     with pytest.raises(NotReady, match="took the price back"):
-        buyer.requester.take_up(sale.id)
+        buyer.requester.continue_purchase(sale.id)
 
 
 def test_a_purchase_waits_for_no_transaction_while_slices_have_duties(
@@ -252,7 +252,7 @@ def test_waiting_for_a_key_reads_no_history(sale: Sale, monkeypatch: pytest.Monk
     buyer = sale.buyer()
     buyer.requester.buy(sale.id)
     scans = count_scans(monkeypatch)
-    assert buyer.requester.take_up(sale.id) == (False, "")
+    assert buyer.requester.continue_purchase(sale.id) == (False, "")
     assert scans == []
 
 
@@ -335,7 +335,7 @@ def test_the_second_maker_seals_where_the_first_does_not(sale: Sale) -> None:
     sale.scene.wait(sale.request.terms.deliver_window // 3)
     assert second.act().acted  # stores the points
     assert second.act().acted
-    assert buyer.requester.take_up(sale.id) == (True, "")
+    assert buyer.requester.continue_purchase(sale.id) == (True, "")
     assert second.act().reason == "every buyer has a key"
 
 
@@ -351,7 +351,7 @@ def test_makers_take_what_an_excluded_one_forfeits(sale: Sale) -> None:
         assert maker.act().acted
         assert not maker.due()
     sale.sold_to(second, 0, wrong=True)
-    assert second.requester.take_up(sale.id)[1].startswith("the sealed key does not open")
+    assert second.requester.continue_purchase(sale.id)[1].startswith("the sealed key does not open")
     sale.scene.wait(2 * sale.request.terms.deliver_window)
     second.requester.refund(sale.id)
     [disputed] = sale.request.happened(SealDisputed)

@@ -97,7 +97,7 @@ def test_the_requester_opens_its_own_slices(
     assert [len(one) for one in found] == [
         one.examples for one in prepared.specification.evaluation
     ]
-    whole = slices.together(found)
+    whole = slices.all_slices(found)
     assert sorted(whole.x.tolist()) == sorted(part.x.tolist())
     (lost := EmbeddedStore(tmp_path / "empty")).check()
     with caplog.at_level(logging.WARNING):

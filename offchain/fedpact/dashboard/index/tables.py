@@ -71,7 +71,7 @@ class IndexFile(Closing):
 
     def __init__(self, path: Path, *, writes: bool = False, rebuild: bool = False) -> None:
         """`writes`: make the file where it is missing, of another version or damaged; for one
-        process alone. `rebuild`: begin anew in any case."""
+        process alone. `rebuild`: start over in any case."""
         self.path = path
         if writes:
             if rebuild or not _is_current(path):

@@ -48,7 +48,7 @@ class ProviderPicture:
         self._over: set[int] = set()
 
     def look(self, exchange: Exchange | None) -> None:
-        """Read anew. Raises FedpactError; what was seen before stays."""
+        """Read again. Raises FedpactError; what was seen before stays."""
         state, deployment = self._settings.state, self._client.deployment
         self._decided = decisions(state, deployment, self._account)
         followed = [

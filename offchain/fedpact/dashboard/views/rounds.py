@@ -294,7 +294,7 @@ def _why(row: SeatRow, one: RoundStory, judged: tuple[Board, bool] | None) -> st
     if not one.over or (row.points and not row.fault):
         return ""
     if one.failed is not None and one.failed.void_start:
-        return "the start was void: the round began anew"
+        return "the start was void: the round started over"
     if one.is_large:
         return _why_judge(row, one)
     if row.seat in {each.seat for each in one.equivocated}:

@@ -65,7 +65,7 @@ class StayingOut:
     def _due(self) -> list[int]:
         """The requests to ask about: those that are asked about already for as long as somebody
         looks at them, then those looked at last. Else a visitor who opens one page after another
-        would have addresses read and daemons asked anew at each turn."""
+        would have addresses read and daemons asked again at each turn."""
         with self._lock:
             recent = time.monotonic() - LOOKED_SECONDS
             self._looked = {one: at for one, at in self._looked.items() if at > recent}

@@ -236,7 +236,7 @@ class WangDemo:
         story = self._story
         story.step(
             "alg. 1, line 4",
-            f"S_t: {spec.max_providers} drawn anew for each round by the chain, from its"
+            f"S_t: {spec.max_providers} drawn for each round by the chain, from its"
             " randomness (PREVRANDAO)",
         )
         story.step(

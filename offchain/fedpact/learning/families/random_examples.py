@@ -14,7 +14,7 @@ WORDS = [chr(ord("a") + one) * 3 for one in range(26)]
 LONGER = 4
 """Words that each text has more than the one before it."""
 LONGEST = 8
-"""Texts after which lengths begin anew."""
+"""Texts after which lengths start over."""
 
 
 def drawn_examples(

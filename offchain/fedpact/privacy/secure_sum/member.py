@@ -69,7 +69,7 @@ class Disclosure:
 class SumMember:
     """A member's side of one sum. Not thread-safe.
 
-    Its seeds are drawn, not derived: made anew after a crash, it is another member, which no
+    Its seeds are drawn, not derived: made again after a crash, it is another member, which no
     earlier roster names. With the same two seeds, one could be opened for the old roster and the
     other for a new one, and nothing would hide the vector; so `restored` is for whoever has kept
     with the seeds what was masked.

@@ -60,7 +60,7 @@ CONTRADICTORY = {
 def agree(view: RequestView) -> DutyResult | None:
     """What messages make possible now; None: the calls of single members are due.
 
-    Members of round 1 submit on chain: after a void start it begins anew with other models, and a
+    Members of round 1 submit on chain: after a void start it starts over with other models, and a
     signature for the first would be one for the second as well.
     """
     exchange, facts = view.ctx.exchange, view.facts

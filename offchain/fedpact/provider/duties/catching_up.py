@@ -1,8 +1,8 @@
 """Score the rounds in which this member did not vote, so that its next vote follows from the same
 record as the others'.
 
-A member that is drawn anew, or has lost its state, has them all before it. It begins beside its own
-training, one round at a time, and waits for no model: what is looked for costs no cycle.
+A member that is drawn again, or has lost its state, has them all before it. It begins beside its
+own training, one round at a time, and waits for no model: what is looked for costs no cycle.
 """
 
 import logging
@@ -87,7 +87,7 @@ def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:
     }
     look_for(view, missing.values())
     waiting = False
-    # Every model is asked for each time: what was not found is then looked for anew.
+    # Every model is asked for each time: what was not found is then looked for again.
     for index, digest in missing.items():
         try:
             models[index] = history.fetched(number, index, digest)

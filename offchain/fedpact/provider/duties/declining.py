@@ -54,6 +54,6 @@ def say_declined(ctx: Context, request: int, reason: Reason | None) -> None:
 
 
 def say_again(state: ProviderState, exchange: "Exchange") -> None:
-    """Answer with what was said before the daemon was started anew."""
+    """Answer with what was said before the daemon was started again."""
     for request, body in state.said.of_kind(KIND):
         exchange.decline(request, body.encode())

@@ -86,7 +86,7 @@ def _look_up(view: RequestView, accounts: set[str], known: dict[str, str]) -> bo
     """Read where daemons are; whether a record is looked for that was not missing before."""
     records = {
         str(event["provider"]): digest_of(event["attributes"])
-        for event in view.events("Joined")  # the last one, where an account has joined anew
+        for event in view.events("Joined")  # the last one, where an account has joined again
         if event["provider"] in accounts
     }
     for digest in records.values():

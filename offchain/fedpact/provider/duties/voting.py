@@ -142,7 +142,7 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     ]
     look_for(view, [digests[index] for index in missing])
     waiting, publishing = False, _may_be_publishing(view)
-    # Every model is asked for each time: what was not found is then looked for anew.
+    # Every model is asked for each time: what was not found is then looked for again.
     for index in missing:
         try:
             models[index] = history.fetched(view.round, index, digests[index])

@@ -93,7 +93,7 @@ class Guard:
                 foreign_submissions.forget_seen(self._ledger)
             self._alone = False
         elif seen := foreign_submissions.last_seen(self._ledger):
-            if seen > time.time():  # the clock was set back: begin to count anew
+            if seen > time.time():  # the clock was set back: start counting again
                 foreign_submissions.see_now(self._ledger)
             if time.time() < seen + QUIET_SECONDS:
                 reason = (

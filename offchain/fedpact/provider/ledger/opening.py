@@ -111,8 +111,8 @@ def introduce(
         if 2 * shared > len(units):
             raise DataError(
                 f"{shared} of {len(units)} privacy units are charged in the ledger of account "
-                f"{other.parent.name}: serve them with that account, or their budget would begin "
-                "anew"
+                f"{other.parent.name}: serve them with that account, or their budget would start "
+                "over"
             )
     seen = Appearance(
         data.schema.data_id,

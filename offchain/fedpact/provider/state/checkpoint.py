@@ -54,7 +54,7 @@ class ProviderState(Closing):
     def __init__(
         self, path: Path, deployment: Deployment, account: str, *, rebuild: bool = False
     ) -> None:
-        """`rebuild`: whether to begin anew if the file is damaged; for the daemon alone."""
+        """`rebuild`: whether to start over if the file is damaged; for the daemon alone."""
         self._versions: Counter[int | str | None] = Counter()
         """Changes by request and by name of event; None: of all."""
         self._first = deployment.block
@@ -73,7 +73,7 @@ class ProviderState(Closing):
         self._file.close()
 
     def rebuild(self) -> None:
-        """Set a damaged file aside and begin anew: all events must be read again."""
+        """Set a damaged file aside and start over: all events must be read again."""
         self._file.rebuild()
         self._versions[None] += 1
         self._say_rebuilt()

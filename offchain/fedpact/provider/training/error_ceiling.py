@@ -58,8 +58,8 @@ def least_error(work: LocalWork, asked: Work) -> int | None:
     spec = asked.spec
     none = {"mode": PrivacyMode.NONE, "noise_multiplier": None, "statistics_multiplier": None}
     quiet = spec.model_copy(update={"privacy": spec.privacy.model_copy(update=none)})
-    own = represented(spec, easy(spec, asked.examples, asked.per_unit, seed=1))
-    judged = represented(spec, easy(spec, JUDGED, 1, seed=2))
+    own = represented(spec, easy_examples(spec, asked.examples, asked.per_unit, seed=1))
+    judged = represented(spec, easy_examples(spec, JUDGED, 1, seed=2))
     family, model = family_of(spec), asked.start
 
     def error(one: Model) -> int:
@@ -87,7 +87,7 @@ def _trained(
     return decode(work.train(task), Template.of(start))
 
 
-def easy(spec: Specification, examples: int, per_unit: int, seed: int) -> Dataset:
+def easy_examples(spec: Specification, examples: int, per_unit: int, seed: int) -> Dataset:
     """Examples of the form that a specification asks for, close to one of each label; of numbers to
     predict, close to a line between two. Equal seeds give equal ones; all have the same centres."""
     centres, draw = np.random.default_rng(0), np.random.default_rng(seed)

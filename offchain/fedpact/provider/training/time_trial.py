@@ -111,7 +111,7 @@ def _step_seconds(work: LocalWork, asked: Work, examples: int, steps: int) -> fl
     """Of a step on so many examples: the mean of `steps` after the first one, or of as many as
     there are; where there is but one, of that."""
     spec = asked.spec
-    dataset = represented(spec, made_up(spec, examples, asked.per_unit))
+    dataset = represented(spec, made_up_examples(spec, examples, asked.per_unit))
     round_number = 2 if family_of(spec).gathers(1) else 1
     task = TrainingTask(
         spec, round_number, asked.start, LocalTask(asked.start), dataset, 0, {}, data_seed=0
@@ -138,7 +138,7 @@ def _now() -> tuple[float, float]:
     return time.monotonic(), time.process_time()
 
 
-def made_up(spec: Specification, examples: int, per_unit: int) -> Dataset:
+def made_up_examples(spec: Specification, examples: int, per_unit: int) -> Dataset:
     """Examples of the form that a specification asks for, always the same."""
     draw = np.random.default_rng(0)
     x = draw.random((examples, *spec.features.shape), dtype=np.float32)

@@ -13,7 +13,7 @@ from fedpact.requester.card.markdown import markdown
 from fedpact.requester.card.provenance import Provenance
 from fedpact.requester.card.quality import Quality, measure
 from fedpact.requester.model_file import FetchedModel
-from fedpact.requester.slices import together
+from fedpact.requester.slices import all_slices
 from fedpact.requester.thresholds import Decisions, fitted
 
 if TYPE_CHECKING:
@@ -45,5 +45,5 @@ def measured(
 ) -> tuple[Decisions | None, Quality]:
     """Decisions fitted to the slices, and how good the model is with them."""
     spec = fetched.specification
-    decisions = fitted(spec, model, together(slices))
+    decisions = fitted(spec, model, all_slices(slices))
     return decisions, measure(spec, model, slices, fetched.round, decisions)

@@ -5,7 +5,7 @@ import pytest
 
 from fedpact.learning.families import family_of
 from fedpact.provider.training import error_ceiling
-from fedpact.provider.training.error_ceiling import easy, is_tried, least_error
+from fedpact.provider.training.error_ceiling import easy_examples, is_tried, least_error
 from fedpact.provider.training.time_trial import Work
 from fedpact.provider.training.work import LocalWork
 from tests.offchain.learning.test_families import ALL
@@ -65,7 +65,7 @@ def test_what_a_trial_could_not_tell_is_not_tried(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", ALL)
 def test_every_family_takes_easy_examples(name: str) -> None:
     spec = ALL[name]
-    one, other = easy(spec, 40, 2, seed=1), easy(spec, 40, 2, seed=1)
+    one, other = easy_examples(spec, 40, 2, seed=1), easy_examples(spec, 40, 2, seed=1)
     assert family_of(spec).usable(spec, one.x, one.y).all()
     assert np.array_equal(one.x, other.x)
     assert np.array_equal(one.y, other.y)

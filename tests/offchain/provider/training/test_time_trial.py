@@ -4,7 +4,7 @@ import pytest
 
 from fedpact.learning.families import family_of
 from fedpact.provider.training import time_trial
-from fedpact.provider.training.time_trial import Work, made_up, round_seconds
+from fedpact.provider.training.time_trial import Work, made_up_examples, round_seconds
 from fedpact.provider.training.work import LocalWork, TrainingTask
 from tests.offchain.learning.test_families import ALL
 from tests.support.specifications import SOUND, specification
@@ -82,7 +82,7 @@ def test_every_family_takes_made_up_examples(name: str) -> None:
 
 def test_made_up_examples_are_always_the_same() -> None:
     spec = specification(privacy=SOUND)
-    one, other = made_up(spec, 7, 3), made_up(spec, 7, 3)
+    one, other = made_up_examples(spec, 7, 3), made_up_examples(spec, 7, 3)
     assert (one.x.tobytes(), one.y.tobytes(), one.units) == (
         other.x.tobytes(),
         other.y.tobytes(),

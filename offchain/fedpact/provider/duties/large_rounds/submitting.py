@@ -59,7 +59,7 @@ def name_model(view: LargeView) -> DutyResult:
 
 
 def begin_round(view: LargeView) -> None:
-    """Forget what is kept of a round 1 whose start was void, which begins anew with other models,
+    """Forget what is kept of a round 1 whose start was void, which starts over with other models,
     and what was read as evidence in earlier rounds: any judge names what others read."""
     known = view.ctx.cache.start
     starts = str(len(view.events("Started")))
