@@ -13,6 +13,12 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from tests.support.chainkit import compile_sources
 
+TAKES_ANYTHING = "0x631626ba7e60e01b5f5260205ff3"
+"""Code of a wallet that returns ERC-1271's magic value whatever it is asked."""
+TAKES_NOTHING = "0x00"
+DENIES_WHERE_GAS_COSTS = f"0x3a601257{TAKES_ANYTHING[2:]}5b5f5ffd"
+"""Takes anything while tx.gasprice is 0, as in eth_call and eth_estimateGas; else it reverts."""
+
 
 def owned_wallet(client: ChainClient, owner: AccountKeys) -> AccountKeys:
     """The owner acting for a new wallet (tests/contracts/harness/OwnerWallet.sol)."""

@@ -20,11 +20,9 @@ from fedpact.provider.duties.unsure_wallets import MOST_FAILED
 from fedpact.types.requests import ApprovalRule, Phase
 from tests.contracts.large.kit import LargeRounds
 from tests.support import chainkit
+from tests.support.wallets import TAKES_ANYTHING, TAKES_NOTHING
 
 OWN, ANOTHER, WALLET = 0, 1, 2
-TAKES_NOTHING = "0x00"
-TAKES_ANYTHING = "0x631626ba7e60e01b5f5260205ff3"
-"""Code that returns ERC-1271's magic value whatever it is asked."""
 NOT_SIGNED = keccak(text="SeatSignatures_NotSigned(address,uint256)")[:4]
 
 

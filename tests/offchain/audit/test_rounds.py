@@ -41,6 +41,7 @@ from tests.support.chain_request import (
     People,
     signed,
 )
+from tests.support.wallets import TAKES_ANYTHING
 
 CONTENT = {
     *("specification_digest", "initial_model", "evaluation_slices", "invited", "key_manifest"),
@@ -51,7 +52,7 @@ CONTENT = {
 """Items that need content, which these requests do not have."""
 FINAL = b"\x09" * 32
 """Digest of the model that is attested."""
-WALLET = bytes.fromhex("631626ba7e60e01b5f5260205ff3")
+WALLET = bytes.fromhex(TAKES_ANYTHING[2:])
 """Code of a contract that agrees to every signature (ERC-1271): returns the selector."""
 
 TWO_CALLS = (

@@ -19,11 +19,9 @@ from fedpact.exchange.messages import Ballot, Forged, Kind, Message, RoundMessag
 from fedpact.exchange.sending import AT_ONCE, Sending
 from fedpact.provider.startup_checks import check_account
 from fedpact.retrieval.http import OwnAddress
-from tests.support.wallets import owned_wallet
+from tests.support.wallets import TAKES_ANYTHING, owned_wallet
 
 DIGEST = keccak(text="digest")
-TAKES_ANYTHING = "0x631626ba7e60e01b5f5260205ff3"
-"""Code that returns ERC-1271's magic value whatever it is asked."""
 
 
 class CountingNodes:

@@ -18,12 +18,7 @@ from fedpact.provider.context import Cache
 from fedpact.provider.duties.agreeing import _report, _Round
 from tests.support.chain_request import ChainRequest, People
 from tests.support.twins import twins
-
-TAKES_ANYTHING = "631626ba7e60e01b5f5260205ff3"
-"""Returns ERC-1271's magic value."""
-TAKES_NOTHING = "00"
-DENIES_WHERE_GAS_COSTS = "3a601257" + TAKES_ANYTHING + "5b5f5ffd"
-"""Takes anything while tx.gasprice is 0, as in eth_call and eth_estimateGas; else it reverts."""
+from tests.support.wallets import DENIES_WHERE_GAS_COSTS, TAKES_ANYTHING, TAKES_NOTHING
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ class Member:
             self.holds(number, None if number == wallet else keys, keccak(bytes([number])))
 
     def becomes(self, code: str) -> None:
-        self.request.client.rpc.call("anvil_setCode", self.wallet, "0x" + code)
+        self.request.client.rpc.call("anvil_setCode", self.wallet, code)
 
     def holds(self, seat: int, keys: AccountKeys | None, digest: bytes) -> None:
         """A seat's model; the wallet's without `keys`."""
