@@ -92,6 +92,14 @@ def test_the_summary_has_one_row_per_method_and_metric(tmp_path: Path) -> None:
     ]
 
 
+def test_a_page_names_settings_only_where_all_cases_share_some(tmp_path: Path) -> None:
+    """Pages said "Settings: ."."""
+    for text, said in ((TOML, True), (TOML.replace("[settings]\nrounds = 3\n", ""), False)):
+        report(tmp_path, [filled(tmp_path, text)])
+        page = (tmp_path / "little.md").read_text()
+        assert ("Settings: rounds 3." in page, "Settings" in page) == (said, said)
+
+
 def test_the_page_shows_the_papers_figure_and_the_scale(tmp_path: Path) -> None:
     report(tmp_path, [filled(tmp_path, COMPARED)])
 
