@@ -194,6 +194,22 @@ def test_what_cannot_be_asked_for_is_refused_before_it_is_paid(
     assert page.network.client.market.request_count() == before
 
 
+def test_a_proposal_is_published_as_it_stands(page: Page) -> None:
+    """Its draft alone forgot in which column the labels are."""
+    held = pd.read_csv("evaluation.csv").rename(columns={"label": "state"})
+    proposal = page.market.propose(
+        "machines.schema.toml",
+        held,
+        epsilon=2,
+        units=300,
+        label="state",
+        family="generalised-linear",
+    )
+    for given, wanted in ((proposal, "ether"), (proposal.draft, "say which it is")):
+        with pytest.raises(fedpact.FedpactError, match=wanted):
+            page.market.request(given, held, pay="1000000 ether")
+
+
 @pytest.mark.parametrize("number", [0, -1, 2**300])
 def test_a_number_that_no_request_has_is_unknown(page: Page, number: int) -> None:
     with pytest.raises(fedpact.errors.UnknownRequest, match=str(number)):

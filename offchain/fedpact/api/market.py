@@ -54,7 +54,7 @@ class Market(Closing):
 
     def request(
         self,
-        schema: DataSchema | Draft | Path | str,
+        schema: DataSchema | Proposal | Draft | Path | str,
         evaluation: Any,
         *,
         pay: str,
@@ -69,10 +69,11 @@ class Market(Closing):
         (`fedpact data doctor` drafts it from a table). The rest of the draft is proposed
         (`Draft.proposed`) for `epsilon`, the privacy of each provider's unit over the whole
         request, and starts from the evaluation set's shares of the labels, which are public then.
-        Or a `Draft`, which says all of it.
+        Or what `propose` returned, or a `Draft`: either says all of it.
         `evaluation`: the examples that models are judged by: a data frame, the `Path` of a file, or
         `(x, y)` with arrays or texts; values are as in the data, not scaled. Nobody sees them
-        before their round. `label`: the column of labels, by default the schema's.
+        before their round. `label`: the column of labels, by default the schema's or the
+        proposal's, "label" with a `Draft`.
         `pay`: an amount such as "0.5 ether", or of the draft's token. `queries`: a file whose
         digest is published, to show later that they were asked. `fields` replace those of the
         draft: `rounds=5`, `output="torque"`, `windows={"join": 60}`.
@@ -85,7 +86,7 @@ class Market(Closing):
         requester = self._session.requester
         payment = amount_in(requester.currency(draft), pay)
         asked, examples = evaluation_of(draft, evaluation, label or column)
-        if not isinstance(schema, Draft):
+        if not isinstance(schema, Draft | Proposal):
             asked = asked.with_priors(examples.y)
         file = None if queries is None else path_of("queries", queries)
         return Request(self._session, requester.create(asked, examples, payment, queries=file))
@@ -191,13 +192,17 @@ def _typed(question: str) -> str:
 
 
 def _draft(
-    schema: DataSchema | Draft | Path | str, epsilon: float | None, fields: dict[str, Any]
+    schema: DataSchema | Proposal | Draft | Path | str,
+    epsilon: float | None,
+    fields: dict[str, Any],
 ) -> tuple[Draft, str | None]:
-    """The draft, and the schema's column of labels."""
-    if isinstance(schema, Draft):
+    """The draft, and the column of labels where more than a draft is given."""
+    if isinstance(schema, Draft | Proposal):
         if epsilon is not None:
             raise InvalidInput("epsilon: the draft says it already, in its table privacy")
-        return schema.changed(**fields), None
+        if isinstance(schema, Draft):
+            return schema.changed(**fields), None
+        return schema.draft.changed(**fields), schema.label
     if epsilon is None:
         raise InvalidInput(
             "epsilon: say how private the request is, such as epsilon=2; a Draft may ask for none"

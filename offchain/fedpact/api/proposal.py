@@ -36,6 +36,8 @@ class Proposal:
     """Of each family that was tried, and of each form of one."""
     form: str
     """Which of `considered` is proposed."""
+    label: str
+    """The evaluation set's column of labels."""
     usual_pay: int | None
     """Wei per provider and round, as paid here before; None: nothing was."""
 
@@ -96,7 +98,8 @@ def propose(
             "draft yourself"
         )
     found: dict[str, tuple[Draft, Expectation]] = {}
-    for name, asked, data in _read(tried, given, evaluation, label or schema.label_column):
+    column = label or schema.label_column
+    for name, asked, data in _read(tried, given, evaluation, column):
         draft = _judged(asked.with_priors(data.y), data, fixed="rounds" in given)
         if "metric" in draft.fields:
             given["metric"] = draft.fields["metric"]
@@ -110,7 +113,7 @@ def propose(
         shortest = client.deployment.min_window
         draft = draft.changed(windows=windows(block_seconds(client), shortest, seen.seconds))
     considered = {name: one for name, (_, one) in found.items()}
-    return Proposal(draft, seen, considered, best, usual)
+    return Proposal(draft, seen, considered, best, column, usual)
 
 
 def quality_text(spec: "Specification", error: float) -> str:

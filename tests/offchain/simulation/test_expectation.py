@@ -33,7 +33,7 @@ def test_what_cannot_reach_anything_is_refused(tmp_path: Path) -> None:
     assert seen.first == 0.5
     assert seen.without_privacy < 0.3
     with pytest.raises(PrivacyError, match=r"epsilon 0\.1 with 3 providers of 50 units reaches"):
-        Proposal(draft, seen, {}, "generalised-linear", None).check()
+        Proposal(draft, seen, {}, "generalised-linear", "label", None).check()
 
 
 def test_what_can_be_learnt_is_proposed(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_what_can_be_learnt_is_proposed(tmp_path: Path) -> None:
     assert seen.error < 0.25
     again = expected(spec, data, providers=3, units=500)
     assert (again.error, again.deviation) == (seen.error, seen.deviation)
-    proposed = Proposal(draft, seen, {}, "generalised-linear", 10**15)
+    proposed = Proposal(draft, seen, {}, "generalised-linear", "label", 10**15)
     proposed.check()
     assert proposed.pay == 10**15 * 10 * 16
 

@@ -150,7 +150,11 @@ class Table:
         if missing and not self.layout.header:
             refuse(self.path, "its first line does not name the columns: add a line that does")
         if label_column is not None and label_column not in places:
-            refuse(self.path, f"no label column {label_column!r}; it has {listed(self.header)}")
+            refuse(
+                self.path,
+                f"no label column {label_column!r}; it has {listed(self.header)}: say which it is"
+                " (--label COLUMN, in Python label=, in a schema label_column)",
+            )
         for column in map(normalised, columns):
             if column not in places:
                 refuse(self.path, f"no column {column!r}; it has {listed(self.header)}")
