@@ -30,7 +30,7 @@ PACKAGES = ("fedpact", "numpy", "torch", "scikit-learn")
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one case; `skipped` is the reason if it was skipped."""
+    """The result of one case."""
 
     case: dict[str, Any]
     identity: str
@@ -40,7 +40,6 @@ class Result:
     details: dict[str, Any]
     seconds: float
     provenance: dict[str, Any]
-    skipped: str | None = None
 
     @classmethod
     def of(cls, case: Case, outcome: Mapping[str, Any], seconds: float) -> "Result":
@@ -65,13 +64,6 @@ class Result:
             dict(outcome.get("details", {})),
             round(seconds, 2),
             provenance(case.device.value),
-        )
-
-    @classmethod
-    def skip(cls, case: Case, reason: str) -> "Result":
-        """The result of a case whose data are missing."""
-        return cls(
-            case.described(), case.identity, {}, {}, {}, {}, 0.0, provenance(case.device), reason
         )
 
 
@@ -114,12 +106,12 @@ class ResultFolder:
             yield
 
     def finished(self, case: Case) -> bool:
-        """Whether this case has a result; a skip or a result of other settings does not count.
+        """Whether this case has a result; one of other settings does not count.
 
         Raises ExperimentError for a corrupt file.
         """
         found = self._results(self.path(case)).get((case.partition, case.method, case.seed))
-        return found is not None and found.identity == case.identity and found.skipped is None
+        return found is not None and found.identity == case.identity
 
     def write(self, case: Case, result: Result) -> None:
         """Write the result, replacing an earlier one of its slot, and delete the saved state.
@@ -193,7 +185,8 @@ def read(path: Path) -> dict[Slot, Result]:
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             result = _parsed(line)
-            found[_slot(result)] = result
+            if result is not None:
+                found[_slot(result)] = result
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ExperimentError(
                 f"{path}, line {number} is not a result ({error}): delete the line and run the "
@@ -202,10 +195,12 @@ def read(path: Path) -> dict[Slot, Result]:
     return found
 
 
-def _parsed(line: bytes) -> Result:
+def _parsed(line: bytes) -> Result | None:
     content = json.loads(line)
     if content.pop("version") != RESULT_VERSION:
         raise ValueError(f"its version is not {RESULT_VERSION}")
+    if content.pop("skipped", None) is not None:
+        return None  # earlier versions wrote a line for a skipped case too
     result = Result(**content)
     for kept, form in (
         (result.case, dict),

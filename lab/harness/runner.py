@@ -101,7 +101,6 @@ def _kept(case: Case, event: Event, folder: ResultFolder, summary: Summary) -> E
                 return _kept(case, Failed(str(error)), folder, summary)
             summary.finished.append(case)
         case Skipped():
-            folder.write(case, Result.skip(case, event.reason))
             summary.skipped.append((case, event.reason))
         case Failed():
             summary.failed.append((case, event))

@@ -24,8 +24,6 @@ class Study:
     """Results by seed."""
     cases: dict[Cell, Case] = field(default_factory=dict)
     """One case per cell, for its grid point and number of providers."""
-    skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Number of skipped cases by reason."""
     missing: list[Case] = field(default_factory=list)
     """Cases of the file's own seeds without a result."""
     needs: str = ""
@@ -33,17 +31,15 @@ class Study:
 
     @property
     def started(self) -> bool:
-        """Whether any case was run or skipped."""
-        return bool(self.runs or self.skipped)
+        """Whether any case was run."""
+        return bool(self.runs)
 
     @property
     def state(self) -> str:
         """Complete, or what is missing and why."""
         if not self.started:
             return f"not run: {self.experiment.scales[self.scale].not_run or self.needs}"
-        left = [f"{len(self.missing)} not run: {self.needs}"] if self.missing else []
-        left += [f"{count} skipped: {why}" for why, count in self.skipped.items()]
-        return "; ".join(left) or "complete"
+        return f"{len(self.missing)} not run: {self.needs}" if self.missing else "complete"
 
     @property
     def name(self) -> str:
@@ -103,8 +99,6 @@ def _assign(study: Study, case: Case, by_identity: dict[str, Result], *, own: bo
     result = by_identity.pop(case.identity, None)
     if result is None:
         study.missing += [case] if own else []
-    elif result.skipped is not None:
-        study.skipped[result.skipped] += 1
     else:
         study.runs[cell][case.seed] = result
 

@@ -123,8 +123,6 @@ def _setting(study: Study) -> list[str]:
     if shared:
         settings = "; ".join(f"{key} {_shown(value)}" for key, value in shared.items())
         lines += ["", f"Settings: {settings}."]
-    for reason, count in study.skipped.items():
-        lines += ["", f"{count} cases were skipped: {reason}."]
     if study.missing:
         lines += ["", f"{len(study.missing)} cases have not been run: {study.needs}."]
     return lines

@@ -41,12 +41,6 @@ def test_a_result_of_other_settings_belongs_to_another_case(folder: ResultFolder
     assert not folder.finished(case_of(TOML.replace("rounds = 3", "rounds = 4")))
 
 
-def test_a_skipped_case_is_not_finished(folder: ResultFolder) -> None:
-    folder.write(case_of(), Result.skip(case_of(), "no data"))
-
-    assert not folder.finished(case_of())
-
-
 @pytest.mark.parametrize("value", [1.01, -0.1, float("nan")])
 def test_a_metric_outside_0_to_1_is_refused(value: float) -> None:
     with pytest.raises(ExperimentError, match=r"metric rmse is .* not from 0 to 1"):
@@ -104,10 +98,20 @@ def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_write(tmp_path: Pat
         assert killed.path(first).read_bytes() == full
 
 
+def test_a_line_of_a_skipped_case_is_no_result(folder: ResultFolder) -> None:
+    """Earlier versions wrote them."""
+    case = case_of()
+    folder.write(case, Result.of(case, OUTCOME, 1.5))
+    line = json.loads(folder.path(case).read_text())
+    folder.path(case).write_text(json.dumps({**line, "skipped": "no data"}) + "\n")
+
+    assert not ResultFolder(folder.folder.parent).finished(case)
+
+
 def test_a_new_result_replaces_the_one_in_its_slot(tmp_path: Path) -> None:
     first, second = list(configuration.cases(configuration.parse("little", TOML), Scale.SMALL))
     folder = ResultFolder(tmp_path)
-    folder.write(first, Result.skip(first, "no data"))
+    folder.write(first, Result.of(first, OUTCOME, 3.5))
     folder.write(second, Result.of(second, OUTCOME, 2.5))
     folder.write(first, Result.of(first, OUTCOME, 1.5))
 

@@ -77,6 +77,7 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [(case.method, why) for case, why in summary.skipped] == [
         ("absent", "little: no such data")
     ]
+    assert [one.case["method"] for one in ResultFolder(tmp_path).all()] == ["plain"]
     failed = {case.method: one for case, one in summary.failed}
     assert failed["wrong"].reason == "little: failed as asked"
     assert not failed["wrong"].trace
