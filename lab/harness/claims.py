@@ -83,7 +83,7 @@ def _seeds_ahead(study: Study, claim: Claim) -> str:
 
 
 def _ahead(study: Study, claim: Claim) -> str:
-    """From which round the mean curve stays above the base's."""
+    """The round from which the mean curve stays above the base's."""
     if not claim.curve:
         return "-"
     ours, base = (

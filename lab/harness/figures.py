@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def unit_of(study: Study, metric: str) -> Unit:
-    """In which a metric is shown."""
+    """The unit in which a metric is shown."""
     return study.experiment.units.get(metric, PERCENT)
 
 

@@ -27,7 +27,7 @@ MOST_SIGNATURE = 260
 """Bytes of a wallet's signature in a message: those of four owners."""
 REMEMBERED = 4_096
 PATIENCE_SECONDS = 0.2
-"""For which a look waits for the one under way."""
+"""Seconds for which a look waits for the one under way."""
 _IS_VALID_SIGNATURE = bytes.fromhex("1626ba7e")
 """Selector of isValidSignature(bytes32,bytes), and what it answers for a right signature."""
 _EXECUTE = bytes.fromhex("e9ae5c53")

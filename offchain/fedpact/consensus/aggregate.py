@@ -14,7 +14,7 @@ from fedpact.types.specification import Specification
 
 
 def combining_weights(spec: Specification, samples: Mapping[int, int]) -> dict[int, int]:
-    """By which the models are combined, by seat: the declared samples of all that submitted, where
+    """The weights of the models, by seat: the declared samples of all that submitted, where
     they cap each other unless the specification's rule says otherwise."""
     rule = RULES.get(spec.aggregation.name)
     return capped_weights(samples) if rule is None or rule.capped else dict(samples)

@@ -32,12 +32,12 @@ MOST_PUTS = 16
 """Items in all that are put beside each other; at most half of them again. They are counted apart:
 what others name, and is nowhere, delays nothing that is put."""
 SILENT_SECONDS = 300.0
-"""After which a store that has not answered what the daemon itself asks is told of."""
+"""Seconds after which the log names a store that has not answered the daemon's own reads."""
 KEPT_SECONDS = 120.0
-"""For which what was found waits to be taken: longer than any back-off."""
+"""Seconds for which what was found waits to be taken: longer than any back-off."""
 FRESH_SECONDS = 3.0
-"""After which a failure counts no more if nobody had tried to take the content: it may be there by
-now."""
+"""Seconds after which a failure no longer counts if nobody tried to take the content: it may be
+there by now."""
 
 ITSELF = "the daemon itself"
 """Owner of what no request needs."""

@@ -134,13 +134,13 @@ class RoundStory:
 
     @property
     def tally_transaction(self) -> str:
-        """By which the votes are counted: that of the tally, or of the whole round."""
+        """The transaction that counts the votes: that of the tally, or of the whole round."""
         counted = self.tallied or self.posted
         return counted.at.tx_hash if counted else ""
 
     @property
     def credit_transaction(self) -> str:
-        """By which points and faults are credited; empty where there are none."""
+        """The transaction by which points and faults are credited; empty where there are none."""
         if self.large_record is not None and self.posted is not None:
             return self.posted.at.tx_hash if any(self.large_record.points) else ""
         given = [one for one in self.credited if one.entry.points or one.entry.faults]

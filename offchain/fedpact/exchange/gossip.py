@@ -47,7 +47,7 @@ WHOLE_SECONDS = 6.0
 REPAIR_SECONDS = 1.0
 """For a daemon to which others send what they say: it asks only for what was lost."""
 NAMED_SECONDS = 3_600.0
-"""For which a peer that refuses messages is named once in the log, for each reason."""
+"""Seconds for which a peer that refuses messages is named once in the log, for each reason."""
 MOST_DECLINES = 1_000
 """Requests that can be asked about."""
 AT_ONCE = 32

@@ -47,7 +47,7 @@ class PersonalModel:
     round: int
     """The last final round, whose global model it starts from."""
     trained_on: int
-    """Own examples that it was trained on: all."""
+    """How many own examples it was trained on: all of them."""
     held_out: int
     """Of these, the examples on which the errors were measured."""
     error: int

@@ -12,7 +12,7 @@ from fedpact.background import CLOSE_SECONDS, Background
 from fedpact.errors import TrainingFailed, TrainingTooLong
 
 BRIEF_SECONDS = 20.0
-"""For which a trial runs at first: most end within a few."""
+"""Seconds for which a trial runs at first: most end within a few."""
 
 T = TypeVar("T")
 

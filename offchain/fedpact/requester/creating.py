@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fedpact.requester.preparing import Evaluation
 
 PERMIT_SECONDS = 1800
-"""For which a signed allowance holds."""
+"""Seconds for which a signed allowance holds."""
 
 log = logging.getLogger(__name__)
 

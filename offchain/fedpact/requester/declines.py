@@ -41,7 +41,7 @@ node or a store did not give."""
 TIMEOUT_SECONDS = 2.0
 """To connect, and for each write and read; all of them may take twice as long."""
 READING_SECONDS = 10.0
-"""For which `everybody` waits for the addresses of daemons."""
+"""Seconds for which `everybody` waits for the addresses of daemons."""
 AT_ONCE = 8
 NEWEST = 64
 """Accounts of either kind whose addresses are read: the latest profiles and the latest to join."""
@@ -202,7 +202,7 @@ class Declines(Closing):
         return Profile.decode(bytes.fromhex(said.account[2:]), content).details.endpoint
 
     def _joined(self) -> list[_Said]:
-        """With what the latest accounts joined other requests."""
+        """The records with which the latest accounts joined other requests."""
         pool = self._client.pool
         return _newest(
             _Said(str(one["provider"]).lower(), bytes(one["attributes"]), False)

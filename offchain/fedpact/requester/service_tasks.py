@@ -17,7 +17,7 @@ class KeyFile(Attempts):
 
 
 class Result(Attempts):
-    """To fetch the model of a request that is settled."""
+    """Fetch the model of a settled request."""
 
     def __init__(self, until: int) -> None:
         """`until`: seconds since 1970, for which its makers keep it."""

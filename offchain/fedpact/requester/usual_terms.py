@@ -15,7 +15,7 @@ COUNTED = 10
 """Of them, the latest that were paid count."""
 BLOCKS = {"join": 50, "start": 5, "submit": 10, "commit": 10, "reveal": 5, "propose": 5}
 BLOCKS["deliver"] = 10
-"""In which each stage's transactions are mined, even if some wait for a lower price."""
+"""Blocks within which each stage's transactions are mined, even if some wait for a lower price."""
 LEAST = {**DEFAULT_WINDOWS, "join": 120, "submit": 120}
 """Seconds."""
 SLOWER = 30

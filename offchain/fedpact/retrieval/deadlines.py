@@ -28,7 +28,7 @@ ADDRESSES = 4
 KEPT = 20
 """Idle connections that are kept: httpcore looks at every one of them at each request."""
 KEPT_SECONDS = 5.0
-"""For which an idle connection is kept."""
+"""Seconds for which an idle connection is kept."""
 
 
 def pool(connections: int, private: Callable[[float], bool]) -> httpcore.ConnectionPool:

@@ -32,7 +32,7 @@ class RequestSummary(BaseModel):
     created_at: int
     """Unix time, seconds."""
     transaction: str
-    """That published the request."""
+    """The transaction that published the request."""
     specification: str
     """CID."""
     pay: Wei
@@ -45,13 +45,13 @@ class RequestSummary(BaseModel):
     round: int
     """The present or last round; 0: none yet."""
     round_transaction: str
-    """That opened it."""
+    """The transaction that opened it."""
     max_rounds: int
     final_rounds: int
     error: int | None
     """Of the last global model, in 1/10,000."""
     error_transaction: str
-    """That made this error final."""
+    """The transaction that made this error final."""
     target: int
     """In 1/10,000; 0: none."""
     join_deadline: int

@@ -32,9 +32,9 @@ class MemberRow(View):
     refund: Wei
     """Of gas, for what it posted for all."""
     share_transaction: str
-    """That paid the share; empty before."""
+    """The transaction that paid the share; empty before."""
     refund_transaction: str
-    """That paid the refund; empty before."""
+    """The transaction that paid the refund; empty before."""
     paid: Wei
     """Sent to it so far in the token of the pay."""
     paid_ether: Wei

@@ -38,7 +38,7 @@ class Now(View):
     deadline: int
     """Unix time, seconds; 0: none."""
     transaction: str
-    """From which the deadline counts; empty if there is none."""
+    """The transaction from which the deadline counts; empty if there is none."""
     time: int
     """Of the block."""
 

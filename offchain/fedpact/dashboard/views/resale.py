@@ -29,7 +29,7 @@ class SaleRow(View):
     transaction: str
     """Of the buyer's payment."""
     last_transaction: str
-    """That led to the state."""
+    """The transaction that led to the state."""
 
 
 class ResaleView(View):

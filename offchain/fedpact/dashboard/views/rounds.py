@@ -67,7 +67,7 @@ class VoteRow(View):
     seat: int
     account: str
     transaction: str
-    """By which the vote became public."""
+    """The transaction by which the vote became public."""
     blind: bool
     """It could not open the evaluation slice."""
     cells: tuple[VoteCell, ...]
@@ -110,11 +110,11 @@ class LargeRoundView(View):
     committee: int
     """Judges of a round."""
     draw_transaction: str
-    """That fixed the committee on chain; empty before."""
+    """The transaction that fixed the committee on chain; empty before."""
     signed: int
     """Judges that signed the record; 0 before it is posted."""
     post_transaction: str
-    """That posted the record; empty before."""
+    """The transaction that posted the record; empty before."""
     points: int | None
     """That the round gave in all; None before its record is read."""
     paid_trainers: int | None
@@ -135,7 +135,7 @@ class RoundView(View):
     round: int
     opened_at: int
     transaction: str
-    """That opened it."""
+    """The transaction that opened it."""
     state: str
     """under way, final, failed or void start."""
     blind: bool
@@ -146,11 +146,11 @@ class RoundView(View):
     error: int | None
     """Of the global model, 1/10,000; None: not measured."""
     tally_transaction: str
-    """By which the medians are counted; empty before."""
+    """The transaction by which the medians are counted; empty before."""
     credit_transaction: str
-    """By which points and faults are credited; empty where there are none."""
+    """The transaction by which points and faults are credited; empty where there are none."""
     final_transaction: str
-    """That ended it, final or failed; empty while it is under way."""
+    """The transaction that ended it, final or failed; empty while it is under way."""
     model: str
     """Digest of the global model in hex; empty unless the round is final."""
     seats: tuple[SeatRow, ...]

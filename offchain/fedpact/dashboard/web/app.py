@@ -40,7 +40,7 @@ STATIC = Path(__file__).parent.parent / "static"
 LIBRARIES = [STATIC / "vendor" / name for name in ("chart.umd.min.js", "idiomorph.min.js")]
 STOP_SECONDS = 10.0
 RETRY_SECONDS = 5
-"""After which a reader of an answer 503 may try again."""
+"""Seconds after which a reader of an answer 503 may try again."""
 
 
 @dataclass(frozen=True)

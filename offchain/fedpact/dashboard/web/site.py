@@ -39,13 +39,13 @@ from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable, Retryabl
 from fedpact.types.requests import RoundFacts
 
 KEPT_SECONDS = 1.0
-"""For which a view is given again while nothing has changed: phases end by time alone, too."""
+"""Seconds for which a view is reused while nothing has changed: phases also end by time alone."""
 CHAIN_KEPT_SECONDS = 15.0
-"""For which reputations and the state of nodes are given again."""
+"""Seconds for which reputations and the state of nodes are reused."""
 AUDIT_KEPT_SECONDS = 600.0
 """Content that was missing may have come."""
 AUDIT_WAIT_SECONDS = 2.0
-"""For which a reader waits for an audit: each occupies one of the server's forty threads."""
+"""Seconds for which a reader waits for an audit: each takes one of the server's forty threads."""
 VIEW_WAIT_SECONDS = 30.0
 MOST_KEPT = 500
 """Values of each kind."""

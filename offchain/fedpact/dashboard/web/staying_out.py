@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MOST_REQUESTS = 4
 """That are asked about at a time."""
 LOOKED_SECONDS = 60.0
-"""For which a request that was looked at is asked about."""
+"""Seconds for which a request that was looked at is asked about."""
 AGAIN_SECONDS = 30.0
 """Between two questions to one daemon about one request."""
 MOST_KEPT = 100

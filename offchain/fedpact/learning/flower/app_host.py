@@ -30,7 +30,7 @@ from fedpact.learning.packages import installed_app, package_of_app
 from fedpact.types.local_training import SLACK_SECONDS, START_SECONDS
 
 IDLE_SECONDS = 60.0
-"""After which an app's process is ended."""
+"""Seconds after which an app's process is ended."""
 MAX_TOLD = 500
 """Characters of what is said of a failure."""
 DONE, FAILED = b"\x01", b"\x00"

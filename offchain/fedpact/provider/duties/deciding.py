@@ -37,7 +37,7 @@ from fedpact.types.specification import JudgedOn, Specification
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
 """For which a request is declined for good."""
 DEVICE_SECONDS = 300.0
-"""After which trying a device is given up, until it is tried again."""
+"""Seconds after which trying a device is given up, until it is tried again."""
 DEVICE_TRIES = 3
 """That fail, after which a request is declined: each may hold up others' trials for so long."""
 DEVICE_PAUSE = 60.0
@@ -46,7 +46,7 @@ DEVICE_PAUSE = 60.0
 
 @dataclass(frozen=True)
 class FittingData:
-    """With what a request is joined."""
+    """The data set with which a request is joined, and the number of its samples."""
 
     data: OwnData
     samples: int
@@ -62,7 +62,7 @@ def ready_to_join(
     reputation: int | None = None,
     due: int = 0,
 ) -> FittingData | None:
-    """With what to join, once what the family trains on besides is here, and tried; None before.
+    """The data to join with, once what the family trains on besides is here and tried; None before.
     Raises one of REFUSALS, and TrainingFailed where the device could not be tried. Arguments
     as of `match_to_join`; `due`: when it is too late to join, as `Background.result` takes it."""
     name = (ctx.deployment.fingerprint, request)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TRIAL_SECONDS = 120.0
-"""After which a trial is killed: even a few steps on a few examples took too long."""
+"""Seconds after which a trial is killed: even a few steps on a few examples took too long."""
 UNKNOWN = 0
 """The least error where nothing is known of it: within any ceiling."""
 

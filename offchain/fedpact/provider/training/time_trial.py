@@ -29,7 +29,7 @@ GROWTH = 4
 STEPS = 3
 """That a run measures, after its first one, which also sets up."""
 ENOUGH_SECONDS = 5.0
-"""After which no larger run is begun, and a run goes on to its next step no more."""
+"""Seconds after which no larger run is begun, and a run goes on to its next step no more."""
 MOST_BYTES = 2**26
 """Of made-up examples."""
 SURE_SPEED = 1e5

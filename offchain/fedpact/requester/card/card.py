@@ -112,7 +112,7 @@ class ModelCard:
 
 
 def make_card(model: FetchedModel, provenance: Provenance, quality: Quality | None) -> ModelCard:
-    """With what all releases of a provider cost, computed again from the specification."""
+    """The card; what all releases of a provider cost is computed from the specification."""
     return ModelCard(model, provenance, quality, request_cost(model.specification))
 
 

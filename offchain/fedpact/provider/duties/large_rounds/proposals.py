@@ -163,7 +163,7 @@ class Proposals:
         return max(TURN_SECONDS, TURN_PART * self._view.terms.commit_window)
 
     def _seen(self, what: str) -> int:
-        """When this judge first came to something."""
+        """When this judge first reached a step."""
         view = self._view
         return view.ctx.cache.first_seen.setdefault(self._at(what), view.frame.timestamp)
 
