@@ -60,7 +60,7 @@ def _move_large_on(acting: Acting, look: RequestLook) -> str:
     records = [rounds.posted_record(one.at.tx_hash, one.record) for one in look.events(RoundPosted)]
     found = [record for record in records if record is not None]
     if len(found) < len(records):
-        raise ContentMissing(f"request {request}: the node does not tell all records of its rounds")
+        raise ContentMissing(f"request {request}: the node does not return all of its records")
     call = rounds.sum(request, [one.points for one in found if any(one.points)])
     return acting.send(look, call, "summed up the points")
 

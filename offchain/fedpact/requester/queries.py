@@ -46,7 +46,7 @@ class Queries:
         """
         if self.table is None:
             if column is not None:
-                raise DataError(f"queries: no column {column!r}: they are no table")
+                raise DataError(f"queries: no column {column!r}: they are not a table")
             return ("file", self.files) if self.files else None
         if column is None and ID not in self.table.header:
             return None
@@ -165,7 +165,9 @@ def _of_texts(given: Any, path: Path = ARRAY) -> Queries:
     if not listed:
         raise DataError(f"queries {path}: it contains no texts")
     if not all(isinstance(one, str) for one in listed):
-        raise DataError(f"queries {path}: the request is about texts, and one of these is none")
+        raise DataError(
+            f"queries {path}: the request is about texts, and one of these is not a text"
+        )
     return Queries(documents([str(one) for one in listed]), np.arange(len(listed)))
 
 

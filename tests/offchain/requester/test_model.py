@@ -244,7 +244,7 @@ def test_texts_are_taken_as_lists_series_arrays_and_frames(tmp_path: Path) -> No
     expected = model.predict_proba(texts).tolist()
     for given_ in (np.array(texts), pd.Series(texts), pd.DataFrame({"id": [1, 2], "text": texts})):
         assert model.predict_proba(given_).tolist() == expected
-    for wrong, said in (("a tide", "a text by itself"), ([1], "none"), ([], "no texts")):
+    for wrong, said in (("a tide", "a text by itself"), ([1], "is not a text"), ([], "no texts")):
         with pytest.raises(DataError, match=said):
             model.predict(wrong)
 

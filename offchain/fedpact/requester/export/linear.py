@@ -39,7 +39,9 @@ def linear_pipeline(
             "a model with example_norm or class_weights has no equivalent in scikit-learn"
         )
     if getattr(asked, "loss", "squared") == "poisson":
-        raise ModelError("a Poisson regression whose rate is bounded has none in scikit-learn")
+        raise ModelError(
+            "a Poisson regression with a bounded rate has no equivalent in scikit-learn"
+        )
     weight = weights["output.weight"].astype(np.float64)
     bias = weights["output.bias"].astype(np.float64)
     if spec.output is not None:
