@@ -1,7 +1,7 @@
 """A request proposed from its schema, its evaluation set and epsilon, before anything is paid."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -77,13 +77,15 @@ def propose(
     label: str | None = None,
     family: str | None = None,
     fields: Mapping[str, Any],
+    on_try: Callable[[str], None] = lambda _: None,
 ) -> Proposal:
     """The best of the families and forms that suit the schema, by simulation, with windows for this
     chain.
 
     `usual`: as `fedpact.requester.usual_terms.usual_pay` says it; `units`: privacy units that each
     provider is expected to have, by default the schema's; `family`: the only one to try; `fields`
-    replace those of the draft. Raises SpecificationError, DataError, PrivacyError.
+    replace those of the draft; `on_try`: called with the name of each before it is simulated.
+    Raises SpecificationError, DataError, PrivacyError.
     """
     if units is not None and (not isinstance(units, Integral) or units < 1):
         raise SpecificationError(f"units: a number from 1 is needed, not {units!r}")
@@ -104,6 +106,7 @@ def propose(
         if "metric" in draft.fields:
             given["metric"] = draft.fields["metric"]
         spec = draft.specification
+        on_try(name)
         seen = expected(spec, data, spec.min_providers, units or schema.units)
         log.info("%s: expected error %.4f", name, seen.error)
         found[name] = draft, seen

@@ -101,7 +101,6 @@ def new(
     paid_before = usual_pay(at.client) if pay is None else None
     if pay is None and paid_before is None and not sys.stdin.isatty():
         raise InvalidInput("--pay is missing: no request was paid here yet that could tell the pay")
-    typer.echo("simulating requests on your evaluation set", err=True)
     found = propose(
         at.client,
         known,
@@ -112,6 +111,7 @@ def new(
         label=label,
         family=family,
         fields=given,
+        on_try=_trying,
     )
     found.check()
     usual = None if found.pay is None else ETHER_CURRENCY.text(found.pay)
@@ -124,6 +124,11 @@ def new(
     _say(draft, found, text, shlex.join(command), as_json=as_json)
 
 
+def _trying(family: str) -> None:
+    runs = ", whose network first runs on each example" if family.startswith("network-") else ""
+    typer.echo(f"simulating requests on your evaluation set: {family}{runs}", err=True)
+
+
 def _asked(value: Any, option: str, question: str, default: Any = None) -> Any:
     """A value that was given, else what the terminal answers, else the default."""
     if value is not None:
@@ -133,6 +138,15 @@ def _asked(value: Any, option: str, question: str, default: Any = None) -> Any:
     if default is None:
         raise InvalidInput(f"{option} is missing: {question}")
     return default
+
+
+def _needs(network: Any) -> dict[str, str]:
+    from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
+
+    for one in (EFFICIENTNET_LITE0, MINILM):
+        if network == one.name:
+            return {"needs": f"fedpact[{one.extra}] here, at the providers and at the auditors"}
+    return {}
 
 
 def _say(draft: Path, found: "Proposal", pay: str, command: str, *, as_json: bool) -> None:
@@ -167,6 +181,7 @@ def _say(draft: Path, found: "Proposal", pay: str, command: str, *, as_json: boo
             else spec.max_providers
         ),
         "privacy": privacy_statement(spec),
+        **_needs(spec.family.parameters.get("network")),
         "pay": pay,
         f"expected {spec.measure}": (
             f"{quality_text(spec, seen.error)} (guessing {quality_text(spec, seen.first)},"

@@ -19,7 +19,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, cut_stratified
 from fedpact.errors import DataError
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family_of
+from fedpact.learning.families import family_of, represented
 from fedpact.learning.training_inputs import without_privacy
 from fedpact.simulation.adversaries import SimulatedProvider
 from fedpact.simulation.request import Seat, noise, simulate
@@ -79,6 +79,7 @@ def expected(
     set that is too small to halve.
     """
     _require_halves(spec, evaluation)
+    evaluation = represented(spec, evaluation)
     began, errors, firsts = time.perf_counter(), list[float](), list[float]()
     for run in range(RUNS):
         first, error = _simulated(spec, evaluation, providers, units, (seed, run))

@@ -10,7 +10,7 @@ from fedpact.api.evaluation import evaluation_of
 from fedpact.api.proposal import Proposal, propose
 from fedpact.chain.client import ChainClient
 from fedpact.demo import plant_data
-from fedpact.errors import DataError, SpecificationError
+from fedpact.errors import DataError, DataMissing, SpecificationError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.draft_defaults import shares
@@ -28,6 +28,14 @@ ARRAYS = DataSchema(
     labels=("0", "1"),
     shape=(8, 8),
     value_range=(0.0, 16.0),
+)
+PHOTOGRAPHS = DataSchema(
+    data_id=ID,
+    category="images/photographs",
+    units=100,
+    labels=("a", "b"),
+    shape=(3, 32, 32),
+    value_range=(0.0, 255.0),
 )
 TEXTS = DataSchema(data_id=ID, category="texts", kind="text", units=100, labels=("a", "b"))
 LITTLE = TABLE.model_copy(update={"columns": TABLE.columns[:2]})  # a category and a number
@@ -92,7 +100,8 @@ def test_a_schema_that_says_too_little_is_refused(
         (TABLE, "torque", ["oblivious-trees"]),
         (LITTLE, None, ["oblivious-trees", "generalised-linear"]),
         (ARRAYS, None, ["softmax-regression", "scattering-linear"]),
-        (TEXTS, None, ["text-statistics"]),
+        (PHOTOGRAPHS, None, ["softmax-regression", "scattering-linear", "network-linear"]),
+        (TEXTS, None, ["text-statistics", "network-statistics"]),
     ],
 )
 def test_what_is_tried_follows_from_the_declared_columns(
@@ -105,6 +114,26 @@ def test_what_is_tried_follows_from_the_declared_columns(
         assert (spec.family.name, spec.privacy.epsilon) == (one.family, 2.0)
         asked = spec.family.parameters.get("questions", "any")
         assert asked == ("pairs" if one.name == PAIRS else "any")
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [(PHOTOGRAPHS, ["softmax-regression", "scattering-linear"]), (TEXTS, ["text-statistics"])],
+)
+def test_a_network_that_is_not_installed_is_not_tried(
+    schema: DataSchema, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any) -> None:
+        raise DataMissing("no network")
+
+    monkeypatch.setattr("fedpact.requester.candidates.check_pinned", missing)
+    assert [one.name for one in candidates(schema, 2.0)] == names
+
+
+@pytest.mark.parametrize(("epsilon", "bits", "weight"), [(1, 12, 1.6), (2, 12, 0.8), (5, 14, 0.5)])
+def test_the_more_noise_the_fewer_buckets(epsilon: float, bits: int, weight: float) -> None:
+    family = candidates(TEXTS, epsilon)[1].fields["family"]["parameters"]
+    assert (family["bits"], family["dense_weight"]) == (bits, weight)
 
 
 @pytest.mark.parametrize("best", [TREES, PAIRS, "generalised-linear"])

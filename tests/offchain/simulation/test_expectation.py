@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from fedpact.api.evaluation import evaluation_of
 from fedpact.api.proposal import Proposal, quality_text
 from fedpact.data.dataset import Dataset
 from fedpact.demo import plant_data
@@ -13,6 +15,7 @@ from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
 from fedpact.requester.preparing import judged_fairly, read_evaluation
 from fedpact.simulation.expectation import expected
+from fedpact.types.schema import DataSchema
 from fedpact.types.specification import Specification
 
 SCHEMA = plant_data.schema(100, "0" * 32)
@@ -65,3 +68,23 @@ def test_qualities_are_told_in_the_unit_of_the_metric(tmp_path: Path) -> None:
     assert quality_text(spec, 0.1) == "0.900"
     value = Draft.proposed(SCHEMA, 4.0, output="torque").specification
     assert quality_text(value, 0.5) == "5"
+
+
+def test_a_network_reads_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes most of the time, and the runs draw from the same texts."""
+    texts = [f"{word} again {number}" for number in range(20) for word in ("pump", "hatch")]
+    schema = DataSchema(
+        data_id="0" * 32, category="texts", kind="text", units=100, labels=("a", "b")
+    )
+    (asked,) = (one for one in candidates(schema, 8.0) if one.family == "network-statistics")
+    spec, data = evaluation_of(Draft(asked.fields), (texts, ["a", "b"] * 20), None)
+    read: list[str] = []
+
+    def features(texts: list[str], *_: object) -> NDArray[np.float16]:
+        read.extend(texts)
+        return np.eye(384, dtype=np.float16)[[int("hatch" in text) for text in texts]]
+
+    monkeypatch.setattr("fedpact.learning.families.network_statistics.sentence_features", features)
+    seen = expected(spec.specification, data, providers=3, units=100)
+    assert sorted(read) == sorted(texts)
+    assert seen.error < 0.1
