@@ -71,6 +71,10 @@ class Policy(BaseModel):
     min_honest: Annotated[int, Field(ge=2, le=16)] = 2
     """Of secure sums: how many members beside the colluders a sum must have at least. The more, the
     less noise of its own each member adds."""
+    accept_unanimous: bool = False
+    """Whether to serve requests of approval rule `unanimous`: one member that attests another model
+    than the rest then ends a request before its first final round, and nobody is paid. A friend of
+    the requester has read the models by then."""
     accept_resale: bool = True
     """Whether to serve requests whose result may be resold."""
     epsilon_per_request: Annotated[float, Field(gt=0)] = 4.0
@@ -247,6 +251,11 @@ class Policy(BaseModel):
                 Reason.SUMS,
                 f"secure sums of {spec.privacy.honest} honest members are under {self.min_honest}",
                 spec.privacy.honest is not None and spec.privacy.honest < self.min_honest,
+            ),
+            (
+                Reason.APPROVAL,
+                "the unanimous rule is not accepted: one member could keep all others unpaid",
+                spec.approval_rule == "unanimous" and not self.accept_unanimous,
             ),
             (
                 Reason.RESALE,

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     WINDOWS = "policy: windows"
     REQUESTER = "policy: requester"
     """Its reputation."""
+    APPROVAL = "policy: approval"
+    """One member could keep all others from being paid."""
     SUMS = "policy: secure sums"
     LARGE = "policy: large rounds"
     """Its daemon has no address of its own."""

@@ -280,3 +280,19 @@ def test_attestations_of_contradictors_do_not_hide_the_majority(running: Any) ->
     assert r.faults() == [2, 3, 4]
     assert r.outcome.finalRounds == 1
     assert r.points()[2:] == [0, 0, 0]
+
+
+def test_under_the_unanimous_rule_one_friend_of_the_requester_reads_all_models_unpaid(
+    running: Any,
+) -> None:
+    """A limit: daemons decline such requests unless their policy accepts them."""
+    r = tallied(running(5, maxRounds=1, approvalRule=1))
+    r.attest(0, 1, 2, 3)
+    r.attest(4, digest=keccak(text="other"))
+    r.finalise()
+    assert (r.facts.phase, r.outcome.finalRounds) == (ENDED, 0)
+    assert r.faults() == [4]
+    before = r.chain.balance(r.requester)
+    terms = tuple(r.terms.values())
+    r.sent(r.stranger, "settle", r.on.market.functions.settle(r.id, terms, r.earned, b""))
+    assert r.chain.balance(r.requester) - before == r.terms["pay"]

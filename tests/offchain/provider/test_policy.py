@@ -226,3 +226,12 @@ def test_secure_sums_are_an_owners_choice() -> None:
     with pytest.raises(PolicyRefusal, match="secure sums of 2 honest members are under 3"):
         check(Policy(accept_secure_sums=True, min_honest=3), asked)
     check(Policy(min_honest=3))
+
+
+def test_the_unanimous_rule_is_declined_unless_accepted() -> None:
+    """One member that attests another model keeps all others unpaid: a requester's friend did."""
+    asked = specification(approval_rule="unanimous")
+    with pytest.raises(PolicyRefusal, match="the unanimous rule is not accepted") as refused:
+        check(Policy(), asked)
+    assert refused.value.reason == Reason.APPROVAL
+    check(Policy(accept_unanimous=True), asked)

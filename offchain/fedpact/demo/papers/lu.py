@@ -65,6 +65,7 @@ POLL_SECONDS = 0.1
 POLICY = """\
 categories = ["{category}"]
 accept_paper_privacy = true
+accept_unanimous = true
 profile_without_privacy = true # made-up texts: key terms are published as the paper has them
 submit_after = 0.0
 min_samples = 20
