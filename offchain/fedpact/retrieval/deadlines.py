@@ -1,6 +1,6 @@
 """Connections of httpcore whose every step ends with the deadline of the whole exchange.
 
-Apart from `strangers`, since httpcore takes some megabytes of memory: a daemon that has asked
+Apart from `untrusted_http`, since httpcore takes some megabytes of memory: a daemon that has asked
 nobody goes without.
 """
 

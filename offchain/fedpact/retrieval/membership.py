@@ -1,9 +1,9 @@
 """A daemon's knowledge of the network over time: joins, leaves, dead nodes, refresh.
 
 Keeps the records of its community and contacts in others, and builds its table from them by the
-rules of `communities` and `table`. Everything received is checked against the chain first. Memory
-is bounded by the rules: members of the community, and ceil(log2 log2 n) contacts in each of the
-kept communities, drawn from at most MAX_CONTACTS known ones.
+rules of `communities` and `routing_table`. Everything received is checked against the chain first.
+Memory is bounded by the rules: members of the community, and ceil(log2 log2 n) contacts in each of
+the kept communities, drawn from at most MAX_CONTACTS known ones.
 """
 
 from collections.abc import Callable
