@@ -7,7 +7,7 @@ from typing import Any
 from eth_utils import keccak
 
 from fedpact.consensus.draw import next_seed
-from tests.contracts.rounds.kit import ATTEST, ENDED, WAITING, WINDOW, Rounds, lanes16
+from tests.contracts.rounds.kit import ATTEST, ENDED, INVALID, WAITING, WINDOW, Rounds, lanes16
 
 
 def blind_round(r: Rounds) -> None:
@@ -293,6 +293,40 @@ def test_under_the_unanimous_rule_one_friend_of_the_requester_reads_all_models_u
     assert (r.facts.phase, r.outcome.finalRounds) == (ENDED, 0)
     assert r.faults() == [4]
     before = r.chain.balance(r.requester)
-    terms = tuple(r.terms.values())
-    r.sent(r.stranger, "settle", r.on.market.functions.settle(r.id, terms, r.earned, b""))
+    settle(r)
     assert r.chain.balance(r.requester) - before == r.terms["pay"]
+
+
+def test_a_start_that_opens_for_an_accomplice_alone_takes_the_pay(running: Any) -> None:
+    """A limit: the starter seals the request's key to one other. The honest three refuse to submit;
+    to the chain they are as silent as members that are away."""
+    r: Rounds = running(5, maxRounds=1)
+    r.submit(0, 1)
+    r.pass_deadline()
+    r.pass_deadline()
+    r.voted(0, 1)
+    r.attest(0, 1)
+    r.finalise()
+    assert r.faults() == [2, 3, 4]
+    assert [points > 0 for points in r.points()] == [True, True, False, False, False]
+    assert r.outcome.finalRounds == 1
+
+
+def test_of_two_a_vote_that_the_slice_did_not_open_makes_the_models_equal(running: Any) -> None:
+    """A limit of two members: the other's vote calls the rider's model invalid, and one vote alone
+    compares nothing."""
+    r: Rounds = running(2)
+    r.submit(0, 1)
+    r.open_slice()
+    r.commit(0, scores={1: INVALID})
+    r.commit(1, blind=True)
+    r.reveal(0, 1)
+    r.attest(0, 1)
+    r.finalise()
+    assert r.faults() == []
+    assert r.points() == [4_500 + 250 + 500, 4_500 + 250]
+
+
+def settle(r: Rounds) -> None:
+    call = r.on.market.functions.settle(r.id, tuple(r.terms.values()), r.earned, b"")
+    r.sent(r.stranger, "settle", call)
