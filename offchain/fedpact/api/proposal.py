@@ -114,7 +114,9 @@ def propose(
     draft, seen = found[best]
     if "windows" not in given:
         shortest = client.deployment.min_window
-        draft = draft.changed(windows=windows(block_seconds(client), shortest, seen.seconds))
+        draft = draft.changed(
+            windows=windows(block_seconds(client), shortest, seen.seconds, seen.preparing)
+        )
     considered = {name: one for name, (_, one) in found.items()}
     return Proposal(draft, seen, considered, best, column, usual)
 

@@ -20,6 +20,8 @@ LEAST = {**DEFAULT_WINDOWS, "join": 120, "submit": 120}
 """Seconds."""
 SLOWER = 30
 """So many times as long as here may a provider's training take, on a slow or busy machine."""
+SLOWER_PREPARING = 10
+"""The same of what takes long and is computed once: all rounds wait as long as the first."""
 
 
 def block_seconds(client: ChainClient) -> float:
@@ -29,13 +31,15 @@ def block_seconds(client: ChainClient) -> float:
     return max(1.0, (latest.timestamp - before.timestamp) / blocks) if blocks else 1.0
 
 
-def windows(block: float, shortest: int, training: float) -> dict[str, int]:
+def windows(block: float, shortest: int, training: float, preparing: float = 0.0) -> dict[str, int]:
     """A draft's windows in seconds: long enough for a chain's blocks and for a round's training.
 
     `block`: seconds between blocks; `shortest`: the deployment's least window; `training`: seconds
-    of one provider's training in a round on this machine.
+    of one provider's training in a round on this machine; `preparing`: seconds of what it computes
+    once, in its first round.
     """
-    least = {**LEAST, "submit": max(LEAST["submit"], _minutes(SLOWER * training))}
+    longest = SLOWER * training + SLOWER_PREPARING * preparing
+    least = {**LEAST, "submit": max(LEAST["submit"], _minutes(longest))}
     return {
         name: max(seconds, shortest, math.ceil(BLOCKS[name] * block))
         for name, seconds in least.items()

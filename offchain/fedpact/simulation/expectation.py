@@ -55,6 +55,9 @@ class Expectation:
     """Privacy units of each provider, one example each."""
     seconds: float
     """Mean time of one provider's training in a round, on this machine."""
+    preparing: float
+    """Seconds that a provider of `units` takes before its first round, for what is computed once a
+    data set, such as a network's features."""
 
     @property
     def reaches(self) -> bool:
@@ -79,7 +82,9 @@ def expected(
     set that is too small to halve.
     """
     _require_halves(spec, evaluation)
+    began = time.perf_counter()
     evaluation = represented(spec, evaluation)
+    preparing = (time.perf_counter() - began) * units / len(evaluation)
     began, errors, firsts = time.perf_counter(), list[float](), list[float]()
     for run in range(RUNS):
         first, error = _simulated(spec, evaluation, providers, units, (seed, run))
@@ -97,6 +102,7 @@ def expected(
         providers,
         units,
         seconds,
+        preparing,
     )
 
 

@@ -47,10 +47,11 @@ def test_a_written_draft_is_the_proposed_one(
         assert said == list(fields)
 
 
-def test_images_may_be_learnt_on_scattering_features() -> None:
+def test_images_may_be_learnt_on_features() -> None:
     assert [one.family for one in candidates(IMAGES, 2.0)] == [
         "softmax-regression",
         "scattering-linear",
+        "network-linear",
     ]
     odd = IMAGES.model_copy(update={"shape": (3, 15, 12)})
     assert len(candidates(odd, 2.0)) == 1
@@ -59,6 +60,7 @@ def test_images_may_be_learnt_on_scattering_features() -> None:
 def test_windows_hold_the_chains_blocks_and_a_rounds_training() -> None:
     assert windows(1.0, 1, 0.1)["submit"] == 120
     assert windows(1.0, 1, 20.5)["submit"] == 660
+    assert windows(1.0, 1, 0.1, 20.5)["submit"] == 240
     slow = windows(12.0, 60, 0.1)
     assert slow["join"] == 600
     assert slow["start"] == 60

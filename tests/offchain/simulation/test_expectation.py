@@ -1,5 +1,6 @@
 """What a request is expected to reach follows from epsilon and from how many records there are."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +83,11 @@ def test_a_network_reads_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None
 
     def features(texts: list[str], *_: object) -> NDArray[np.float16]:
         read.extend(texts)
+        time.sleep(0.02)
         return np.eye(384, dtype=np.float16)[[int("hatch" in text) for text in texts]]
 
     monkeypatch.setattr("fedpact.learning.families.network_statistics.sentence_features", features)
     seen = expected(spec.specification, data, providers=3, units=100)
     assert sorted(read) == sorted(texts)
     assert seen.error < 0.1
+    assert seen.preparing >= 0.02 * 100 / 40  # a provider has 100 texts
