@@ -371,6 +371,27 @@ def test_a_batch_is_refunded(running: Any) -> None:
     assert 0.85 * receipt["gasUsed"] < entry["extra"] >> 32 & 2**64 - 1 <= 1.1 * receipt["gasUsed"]
 
 
+def test_a_small_batch_of_a_later_round_is_refunded_a_quarter_more_at_most(running: Any) -> None:
+    """A limit: what follows the measurement is counted as in a round's end, at 30,000 gas."""
+    r: Rounds = running(3, gasPerRound=10**15, maxRounds=2)
+    r.submit(0, 1)
+    r.pass_deadline()
+    r.voted(0, 1)
+    r.attest(0, 1)
+    r.finalise()
+    digests = [r.digest(seat) for seat in (0, 1)]
+    packed = pack_signatures(
+        bytes(m.sign_message(r.domain.model(r.id, 2, one)).signature)
+        for m, one in zip(r.seats, digests, strict=False)
+    )
+    call = r.on.rounds.functions.submit(r.id, 0b11, digests, packed)
+    paid = {"from": r.stranger.address, "gas": 10**7, "gasPrice": 10**9}
+    receipt = r.chain.w3.eth.wait_for_transaction_receipt(call.transact(paid))
+    (entry,) = events(r.on.rounds, "Credited", receipt)
+    refund = entry["extra"] >> 32 & 2**64 - 1
+    assert receipt["gasUsed"] < refund <= 1.25 * receipt["gasUsed"]
+
+
 def test_the_missing_attestations_come_with_the_end(running: Any, expect_revert: Any) -> None:
     r: Rounds = running(4)
     r.submit(0, 1, 2, 3)
