@@ -124,3 +124,12 @@ def test_a_policy_allows_no_training_more_than_a_system_can_limit(tmp_path: Path
     path.write_text(f"max_training_memory_mb = {10**30}\n")
     with pytest.raises(FedpactError, match="max_training_memory_mb"):
         Policy.read(path)
+
+
+def test_a_mark_that_editors_of_windows_put_first_harms_no_file(tmp_path: Path) -> None:
+    policy, credentials = tmp_path / "policy.toml", tmp_path / "credentials.toml"
+    policy.write_text("max_rounds = 200\n", encoding="utf-8-sig")
+    credentials.write_text('["http://10.0.0.7:5001"]\ntoken = "t"\n', encoding="utf-8-sig")
+    credentials.chmod(0o600)
+    assert Policy.read(policy).max_rounds == 200
+    assert list(read_credentials(credentials)) == ["http://10.0.0.7:5001"]

@@ -258,7 +258,7 @@ def read_password(
     """The password from `file` if given, else from FEDPACT_PASSWORD, else from the prompt."""
     if file is not None:
         try:
-            return file.read_text(encoding="utf-8").rstrip("\r\n")
+            return file.read_text(encoding="utf-8-sig").rstrip("\r\n")
         except OSError as error:
             raise KeyStoreError(f"password file {file}: {error.strerror}") from error
         except UnicodeDecodeError:

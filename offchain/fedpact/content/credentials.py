@@ -52,7 +52,7 @@ def read_credentials(path: Path) -> Mapping[str, Credential]:
     try:
         if path.stat().st_mode & OTHERS:
             raise SettingsError(f"store credentials {path}: others can read it: chmod 600 {path}")
-        found = _FILE.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        found = _FILE.validate_python(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise SettingsError(f"store credentials {path}: {error.strerror}") from error
     except ValidationError as error:

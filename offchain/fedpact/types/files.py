@@ -14,13 +14,13 @@ def read_toml(path: Path, what: str, error: type[FedpactError]) -> dict[str, Any
     """A TOML file. Raises `error`, whose message says what file it is and what is wrong. Not for
     secrets: it may quote the file."""
     with _reported(path, what, error):
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def read_json(path: Path, what: str, error: type[FedpactError]) -> Any:
     """As `read_toml`, of a JSON file."""
     with _reported(path, what, error):
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 @contextmanager

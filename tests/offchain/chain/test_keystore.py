@@ -114,6 +114,12 @@ def test_password_comes_from_file_then_environment_then_prompt(tmp_path: Path) -
         keystore.read_password(tmp_path / "none", None, {})
 
 
+def test_a_mark_that_editors_of_windows_put_first_is_no_part_of_a_password(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from file\r\n", encoding="utf-8-sig")
+    assert keystore.read_password(file) == "from file"
+
+
 def test_repr_does_not_show_the_key() -> None:
     keys = AccountKeys(Account.from_key(KEY))
     assert "4c4c" not in repr(keys)
