@@ -113,10 +113,14 @@ def propose(
     best = min(found, key=lambda name: found[name][1].error)
     draft, seen = found[best]
     if "windows" not in given:
-        shortest = client.deployment.min_window
-        draft = draft.changed(
-            windows=windows(block_seconds(client), shortest, seen.seconds, seen.preparing)
+        long_enough = windows(
+            block_seconds(client),
+            client.deployment.min_window,
+            seen.seconds,
+            seen.preparing,
+            seen.judging,
         )
+        draft = draft.changed(windows=long_enough)
     considered = {name: one for name, (_, one) in found.items()}
     return Proposal(draft, seen, considered, best, column, usual)
 

@@ -31,15 +31,20 @@ def block_seconds(client: ChainClient) -> float:
     return max(1.0, (latest.timestamp - before.timestamp) / blocks) if blocks else 1.0
 
 
-def windows(block: float, shortest: int, training: float, preparing: float = 0.0) -> dict[str, int]:
+def windows(
+    block: float, shortest: int, training: float, preparing: float = 0.0, judging: float = 0.0
+) -> dict[str, int]:
     """A draft's windows in seconds: long enough for a chain's blocks and for a round's training.
 
     `block`: seconds between blocks; `shortest`: the deployment's least window; `training`: seconds
     of one provider's training in a round on this machine; `preparing`: seconds of what it computes
-    once, in its first round.
+    once, in its first round; `judging`: the same of a round's evaluation slice.
     """
-    longest = SLOWER * training + SLOWER_PREPARING * preparing
-    least = {**LEAST, "submit": max(LEAST["submit"], _minutes(longest))}
+    longest = {
+        "submit": SLOWER * training + SLOWER_PREPARING * preparing,
+        "commit": SLOWER_PREPARING * judging,
+    }
+    least = LEAST | {name: max(LEAST[name], _minutes(one)) for name, one in longest.items()}
     return {
         name: max(seconds, shortest, math.ceil(BLOCKS[name] * block))
         for name, seconds in least.items()

@@ -58,6 +58,8 @@ class Expectation:
     preparing: float
     """Seconds that a provider of `units` takes before its first round, for what is computed once a
     data set, such as a network's features."""
+    judging: float
+    """The same of the evaluation slice of one round."""
 
     @property
     def reaches(self) -> bool:
@@ -84,7 +86,7 @@ def expected(
     _require_halves(spec, evaluation)
     began = time.perf_counter()
     evaluation = represented(spec, evaluation)
-    preparing = (time.perf_counter() - began) * units / len(evaluation)
+    reading = time.perf_counter() - began
     began, errors, firsts = time.perf_counter(), list[float](), list[float]()
     for run in range(RUNS):
         first, error = _simulated(spec, evaluation, providers, units, (seed, run))
@@ -102,7 +104,8 @@ def expected(
         providers,
         units,
         seconds,
-        preparing,
+        reading * units / len(evaluation),
+        reading / spec.rounds,
     )
 
 

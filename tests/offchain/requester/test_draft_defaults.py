@@ -143,7 +143,7 @@ def test_the_form_that_promises_least_error_is_proposed(
     def estimate(spec: Specification, *_: Any) -> Expectation:
         pairs = spec.family.parameters.get("questions") == "pairs"
         error = 0.1 if (PAIRS if pairs else spec.family.name) == best else 0.2
-        return Expectation(error, 0.01, 0.5, 0.05, 4, 3, 60, 0.1, 0.0)
+        return Expectation(error, 0.01, 0.5, 0.05, 4, 3, 60, 0.1, 0.0, 0.0)
 
     monkeypatch.setattr("fedpact.api.proposal.expected", estimate)  # simulations take long
     file = plant_data.write_rows(tmp_path / "evaluation.csv", 200, seed=3)

@@ -61,6 +61,7 @@ def test_windows_hold_the_chains_blocks_and_a_rounds_training() -> None:
     assert windows(1.0, 1, 0.1)["submit"] == 120
     assert windows(1.0, 1, 20.5)["submit"] == 660
     assert windows(1.0, 1, 0.1, 20.5)["submit"] == 240
+    assert windows(1.0, 1, 0.1, judging=20.5)["commit"] == 240
     slow = windows(12.0, 60, 0.1)
     assert slow["join"] == 600
     assert slow["start"] == 60

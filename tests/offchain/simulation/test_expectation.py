@@ -90,4 +90,5 @@ def test_a_network_reads_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None
     seen = expected(spec.specification, data, providers=3, units=100)
     assert sorted(read) == sorted(texts)
     assert seen.error < 0.1
-    assert seen.preparing >= 0.02 * 100 / 40  # a provider has 100 texts
+    assert seen.preparing >= 0.02 * 100 / 40  # a provider has 100 texts, the one slice 40
+    assert seen.judging == pytest.approx(seen.preparing * 40 / 100)
