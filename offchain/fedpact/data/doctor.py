@@ -24,6 +24,7 @@ from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
 
 LABEL_NAMES = ("label", "class", "target", "y", "outcome", "diagnosis", "failure", "species")
+OUT = "do not count; an evaluation set must leave them out"
 FLAG_VALUES = 5
 """A column with at most as many different values may be a flag that is set after the outcome."""
 TELLING = 20
@@ -304,7 +305,7 @@ def _classes(
         return (), 0, []
     if regression:
         wrong = int((~np.isfinite(numbers(table.cells(label), table.layout))).sum())
-        said = [f"{wrong} examples have no number to predict and do not count"] if wrong else []
+        said = [f"{wrong} examples have no number to predict and {OUT}"] if wrong else []
         return (), wrong, said
     counts = Counter(answers)
     unlabelled = counts.pop("", 0)
@@ -327,7 +328,7 @@ def _classes(
 def _of_classes(classes: Sequence[int], unlabelled: int) -> list[str]:
     warnings = []
     if unlabelled:
-        warnings.append(f"{unlabelled} examples have no label and do not count")
+        warnings.append(f"{unlabelled} examples have no label and {OUT}")
     if len(classes) == 1:
         warnings.append("only one label: a model cannot learn any other from these data")
     elif classes and are_skewed(classes):

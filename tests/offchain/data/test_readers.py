@@ -170,6 +170,7 @@ def test_a_regressions_arrays_hold_their_values_in_y(tmp_path):
     [
         ("u,v,left\n1,2,3\n1,2,many\n", "example 2 has left 'many', not a number"),
         ("u,v,left\n1,2,nan\n", "example 1 has left 'nan', not a finite"),
+        ("u,v,left\n1,2,3\n1,2,\n", "example 2 has no left: add it, or leave the example out"),
         ("u,v,label\n1,2,3\n", "no label column 'left'"),
     ],
 )

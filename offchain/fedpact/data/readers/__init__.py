@@ -335,6 +335,8 @@ def label_numbers(path: Path, found: Records, name: str) -> NDArray[np.float64]:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         label = found.labels[wrong[0]]
+        if not label.strip():
+            refuse(path, f"example {wrong[0] + 1} has no {name}: add it, or leave the example out")
         said = label.lstrip("+-").casefold() in ("nan", "inf", "infinity")
         refuse(
             path,
