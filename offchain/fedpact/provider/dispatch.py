@@ -16,6 +16,7 @@ from fedpact.errors import (
     StorageUnavailable,
     TransactionTimeout,
 )
+from fedpact.logs import without_figures
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import Context, DutyResult
 from fedpact.provider.duties.costs import require_worth
@@ -68,20 +69,20 @@ class Requests:
         except TransactionTimeout as error:
             # The same duty finds the same transaction, or what it did, at the next block.
             self._under_way.add(request)
-            self._note(request, f"waiting: {error}")
+            self._note_error(request, f"waiting: {error}")
             return False
         except Reverted as error:
             # Another member was faster, or a deadline passed between reading and sending.
-            self._note(request, f"not done: {error}")
+            self._note_error(request, f"not done: {error}")
         except (StateDamaged, LedgerReplaced):
             raise
         except ContentSought as error:
-            self._note(request, f"waiting: {error}")
+            self._note_error(request, f"waiting: {error}")
             return False
         except StorageUnavailable as error:
             self._storage.cannot_record(error)
         except Retryable as error:
-            self._note(request, f"will try again: {error}")
+            self._note_error(request, f"will try again: {error}")
         except FedpactError as error:
             log.error("request %d: %s", request, error, exc_info=log.isEnabledFor(logging.DEBUG))
         except Exception as error:  # whatever it is, it concerns this request alone
@@ -127,6 +128,13 @@ class Requests:
 
     def _note(self, request: int, reason: str) -> None:
         """Log each reason when it changes: the log says why nothing happens."""
-        if self._reasons.get(request) != reason:
-            self._reasons[request] = reason
+        self._log_new(request, reason, reason)
+
+    def _note_error(self, request: int, reason: str) -> None:
+        """As `_note`; prices, blocks and other figures differ each time, and are no change."""
+        self._log_new(request, without_figures(reason), reason)
+
+    def _log_new(self, request: int, kind: str, reason: str) -> None:
+        if self._reasons.get(request) != kind:
+            self._reasons[request] = kind
             log.info("request %d: %s", request, reason)

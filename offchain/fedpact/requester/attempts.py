@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fedpact.errors import ContentSought, FedpactError, Retryable
+from fedpact.logs import without_figures
 from fedpact.requester.requester import pause_after
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ class Attempts:
         self, what: str, interval: float, unforeseen: Callable[[], None] = lambda: None
     ) -> Iterator[None]:
         """One attempt; what fails is due again after a pause, which grows from `interval` seconds
-        on. An error is told where the last attempt had another one, with its trace if nobody
-        foresaw it, and then `unforeseen` is called. `what`: says so that it failed."""
+        on. An error is told where the last attempt had another one, figures apart, with its trace
+        if nobody foresaw it, and then `unforeseen` is called. `what`: says so that it failed."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
@@ -64,8 +65,10 @@ class Attempts:
                 unforeseen()
             self._next = time.monotonic() + pause_after(error, self._failures, interval)
             sought_again = self._sought and self._said
-            if not sought_again and str(error) != self._said:
+            known = without_figures(str(error)) == without_figures(self._said)
+            if not sought_again and not known:
                 _tell(what, error)
+            if not sought_again:
                 self._said = str(error)
         else:
             self._failures, self._said, self._next = 0, "", 0.0

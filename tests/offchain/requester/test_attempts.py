@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedpact.errors import ContentMissing, ContentSought, StoreUnreachable
+from fedpact.errors import ContentMissing, ContentSought, FeeTooHigh, StoreUnreachable
 from fedpact.requester import attempts
 from fedpact.requester.attempts import Attempts
 
@@ -31,6 +31,15 @@ def test_an_error_is_told_where_it_is_another_one(caplog: pytest.LogCaptureFixtu
         pass
     fail(one, ContentMissing("it is gone"))
     assert len(caplog.messages) == 3
+
+
+def test_an_error_with_other_figures_is_the_same_one(caplog: pytest.LogCaptureFixture) -> None:
+    """A fee that was too high for a day filled the log with a line for each price."""
+    one = Attempts()
+    for wei in (31_000, 32_500, 1_000_000):
+        fail(one, FeeTooHigh(f"enrol would cost about {wei} wei: waiting for a lower price"))
+    assert len(caplog.messages) == 1
+    assert one.trouble == "enrol would cost about 1000000 wei: waiting for a lower price"
 
 
 def test_what_is_looked_for_again_and_again_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
