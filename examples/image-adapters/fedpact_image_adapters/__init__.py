@@ -17,7 +17,7 @@ from torch import nn
 
 from fedpact import Document, Specification, TorchFamily
 from fedpact.errors import DataError, SpecificationError
-from fedpact.features.cache import BATCH, array_key, kept_rows
+from fedpact.features.cache import array_digests, in_batches, kept_rows
 from fedpact.features.networks.efficientnet import (
     BEFORE_LAST,
     efficientnet_lite0,
@@ -79,16 +79,15 @@ class ImageAdapters(TorchFamily[ImageAdaptersParameters]):
         planes = np.asarray(x if x.ndim == 4 else x[:, None], dtype=np.float32)
         width = BEFORE_LAST * places(side) ** 2
 
-        def rows(start: int) -> NDArray[np.float16]:
+        def rows(at: NDArray[np.int64]) -> NDArray[np.float16]:
             session = backbone(planes.shape[2:], side)
-            part = list(planes[start : start + BATCH])
+            part = list(planes[at])
             return np.stack(on_all_cores(lambda image: row(session, image), part)).astype("<f2")
 
-        if folder is None or not len(planes):
-            batches = [rows(start) for start in range(0, len(planes), BATCH)]
-            return np.concatenate([np.empty((0, width), np.float16), *batches])
-        key = array_key(f"{VERSION}:{EFFICIENTNET_LITE0.digest}:{side}", planes)
-        return kept_rows(key, (len(planes), width), rows, folder)
+        if folder is None:
+            return in_batches(rows, len(planes), width)
+        version = f"{VERSION}:{EFFICIENTNET_LITE0.digest}:{side}"
+        return kept_rows(version, array_digests(planes), width, rows, folder)
 
     def spread(self, spec: Specification, name: str, shapes: dict[str, tuple[int, ...]]) -> float:
         """The second matrix begins at zero: at first the network is what it was."""

@@ -1,4 +1,4 @@
-"""Features in 16 bits; those of a data set are computed once and kept on disk."""
+"""Features in 16 bits; those of an example are computed once and kept on disk."""
 
 import fcntl
 import logging
@@ -22,11 +22,14 @@ VERSION = "scattering-1"
 BATCH = 32
 """Examples transformed at once."""
 PROGRESS = 10
-"""Log lines of one computation, the same ones however many examples there are: how many can be
+"""Log lines, the same ones however many examples there are and were known before: which ones can be
 used depends on the records."""
 Progress = Callable[[int, int], None]
 """Called with (examples done, examples) after each batch."""
+Rows = Callable[[NDArray[np.int64]], NDArray[np.float16]]
+"""From the indices of at most BATCH examples to their rows."""
 _VALUE_BYTES = 2
+_DIGEST_BYTES = 32
 
 
 def scattering_features(
@@ -40,71 +43,111 @@ def scattering_features(
         DataError: images of a wrong shape or not finite, or a folder that cannot be written.
     """
     images = np.ascontiguousarray(images, dtype=np.float32)
-    shape = (len(images), scattering.width(images.shape[1:]))
-    key = array_key(VERSION, images)
-    return kept_rows(key, shape, lambda at: _batch(images, at), folder, on_progress=on_progress)
+    width = scattering.width(images.shape[1:])
+    digests = array_digests(images)
+    return kept_rows(
+        VERSION, digests, width, lambda at: _batch(images, at), folder, on_progress=on_progress
+    )
 
 
 def rounded_features(images: NDArray[np.float32]) -> NDArray[np.float16]:
     """The same without a file, for a few images. Raises DataError for what `features` refuses."""
     size = scattering.width(images.shape[1:])
-    batches = [_batch(images, start) for start in range(0, len(images), BATCH)]
-    return np.concatenate(batches) if batches else np.empty((0, size), np.float16)
+    return in_batches(lambda at: _batch(images, at), len(images), size)
 
 
-def array_key(version: str, examples: NDArray[np.float32]) -> str:
-    """The name of the file of these examples' features, computed by what `version` names."""
-    digest = sha256(f"{version}:{examples.shape}:".encode())
-    digest.update(np.ascontiguousarray(examples).data)
-    return digest.hexdigest()[:32]
+def in_batches(rows: Rows, examples: int, width: int) -> NDArray[np.float16]:
+    """All rows, (examples, width)."""
+    every = np.arange(examples)
+    batches = [rows(every[start : start + BATCH]) for start in range(0, examples, BATCH)]
+    return np.concatenate(batches) if batches else np.empty((0, width), np.float16)
 
 
-def text_key(version: str, texts: Sequence[str]) -> str:
+def array_digests(examples: NDArray[np.float32]) -> list[bytes]:
+    """By which the rows of these examples are found again."""
+    shape = sha256(f"{examples.shape[1:]}:".encode())
+    found = []
+    for one in examples:
+        digest = shape.copy()
+        digest.update(np.ascontiguousarray(one).data)
+        found.append(digest.digest())
+    return found
+
+
+def text_digests(texts: Sequence[str]) -> list[bytes]:
     """The same for texts."""
-    digest = sha256(f"{version}:{len(texts)}:".encode())
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.hexdigest()[:32]
+    return [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
 
 
 def kept_rows(
-    key: str,
-    shape: tuple[int, int],
-    rows: Callable[[int], NDArray[np.float16]],
+    version: str,
+    examples: Sequence[bytes],
+    width: int,
+    rows: Rows,
     folder: Path,
     *,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float16]:
-    """Rows of shape `shape`, read-only and mapped from the file `key` in `folder`.
+    """Rows of `width` values, one for each example, read-only and mapped from a file in `folder`.
 
-    An existing file is reused. A computation that is interrupted goes on where it stopped, and two
-    processes share one.
+    An existing file is reused. Rows that other files have are copied from there: otherwise one
+    example more would take as long as all others together, and whoever times a training would see
+    it. A computation that is interrupted goes on where it stopped, and two processes share one.
 
     Args:
-        key: a digest of all that the rows depend on.
-        rows: from an index, gives BATCH rows, or as many as are left.
+        version: names how rows are computed.
+        examples: a digest of each example, on which its row depends.
 
     Raises DataError for a folder that cannot be written, and what `rows` raises.
     """
+    if not examples:
+        _say(0, 1, 1)
+        return np.empty((0, width), np.float16)
+    head = sha256(version.encode()).digest()
+    stored = head + b"".join(examples)
+    key, shape = sha256(stored).hexdigest()[:32], (len(examples), width)
     path, begun = folder / f"{key}.npy", folder / f"{key}.part"
     try:
-        if not _complete(path, shape):
+        if _complete(path, shape):
+            _say(0, len(examples), len(examples))
+        else:
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(begun) as file:
                 if not _complete(path, shape):  # another process may have been faster
-                    _compute(file, shape, rows, on_progress)
+                    known = _known(folder, head, examples, width)
+                    _compute(file, shape, rows, on_progress, [known.get(one) for one in examples])
+                    path.with_suffix(".ids").write_bytes(stored)
                     os.replace(begun, path)
         return np.asarray(np.load(path, mmap_mode="r"))
     except OSError as error:
         raise DataError(f"features {path}: {error.strerror or error}") from error
 
 
-def _batch(images: NDArray[np.float32], start: int) -> NDArray[np.float16]:
+def _known(
+    folder: Path, head: bytes, examples: Sequence[bytes], width: int
+) -> dict[bytes, NDArray[np.float16]]:
+    """Rows of these examples in files that were computed alike."""
+    wanted, found = set(examples), dict[bytes, NDArray[np.float16]]()
+    for path in folder.glob("*.ids"):
+        stored, size = path.read_bytes(), len(head)
+        whole = path.with_suffix(".npy")
+        count = len(stored) // _DIGEST_BYTES - 1
+        if stored[:size] != head or not _complete(whole, (count, width)):
+            continue
+        values = np.load(whole, mmap_mode="r")
+        for row in range(count):
+            one = stored[size + row * _DIGEST_BYTES : size + (row + 1) * _DIGEST_BYTES]
+            if one in wanted:
+                found[one] = values[row]
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _batch(images: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.float16]:
     """Always BATCH images at once, the missing ones of zeros: a matrix product of another width may
     round otherwise, and an image's features must not depend on how many stand beside it."""
-    part = images[start : start + BATCH]
+    part = images[at]
     filled = np.zeros((BATCH, *images.shape[1:]), np.float32)
     filled[: len(part)] = part
     with np.errstate(over="ignore"):
@@ -132,25 +175,40 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
 def _compute(
     file: BinaryIO,
     shape: tuple[int, int],
-    rows: Callable[[int], NDArray[np.float16]],
+    rows: Rows,
     on_progress: Progress | None,
+    known: Sequence[NDArray[np.float16] | None],
 ) -> None:
-    """Append what is missing, each batch on disk before the next begins."""
+    """Append what is missing. What was computed is on disk before the next batch begins."""
     examples, width = shape
     begin = _header(file, shape)
     batch_bytes = BATCH * width * _VALUE_BYTES
     batches = (file.seek(0, os.SEEK_END) - begin) // batch_bytes
     file.seek(begin + batches * batch_bytes)
     file.truncate()
+    _say(0, batches * BATCH, examples)
     for start in range(batches * BATCH, examples, BATCH):
-        file.write(rows(start).astype("<f2", copy=False).tobytes())
-        file.flush()
-        os.fsync(file.fileno())
         done = min(start + BATCH, examples)
-        for part in range(start * PROGRESS // examples, done * PROGRESS // examples):
-            log.info("features: %d %%", 100 * (part + 1) // PROGRESS)
+        part = np.empty((done - start, width), "<f2")
+        for place, row in enumerate(known[start:done]):
+            part[place] = 0 if row is None else row
+        new = [place for place, row in enumerate(known[start:done]) if row is None]
+        if new:
+            part[new] = rows(start + np.array(new))
+        file.write(part.tobytes())
+        if new:
+            file.flush()
+            os.fsync(file.fileno())
+        _say(start, done, examples)
         if on_progress is not None:
             on_progress(done, examples)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _say(before: int, done: int, examples: int) -> None:
+    for part in range(before * PROGRESS // examples, done * PROGRESS // examples):
+        log.info("features: %d %%", 100 * (part + 1) // PROGRESS)
 
 
 def _header(file: BinaryIO, shape: tuple[int, int]) -> int:

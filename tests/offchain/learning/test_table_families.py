@@ -189,7 +189,7 @@ def test_questions_are_asked_once_a_data_set(monkeypatch: pytest.MonkeyPatch) ->
     for one, other in zip(computed(kept), expected, strict=True):
         assert np.array_equal(one, other)
     monkeypatch.setattr(oblivious_trees, "LARGEST_REPRESENTED", 40 * 899)
-    assert trees.represented(spec, x) is x
+    assert not trees.represents(spec, len(x))
 
 
 def test_trees_learn_what_a_linear_model_cannot() -> None:

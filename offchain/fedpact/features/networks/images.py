@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import DataError
-from fedpact.features.cache import BATCH, array_key, kept_rows
+from fedpact.features.cache import array_digests, in_batches, kept_rows
 from fedpact.features.networks.named import NamedNetwork
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, check_pinned
 from fedpact.features.networks.session import FrozenSession, on_all_cores
@@ -67,18 +67,16 @@ def image_features(
     height, breadth = planes.shape[2:]
     width = WIDTH if named is None else named.form.width
 
-    def rows(start: int) -> NDArray[np.float16]:
+    def rows(at: NDArray[np.int64]) -> NDArray[np.float16]:
         run = _runner((height, breadth), side, named)
-        part = planes[start : start + BATCH]
-        found = on_all_cores(lambda image: _row(run, image, mirrored, width), list(part))
+        found = on_all_cores(lambda image: _row(run, image, mirrored, width), list(planes[at]))
         return np.stack(found).astype(np.float16)
 
     if folder is None:
-        batches = [rows(start) for start in range(0, len(planes), BATCH)]
-        return np.concatenate(batches) if batches else np.empty((0, width), np.float16)
+        return in_batches(rows, len(planes), width)
     digest = EFFICIENTNET_LITE0.digest if named is None else named.digest
     version = f"{VERSION}:{digest}:{side}:{int(mirrored)}"
-    return kept_rows(array_key(version, planes), (len(planes), width), rows, folder)
+    return kept_rows(version, array_digests(planes), width, rows, folder)
 
 
 def _row(run: _Run, image: NDArray[np.float32], mirrored: bool, width: int) -> NDArray[np.float32]:

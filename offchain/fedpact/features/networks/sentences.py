@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.features.cache import BATCH, kept_rows, text_key
+from fedpact.features.cache import in_batches, kept_rows, text_digests
 from fedpact.features.networks.allowed import TextForm
 from fedpact.features.networks.named import NamedNetwork
 from fedpact.features.networks.pinned import MINILM, TOKENIZER_DIGEST, check_pinned, tokenizer_file
@@ -51,18 +51,17 @@ def sentence_features(
     """
     width = WIDTH if named is None else named.form.width
 
-    def rows(start: int) -> NDArray[np.float16]:
+    def rows(at: NDArray[np.int64]) -> NDArray[np.float16]:
         run, tokenizer = _reader(named)
-        part = list(texts[start : start + BATCH])
+        part = [texts[place] for place in at]
         found = on_all_cores(lambda text: _row(run, tokenizer, text, windows, width), part)
         return np.stack(found).astype(np.float16)
 
     if folder is None:
-        batches = [rows(start) for start in range(0, len(texts), BATCH)]
-        return np.concatenate(batches) if batches else np.empty((0, width), np.float16)
+        return in_batches(rows, len(texts), width)
     digests = f"{MINILM.digest}:{TOKENIZER_DIGEST}" if named is None else named.digest
     version = f"{VERSION}:{digests}" + (windows > 1) * f":{windows}"
-    return kept_rows(text_key(version, texts), (len(texts), width), rows, folder)
+    return kept_rows(version, text_digests(texts), width, rows, folder)
 
 
 def _row(

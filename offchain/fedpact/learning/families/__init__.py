@@ -163,4 +163,7 @@ def app_family_of(spec: Specification) -> AppFamily[Any]:
 def represented(spec: Specification, data: Dataset, folder: Path | None = None) -> Dataset:
     """The data set in the form that its family trains on and predicts fastest; data already in that
     form are unchanged. Expensive results are cached in `folder`, if one is given."""
-    return replace(data, x=family_of(spec).represented(spec, data.x, folder))
+    found, declared = family_of(spec), data.declared_units
+    if not found.represents(spec, len(data) if declared is None else declared):
+        return data
+    return replace(data, x=found.represented(spec, data.x, folder))

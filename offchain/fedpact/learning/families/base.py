@@ -174,6 +174,11 @@ class ModelFamily(ABC, Generic[P]):
         forms. Expensive results are cached in `folder`, if one is given."""
         return x
 
+    def represents(self, spec: Specification, examples: int) -> bool:
+        """Whether so many examples are brought into that form; all by default. Of private data the
+        number is the declared one, so that no record decides how long a training takes."""
+        return True
+
     def check_examples(self, spec: Specification, x: Inputs) -> None:
         """Raise DataError for examples that the family cannot use; by default it accepts any."""
 

@@ -102,7 +102,7 @@ class FixedLinear(GradientFamily[P]):
         finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
         lost = spec.privacy.mode is PrivacyMode.SOUND and not finite.all()
         images = np.where(finite.reshape(-1, *[1] * (x.ndim - 1)), x, 0) if lost else x
-        found = self.features(spec, images, folder if len(x) else None)
+        found = self.features(spec, images, folder)
         if lost:
             found = found.copy()
             found[~finite] = np.nan

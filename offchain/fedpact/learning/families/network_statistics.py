@@ -58,8 +58,7 @@ class NetworkStatistics(
         if x.dtype.names is not None:
             return x
         texts, windows = x.tolist(), self.parameters(spec).windows
-        kept = folder if len(x) else None
-        return with_rows(texts, sentence_features(texts, kept, windows, self.named(spec)))
+        return with_rows(texts, sentence_features(texts, folder, windows, self.named(spec)))
 
     def texts(self, x: Inputs) -> list[str]:
         return list((x if x.dtype.names is None else x["text"]).tolist())

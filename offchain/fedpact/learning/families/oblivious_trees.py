@@ -47,7 +47,7 @@ LEAVES = "leaves"
 CHUNK = 4096
 """Examples whose leaves are in memory at once, with 8 bytes each."""
 LARGEST_REPRESENTED = 1 << 28
-"""Bytes of the leaves of a whole data set, one each."""
+"""Bytes of the leaves of a whole data set, one each; examples that have more stay as they are."""
 ERROR_BITS = 30
 """A clipped error is a multiple of 2^-30 of the clipping norm; sums of CHUNK of them are exact."""
 
@@ -98,15 +98,17 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
 
     def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
         """Each example's leaf in each tree, (n, trees) uint8: questions are asked once and not in
-        every step. More than LARGEST_REPRESENTED bytes of them stay as they are."""
-        trees = self.parameters(spec).trees
-        if x.dtype == np.uint8 or len(x) * trees > LARGEST_REPRESENTED:
+        every step."""
+        if x.dtype == np.uint8:
             return x
-        found = np.empty((len(x), trees), dtype=np.uint8)
+        found = np.empty((len(x), self.parameters(spec).trees), dtype=np.uint8)
         for start in range(0, len(x), CHUNK):
             part = slice(start, start + CHUNK)
             found[part] = self._leaves(spec, x[part]).T
         return found
+
+    def represents(self, spec: Specification, examples: int) -> bool:
+        return examples * self.parameters(spec).trees <= LARGEST_REPRESENTED
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         table = self.table(spec, model[LEAVES].astype(np.float64))

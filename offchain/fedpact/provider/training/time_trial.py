@@ -8,7 +8,7 @@ request asks for, as many as the schema declares or fewer.
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -111,7 +111,9 @@ def _step_seconds(work: LocalWork, asked: Work, examples: int, steps: int) -> fl
     """Of a step on so many examples: the mean of `steps` after the first one, or of as many as
     there are; where there is but one, of that."""
     spec = asked.spec
-    dataset = represented(spec, made_up_examples(spec, examples, asked.per_unit))
+    dataset = made_up_examples(spec, examples, asked.per_unit)
+    whole = replace(dataset, declared_units=-(-asked.examples // asked.per_unit))
+    dataset = replace(represented(spec, whole), declared_units=dataset.declared_units)
     round_number = 2 if family_of(spec).gathers(1) else 1
     task = TrainingTask(
         spec, round_number, asked.start, LocalTask(asked.start), dataset, 0, {}, data_seed=0
