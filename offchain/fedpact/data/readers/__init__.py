@@ -244,8 +244,20 @@ def read_table(
     """The table in a file, in the declared layout; None: find the layout, whose decimal mark may be
     given. None for a file or folder that holds no table.
 
-    Raises DataError for a table that cannot be read for certain.
+    Raises DataError for a table that cannot be read for certain, or has a column without a name.
     """
+    found = _table(path, layout, decimal)
+    if found is not None:
+        found.require_names()
+    return found
+
+
+def _table(
+    path: Path,
+    layout: FileLayout | None = None,
+    decimal: Literal[".", ","] | None = None,
+) -> Table | None:
+    """As `read_table`, with columns that have no name."""
     if path.name.endswith(database.SUFFIX):
         return database.read_database(path)
     suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
@@ -273,7 +285,8 @@ def _by_format(
 ) -> Records:
     if path.is_dir():
         return _folder(path)
-    found = read_table(path, layout)
+    # One record more may be what gives a column a cell, or fills a gap in the row numbers.
+    found = _table(path, layout) if declared else read_table(path, layout)
     if found is not None:
         listed = None if columns else pictures.listed_column(found)
         if listed is not None:

@@ -77,8 +77,7 @@ class Table:
         NaN where a cell is no number.
 
         `label_column`: None for a table without labels. `declared`: what each of `columns` holds,
-        if not numbers. Raises DataError naming the example where
-        a row has no unit.
+        if not numbers. Raises DataError naming the example where a row has no unit.
         """
         label_column, unit_column = _normal(label_column), _normal(unit_column)
         places = self._places
@@ -108,6 +107,8 @@ class Table:
             elif column.type == "timestamp":  # more digits than 32 bits hold
                 words.append((column.name, tuple(map(repr, values[:, index].tolist()))))
         used |= set(wanted)
+        if declared:  # that they number the rows depends on every row
+            used |= set(INDEX_NAMES)
         return Records(
             self.kind,
             values,
@@ -120,6 +121,11 @@ class Table:
             words=tuple(words),
             layout=self.layout,
         )
+
+    def require_names(self) -> None:
+        """Raise DataError for a column without a name, unless it numbers the rows."""
+        if "" in self.header and self.index != "":
+            refuse(self.path, f"column {self.header.index('') + 1} has no name: give it one")
 
     def _digests(self) -> tuple[bytes, ...]:
         rows = zip(*self.columns, strict=True)
@@ -171,7 +177,7 @@ class Table:
 def table_of(path: Path, kind: str, rows: list[list[str]], layout: FileLayout) -> Table:
     """A table from rows of text, the first of which is the header if the layout has one.
 
-    Raises DataError for ragged rows, and for columns without a name or with the same one.
+    Raises DataError for ragged rows, and for columns with the same name.
     """
     raw, examples = (rows[0], rows[1:]) if layout.header and rows else (None, rows)
     width = len(raw if raw is not None else examples[0]) if rows else 0
@@ -197,9 +203,7 @@ def columnar(
         raw, columns = raw[:-1], columns[:-1]
     header = [normalised(name) for name in raw]
     index = next((n for n, c in zip(header, columns, strict=True) if _numbers_rows(n, c)), None)
-    if "" in header and index != "":
-        refuse(path, f"column {header.index('') + 1} has no name: give it one")
-    twice = next((name for name, count in Counter(header).items() if count > 1), None)
+    twice = next((name for name, count in Counter(header).items() if name and count > 1), None)
     if twice is not None:
         places = " and ".join(str(n) for n, name in enumerate(header, 1) if name == twice)
         refuse(path, f"the header names a column twice: {twice!r}, columns {places}; rename one")
