@@ -12,6 +12,7 @@ from fedpact.types.privacy import PrivacyMode
 from fedpact.types.requests import seats_of
 
 if TYPE_CHECKING:
+    from fedpact.privacy.accounting import PrivacyCost
     from fedpact.types.specification import Specification
 
 _ROUNDING = 1e-9
@@ -44,16 +45,24 @@ class PrivacyChecks:
         delta, stated = spec.privacy.delta, spec.privacy.epsilon
         if spec.privacy.mode is not PrivacyMode.SOUND or delta is None or stated is None:
             return f"{spec.privacy.statement}; {_rounds_of(took)}"
-        figures = []
+        figures, accountants = [], set[str]()
         for index, numbers in sorted(took.items()):
-            epsilon = _epsilon(spec, numbers, delta)
+            spent = _cost(spec, numbers, delta)
+            epsilon = 0.0 if spent is None else spent.epsilon
+            if spent is not None:
+                accountants.add(spent.accountant)
             require(
                 epsilon <= stated + _ROUNDING,
                 f"member {index} released {len(numbers)} models at epsilon {epsilon:.3f}; the"
                 f" specification says {stated:g}",
             )
             figures.append(f"member {index}: {epsilon:.3f} in {counted(len(numbers), 'round')}")
-        found = f"epsilon at delta {delta:g}: {', '.join(figures)}"
+        from fedpact.privacy.accounting import UNIT
+
+        found = f"epsilon at delta {delta:g}, for a {UNIT} replaced by nothing"
+        if accountants:
+            found += f", by the {' and the '.join(sorted(accountants))}"
+        found += f": {', '.join(figures)}"
         return found if spec.privacy.sum is None else f"{found}; {spec.privacy.statement}"
 
     def _took_part(self) -> dict[int, list[int]]:
@@ -75,13 +84,13 @@ class PrivacyChecks:
         return found
 
 
-def _epsilon(spec: "Specification", numbers: list[int], delta: float) -> float:
-    """Zero-out epsilon of a member's releases in these rounds."""
+def _cost(spec: "Specification", numbers: list[int], delta: float) -> "PrivacyCost | None":
+    """Of a member's releases in these rounds; None: there are none."""
     from fedpact.privacy.accounting import cost
     from fedpact.privacy.releases import of_rounds
 
     event = of_rounds(spec, numbers)
-    return 0.0 if event is None else cost(event, delta).epsilon
+    return None if event is None else cost(event, delta)
 
 
 def _rounds_of(took: dict[int, list[int]]) -> str:

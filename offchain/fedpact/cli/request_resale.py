@@ -127,11 +127,10 @@ def show(found: "list[Offer]", *, as_json: bool, err: bool = False) -> None:
 
 def _lines(one: "Offer") -> list[str]:
     error = "not measured" if one.error is None else f"{one.error / 100:.2f} %"
-    privacy = "none" if one.epsilon is None else f"epsilon {one.epsilon:g}"
     return [
         f"request {one.request_id}: {one.currency.text(one.price)}, error {error}",
-        f"  measured on {one.examples} examples in round {one.rounds}; "
-        f"age {_age(one.age)}; privacy {privacy}",
+        f"  measured on {one.examples} examples in round {one.rounds}; age {_age(one.age)}",
+        f"  privacy {one.privacy}",
         f"  made by {one.contributors} providers from {one.organisations} organisations, mean "
         f"reputation {one.reputation}, for {one.currency.text(one.payment)}, {one.points} points",
         *([f"  usage rules: {one.usage_rules}"] if one.usage_rules else []),

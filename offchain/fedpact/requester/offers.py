@@ -17,6 +17,7 @@ from fedpact.errors import (
     InvalidInput,
     Retryable,
 )
+from fedpact.learning.families import privacy_statement
 from fedpact.requester.request_view import RequestLook, look
 from fedpact.types.cid import Cid
 from fedpact.types.currency import ETHER_CURRENCY, Currency
@@ -59,6 +60,8 @@ class Offer:
     """Seconds since the rounds ended."""
     epsilon: float | None
     """Epsilon promised to a contributor's records; None: no privacy, or unknown."""
+    privacy: str
+    """What it is worth, in words: an epsilon alone says nothing."""
     usage_rules: str
     refusal: str
     """Why it is not for sale to this account or under these rules; empty if it is."""
@@ -164,6 +167,7 @@ def _offer(
         reputation=sum(reputations) // len(reputations),
         age=seen.now - client.any_rounds.outcome(seen.request_id, seen.frame).ended_at,
         epsilon=spec.privacy.epsilon if spec is not None else None,
+        privacy=privacy_statement(spec) if spec is not None else "unknown",
         usage_rules=spec.usage_rules if spec is not None else "",
         refusal=refusal,
         doubts=doubts(light, terms.pay, error, reputations, offer.price, currency),
