@@ -49,6 +49,7 @@ def audit(
     """
     from dataclasses import asdict
 
+    from fedpact.privacy.accounting import UNIT
     from fedpact.privacy_audit import checks as privacy_audit
     from fedpact.types.privacy import CLAIM
 
@@ -63,7 +64,12 @@ def audit(
             f"{measured}: {'holds' if one.holds else 'FAILS'}"
         )
     claimed = f" ({CLAIM})" if mode is AuditedMode.PAPER else ""
-    typer.echo(f"stated at epsilon {found[0].epsilon:.4f}, delta {found[0].delta:g}{claimed}")
+    priced = next((one for one in found if one.epsilon), None)  # behaviour costs nothing
+    if priced is not None:
+        typer.echo(
+            f"stated at epsilon {priced.epsilon:.4f}, delta {priced.delta:g}, for a {UNIT} "
+            f"replaced by nothing{claimed}"
+        )
     failed = [one.check.value for one in found if not one.holds]
     if failed:
         raise AuditFailed(

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks import attacks
 from benchmarks import participation as pieces
 from fedpact.data import declared
 from fedpact.data.readers import table
@@ -20,12 +23,13 @@ from fedpact.features.text import columns as text_columns
 from fedpact.learning import unit_clipping
 from fedpact.learning.families import family as family_named
 from fedpact.privacy.attacks import AuditedMode
-from fedpact.privacy_audit import hostile
+from fedpact.privacy_audit import hostile, participation
 from fedpact.privacy_audit.hostile import hostile_request
 from fedpact.privacy_audit.participation import OTHERS, audit_participation, compare
 from fedpact.provider.duties import deciding
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.decline_reason import Reason
+from fedpact.types.document import canonical_json
 from fedpact.types.privacy import AdaptiveClipping
 
 FAMILIES = sorted(hostile._FORMS)
@@ -278,3 +282,16 @@ def test_a_cell_that_changes_how_other_cells_are_read_is_noticed(
 
     monkeypatch.setattr(table, "values_of", all_or_none)
     assert any("moves the first step" in one for one in found_with(seed=3))
+
+
+def test_what_a_provider_joins_with_carries_its_schema_signed() -> None:
+    asked = attacks.request("softmax-regression")
+    record = json.loads(participation.play(asked, None, "a", False, 1).behaviour.opt_in)
+    message = encode_defunct(canonical_json(record["declaration"]))
+    signature = bytes.fromhex(record["declaration_signature"])
+    own = Account.from_key(b"\1" * 32).address
+    assert Account.recover_message(message, signature=signature) == own
+    assert record["declaration"]["version"] == 1
+    record["declaration"]["units"] += 1
+    changed = encode_defunct(canonical_json(record["declaration"]))
+    assert Account.recover_message(changed, signature=signature) != own
