@@ -27,7 +27,7 @@ from fedpact.provider.ledger.opening import open_ledger
 from fedpact.provider.ledger.submissions import submissions
 from fedpact.requester import RequestProgress
 from fedpact.types.cid import Cid
-from fedpact.types.requests import Phase, Status
+from fedpact.types.requests import Status
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAY, POLL, World, running_world
 
@@ -79,9 +79,9 @@ def deploy_again(world: World, account: AccountKeys) -> None:
     network.register(world.registrar, account, 2)
 
 
-def requested(world: World, **windows: int) -> int:
+def requested(world: World, rounds: int = 2, **windows: int) -> int:
     drafted = world.data.draft.fields["windows"]
-    draft = world.data.draft.changed(min_providers=3, windows={**drafted, **windows})
+    draft = world.data.draft.changed(rounds=rounds, min_providers=3, windows={**drafted, **windows})
     return world.requester.create(draft, world.data.evaluation, PAY)
 
 
@@ -159,11 +159,12 @@ def test_an_older_ledger_that_takes_the_place_of_the_open_one_is_brought_up_to_d
     older = ledger.with_name("older.sqlite")
     with open_ledger(ledger, world.accounts[0]):
         shutil.copy(ledger, older)
-    request = requested(world, submit=40, commit=40, reveal=40)
+    # More rounds than one are left to notice it, however much of a round is not looked at.
+    request = requested(world, rounds=5, submit=40, commit=40, reveal=40)
     replaced: list[float] = []
 
     def strike(progress: RequestProgress) -> None:
-        if progress.round == 2 and progress.stage is Phase.SUBMIT and not replaced:
+        if progress.round >= 2 and not replaced:
             replaced.append(spent(ledger, world.accounts[0]))
             older.replace(ledger)
 

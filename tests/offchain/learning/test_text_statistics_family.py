@@ -262,7 +262,7 @@ def test_rows_of_a_public_network_are_summed_with_the_words(tmp_path):
     check_specification(spec)
     parts = [text_dataset(20, seed, LABELS) for seed in range(2)]
     kept = [represented(spec, part, tmp_path) for part in parts]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.npy"))) == 2
     rows = kept[0].of_units(kept[0].units[:5], 5)
     assert np.array_equal(rows.x["row"], sentence_features(parts[0].x[:5].tolist()))
     start, models = with_network.initial(spec, 0), []
