@@ -147,7 +147,7 @@ def requester_secret(seed: bytes, fingerprint: bytes) -> int:
 def open_delivery(secret: int, delivery: Delivery, final_rounds: int) -> bytes:
     """The key of the final model (32 bytes); DecryptionError if it is not the announced one.
 
-    After such an error, `dispute.prove` makes what a dispute needs.
+    After such an error, `wrong_key_proof.prove` makes what a dispute needs.
     """
     key = delivery.opened(secret, final_rounds)
     if keccak(key) != delivery.key_digest:
