@@ -12,6 +12,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from tests.support.chainkit import compile_sources
+from tests.support.waiting import wait_until
 
 TAKES_ANYTHING = "0x631626ba7e60e01b5f5260205ff3"
 """Code of a wallet that returns ERC-1271's magic value whatever it is asked."""
@@ -52,5 +53,8 @@ def delegate(client: ChainClient, keys: AccountKeys, contract: str) -> None:
         }
     )
     client.rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
-    code = client.rpc.call("eth_getCode", keys.address, "latest")
-    assert code.lower() == "0xef0100" + contract[2:].lower()
+    wait_until(lambda: _code_at(client, keys.address) == "0xef0100" + contract[2:].lower())
+
+
+def _code_at(client: ChainClient, address: str) -> str:
+    return str(client.rpc.call("eth_getCode", address, "latest")).lower()

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data.readers.cells import FALSE, TRUE, is_missing, numbers
+from fedpact.data.readers.cells import CURRENCY, FALSE, STRAY, TRUE, is_missing, numbers
 from fedpact.data.readers.encoding import values_of
 from fedpact.data.readers.table import Table
 from fedpact.types.columns import MAX_MAGNITUDE, ColumnSchema, ColumnType, check_range
@@ -33,9 +33,17 @@ DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M",
 _NAMED_ID = re.compile(
     r"(^|[\W_])(id|ids|uid|uuid|guid|udi|key|serial|nr|no|number|code)($|[\W_])|(Id|ID)$"
 )
-_UNIT = re.compile(
-    r"[+-]?[\d.,'\u2019 \u00a0\u202f]*\d(?:[eE][+-]?\d+)?\s*([^\d\s.,'\u2019+-]\D{0,9})"
-)
+_NUMBER = r"[\d.,'\u2019 \u00a0\u202f]*\d(?:[eE][+-]?\d+)?"
+_WITH_UNIT = re.compile(rf"[+-]?{_NUMBER}\s*(?P<unit>[^\d\s.,'\u2019+-]\D{{0,9}})")
+_WITH_CURRENCY = re.compile(rf"[+-]?(?P<unit>{CURRENCY})\s*[+-]?{_NUMBER}")
+PLACEHOLDERS = {
+    *(sign * (10.0**digits - 1) for digits in range(2, 11) for sign in (1, -1)),
+    *(999.9, -999.9, 9999.9, -9999.9, -999.25),
+    *(32_767.0, -32_768.0, 65_535.0, 2_147_483_647.0, -2_147_483_648.0, 4_294_967_295.0),
+}
+"""Numbers that often stand for a missing one, if they are FAR from all others."""
+FAR = 10
+"""Times the width of the others."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,10 @@ class SeenColumn:
     format: str | None = None
     rare: int = 0
     """Values of a category that too few examples have to be named."""
+    stray: int = 0
+    """Cells of a column of numbers that are neither numbers nor known to be missing."""
+    placeholders: int = 0
+    """Cells with a number that seems to stand for a missing one."""
 
 
 def look_at(table: Table, name: str) -> SeenColumn:
@@ -67,9 +79,13 @@ def look_at(table: Table, name: str) -> SeenColumn:
         note = "" if numeric else "the same value everywhere"
         return SeenColumn(name, "constant", missing, 1, note)
     kind, measure, form, note = _type(name, present, table.layout, distinct)
-    if kind in ("number", "integer") and not note:
-        note = _too_large(numbers(present, table.layout, measure))
-    rare = 0
+    rare = stray = placeholders = 0
+    values = numbers(present, table.layout, measure)
+    if kind in ("number", "integer", "boolean") and np.isfinite(values).any():
+        near = _without_placeholders(values)
+        stray = int((~np.isfinite(values)).sum())
+        placeholders = len(values) - stray - len(near)
+        note = note or _too_large(near)
     if kind == "category":
         counts = Counter(map(label_key, present)).values()
         rare = sum(count < RARE for count in counts)
@@ -77,7 +93,7 @@ def look_at(table: Table, name: str) -> SeenColumn:
             return SeenColumn(
                 name, "other", missing, distinct, "each of its words is in few examples only"
             )
-    return SeenColumn(name, kind, missing, distinct, note, measure, form, rare)
+    return SeenColumn(name, kind, missing, distinct, note, measure, form, rare, stray, placeholders)
 
 
 def proposed(table: Table, seen: SeenColumn) -> ColumnSchema | None:
@@ -90,10 +106,13 @@ def proposed(table: Table, seen: SeenColumn) -> ColumnSchema | None:
     name, cells = seen.name, table.cells(seen.name)
     if seen.type == "identifier":
         return ColumnSchema(name=name, type="identifier")
-    missing: Literal["omit", "indicator"] = "indicator" if seen.missing or seen.rare else "omit"
-    values = numbers(cells, table.layout, seen.measure)
-    if seen.type != "timestamp" and np.isfinite(values).any() and not seen.note:
-        return ColumnSchema(name=name, range=rounded(values), measure=seen.measure, missing=missing)
+    gaps = seen.missing or seen.rare or seen.stray
+    missing: Literal["omit", "indicator"] = "indicator" if gaps else "omit"
+    if seen.type in ("number", "integer", "boolean", "constant") and not seen.note:
+        values = numbers(cells, table.layout, seen.measure)
+        if np.isfinite(values).any():
+            limits = rounded(_without_placeholders(values))
+            return ColumnSchema(name=name, range=limits, measure=seen.measure, missing=missing)
     match seen.type:
         case "boolean":
             return ColumnSchema(name=name, type="boolean", missing=missing)
@@ -104,13 +123,23 @@ def proposed(table: Table, seen: SeenColumn) -> ColumnSchema | None:
             named = sorted(value for value, count in counts.items() if count >= RARE)
             return ColumnSchema(name=name, type="category", values=tuple(named), missing=missing)
         case "timestamp":
-            form = seen.format
-            blank = ColumnSchema(name=name, type="timestamp", range=(0.0, 1.0), format=form)
-            times = values_of(blank, cells, table.layout)
+            times = moments(table, seen)
             first, last = np.nanmin(times), np.nanmax(times)
             limits = (float(first // DAY * DAY), float(last // DAY * DAY + DAY))
-            return blank.model_copy(update={"range": limits, "missing": missing})
+            return _timestamp(seen).model_copy(update={"range": limits, "missing": missing})
     return None
+
+
+def moments(table: Table, seen: SeenColumn) -> NDArray[np.float64]:
+    """A column's times in seconds since 1970, or its numbers, (n,); NaN for neither."""
+    cells = table.cells(seen.name)
+    if seen.type == "timestamp":
+        return values_of(_timestamp(seen), cells, table.layout)
+    return numbers(cells, table.layout, seen.measure)
+
+
+def _timestamp(seen: SeenColumn) -> ColumnSchema:
+    return ColumnSchema(name=seen.name, type="timestamp", range=(0.0, 1.0), format=seen.format)
 
 
 def _too_large(values: NDArray[np.float64]) -> str:
@@ -140,12 +169,14 @@ def _type(
     name: str, present: list[str], layout: FileLayout, distinct: int
 ) -> tuple[Seen, str | None, str | None, str]:
     """(type, unit of measurement, format of dates, why it is no input)."""
-    values = numbers(present, layout)
-    if np.isfinite(values).all():
-        return _numeric(name, present, values, distinct)
     measure = _measure(present)
-    if measure is not None and np.isfinite(numbers(present, layout, measure)).all():
-        return "number", measure, None, ""
+    values = numbers(present, layout, measure)
+    known = np.isfinite(values)
+    if known.all() or (distinct > 2 and (~known).sum() <= STRAY * len(present)):
+        if measure is not None:
+            return "number", measure, None, ""
+        read = [cell for cell, one in zip(present, known, strict=True) if one]
+        return _numeric(name, read, values[known])
     folded = {cell.casefold() for cell in present}
     if len(folded) == 2 and folded & TRUE and folded & FALSE and folded <= TRUE | FALSE:
         return "boolean", None, None, ""
@@ -154,9 +185,6 @@ def _type(
         return "other", None, None, "day and month may be either way round: declare its format"
     if dated:
         return "timestamp", None, dated[0], ""
-    wrong = int((~np.isfinite(values)).sum())
-    if wrong <= 0.1 * len(present) and distinct > 2:
-        return "other", None, None, f"{wrong} cells are no number, the others are"
     if _is_prose(present, distinct):
         return "text", None, None, ""
     if distinct <= FEW and distinct <= max(2, len(present) // 2):
@@ -174,13 +202,13 @@ def _is_prose(present: Sequence[str], distinct: int) -> bool:
 
 
 def _numeric(
-    name: str, present: list[str], values: NDArray[np.float64], distinct: int
+    name: str, present: list[str], values: NDArray[np.float64]
 ) -> tuple[Seen, str | None, str | None, str]:
     if set(map(label_key, present)) <= {"0", "1"}:
         return "boolean", None, None, ""
     if not (values == np.round(values)).all():
         return "number", None, None, ""
-    unique = distinct == len(present) > 2
+    unique = len(set(present)) == len(present) > 2
     if unique and (values[1:] - values[:-1] == 1).all():
         return "identifier", None, None, "numbers the rows"
     if _NAMED_ID.search(name):
@@ -192,9 +220,23 @@ def _numeric(
 
 
 def _measure(present: Sequence[str]) -> str | None:
-    """The unit of measurement that every cell ends with."""
-    found = {m[1].rstrip() if (m := _UNIT.fullmatch(cell)) else None for cell in present}
-    return found.pop() if len(found) == 1 else None
+    """The unit of measurement or currency with which all numbers but few are written."""
+    found = (_WITH_UNIT.fullmatch(cell) or _WITH_CURRENCY.fullmatch(cell) for cell in present)
+    counts = Counter(match["unit"].rstrip() for match in found if match)
+    unit, count = counts.most_common(1)[0] if counts else ("", 0)
+    return unit if count >= (1 - STRAY) * len(present) and count else None
+
+
+def _without_placeholders(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The finite ones, without those at either end that stand for a missing number."""
+    finite: NDArray[np.float64] = values[np.isfinite(values)]
+    ends = finite.min(), finite.max()
+    others = finite[(finite != ends[0]) & (finite != ends[1])]
+    width = np.ptp(others) if len(others) else 0.0
+    for end in ends:
+        if width and end in PLACEHOLDERS and abs(others - end).min() > FAR * width:
+            finite = finite[finite != end]
+    return finite
 
 
 def _dates(present: Sequence[str]) -> list[str | None]:

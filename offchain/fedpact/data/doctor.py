@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 
-from fedpact.data.column_inference import RARE, SeenColumn, look_at
+from fedpact.data.column_inference import RARE, SeenColumn, look_at, moments
 from fedpact.data.readers import LABEL_COLUMN, pictures, read_table, read_unchecked
 from fedpact.data.readers.cells import is_missing, numbers
 from fedpact.data.readers.records import Records
@@ -22,6 +23,7 @@ from fedpact.types.layout import FileLayout
 from fedpact.types.metric import are_skewed
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
+from fedpact.types.series import Series
 
 LABEL_NAMES = ("label", "class", "target", "y", "outcome", "diagnosis", "failure", "species")
 OUT = "do not count; an evaluation set must leave them out"
@@ -30,6 +32,8 @@ FLAG_VALUES = 5
 TELLING = 20
 """With fewer examples it is chance that they, or those with one value, have one label."""
 MANY_WORDS = 10
+MANY_ROWS = 10
+"""Of a unit, from which on they may be a time series."""
 _GROUP = re.compile(
     r"(^|[\W_])(unit|engine|machine|device|sensor|asset|serial|patient|person|subject|user|customer|"
     r"client|account|site|plant|batch|lot|session|writer|author|group|id)s?($|[\W_\d])",
@@ -104,8 +108,9 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
     seen = [look_at(table, name) for name in names]
     if label is not None:
         seen = [_without_leak(table, one, label, regression) for one in seen]
-    groups = _groups(table, names)
     unit = choices.unit or (UNIT_COLUMN if UNIT_COLUMN in table.header else None)
+    groups = () if unit else _groups(table, seen)
+    series = None if unit in (None, RECORD) else _series(table, seen, unit)
     if unit is None:
         undecided.append(
             "what one privacy unit is: --unit COLUMN where rows with the same entry belong to one "
@@ -127,7 +132,14 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
                 f"column {one.name!r}: {one.rare} values have fewer than {RARE} examples and are "
                 "not named"
             )
+        warnings += _of_odd_numbers(one) + _of_cases(table, one)
     warnings += _of_names(table.header)
+    if series is not None:
+        order = "as they are in the file" if series.order is None else f"by {series.order!r}"
+        warnings.append(
+            f"rows of one {unit!r} follow one another, {order}: the draft lets requests ask for "
+            "windows of them ([series])"
+        )
     duplicates = len(table) - len(set(zip(*table.columns, strict=True)))
     classes, unlabelled, said = _classes(table, label, answers, regression)
     warnings += said
@@ -144,6 +156,7 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
             layout=table.layout,
             columns=tuple(name for name in names if name != unit),
             left_out=left_out,
+            series=series,
         )
     return Diagnosis(
         table.kind,
@@ -160,6 +173,30 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
         tuple(undecided),
         schema,
     )
+
+
+def _of_odd_numbers(seen: SeenColumn) -> list[str]:
+    warnings = []
+    if seen.stray:
+        warnings.append(
+            f"column {seen.name!r}: {seen.stray} cells are no number and count as missing"
+        )
+    if seen.placeholders:
+        warnings.append(
+            f"column {seen.name!r}: {seen.placeholders} cells hold a number such as 9999 or -999, "
+            "far beyond all others; the proposed range leaves it out, and it counts as the nearer "
+            "end: empty these cells if it stands for a missing value, or else widen the range"
+        )
+    return warnings
+
+
+def _of_cases(table: Table, seen: SeenColumn) -> list[str]:
+    if seen.type != "category" or seen.note:
+        return []
+    values = {label_key(cell) for cell in table.cells(seen.name) if not is_missing(cell)}
+    cases = len(values) - len({value.casefold() for value in values})
+    said = f"{cases} values differ in upper and lower case alone: they stay different"
+    return [f"column {seen.name!r}: {said}"] if cases else []
 
 
 def _of_names(header: Sequence[str]) -> list[str]:
@@ -230,18 +267,34 @@ def _label_column(table: Table) -> str | None:
     return LABEL_COLUMN if LABEL_COLUMN in found else found[0] if len(found) == 1 else None
 
 
-def _groups(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+def _groups(table: Table, seen: Sequence[SeenColumn]) -> tuple[str, ...]:
     """Columns that may name what several rows belong to: by their own name, or because they hold
     more words than a category does as a rule."""
     found = []
-    for name in names:
-        present = [cell for cell in table.cells(name) if not is_missing(cell)]
-        distinct = len(set(present))
-        shared = 1 < distinct <= len(present) / 2
-        words = distinct >= MANY_WORDS and not np.isfinite(numbers(present, table.layout)).any()
-        if shared and (words or _GROUP.search(name)):
-            found.append(name)
+    for one in seen:
+        present = [cell for cell in table.cells(one.name) if not is_missing(cell)]
+        shared = 1 < one.distinct <= len(present) / 2
+        named = one.type != "number" and _GROUP.search(one.name)
+        words = one.type in ("category", "identifier", "other") and one.distinct >= MANY_WORDS
+        if shared and one.type != "timestamp" and (named or words):
+            found.append(one.name)
     return tuple(found)
+
+
+def _series(table: Table, seen: Sequence[SeenColumn], unit: str) -> Series | None:
+    """The first time or number that rises from row to row of every unit; None if none does."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(table.cells(unit)):
+        rows[name.strip()].append(row)
+    if median(map(len, rows.values())) < MANY_ROWS:
+        return None
+    for one in seen:
+        if one.type not in ("timestamp", "number", "integer") or one.missing or one.stray:
+            continue
+        values = moments(table, one)
+        if all((np.diff(values[of_unit]) > 0).all() for of_unit in rows.values()):
+            return Series(by=unit, order=None if one.note else one.name)
+    return None
 
 
 def _without_leak(table: Table, seen: SeenColumn, label: str, regression: bool) -> SeenColumn:

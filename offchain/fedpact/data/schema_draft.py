@@ -19,6 +19,7 @@ from fedpact.types.columns import ColumnSchema, check_range
 from fedpact.types.layout import FileLayout
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
+from fedpact.types.series import Series
 
 MAX_LABELS = 1000
 """Of a classification; a column with more distinct entries is hardly one of labels."""
@@ -40,6 +41,7 @@ def propose(
     layout: FileLayout | None = None,
     columns: tuple[str, ...] = (),
     left_out: Collection[str] = (),
+    series: Series | None = None,
 ) -> DataSchema:
     """The schema that the records at `path` suggest, with a new `data_id`. Of a table's columns it
     has those that `data.column_inference` takes for inputs or identifiers.
@@ -54,6 +56,7 @@ def propose(
         columns: of a table those that may be inputs; none: all. A table with a column `text` holds
             documents unless this names columns.
         left_out: columns that are not proposed.
+        series: of a table whose rows follow one another in time.
 
     Raises:
         DataError: a file that cannot be read, no column of use, or too many labels.
@@ -91,7 +94,7 @@ def propose(
         declared = _columns(path, found.layout, names)
         if output is not None:
             declared = (*declared, output)
-        return DataSchema(**shared, columns=declared)  # type: ignore[arg-type]
+        return DataSchema(**shared, columns=declared, series=series)  # type: ignore[arg-type]
     return DataSchema(
         **shared,  # type: ignore[arg-type]
         shape=tuple(found.x.shape[1:]),

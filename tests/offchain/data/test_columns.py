@@ -104,7 +104,8 @@ def test_a_requesters_cell_that_is_not_declared_is_refused(
     for read in (read_dataset, read_queries):
         with pytest.raises(DataError, match=said) as caught:
             read(own, asking())
-        assert "25" not in str(caught.value)
+        # The folder of a test run may be called pytest-25.
+        assert "25" not in str(caught.value).removeprefix(f"data {own}")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from fedpact.data.doctor import Choices, Diagnosis, diagnose
 from fedpact.data.schema_draft import as_toml
 from fedpact.errors import DataError
 from fedpact.requester.draft import Draft
-from fedpact.types.columns import BUCKETS
+from fedpact.types.columns import BUCKETS, ColumnSchema
 from fedpact.types.schema import DataSchema, schema_file
+from fedpact.types.series import Series
 from tests.support.exports import maintenance_export
+from tests.support.specifications import specification
 from tests.support.workbooks import write_workbook
 
 
@@ -106,6 +108,153 @@ def test_labels_are_skewed_as_a_request_has_it(tmp_path: Path) -> None:
 )
 def test_what_would_go_wrong_is_said(own: Path, said: str) -> None:
     assert any(said in warning for warning in look(own, unit="Maschine").warnings)
+
+
+def column_of(tmp_path: Path, cells: list[str]) -> tuple[Diagnosis, ColumnSchema]:
+    """What the doctor says of a column, quoted in a file with semicolons."""
+    path = tmp_path / "own.csv"
+    rows = [f'"{cell}";{"xy"[place % 2]}' for place, cell in enumerate(cells)]
+    path.write_text("\n".join(["a;label", *rows]), encoding="utf-8")
+    found = look(path, unit="record")
+    assert found.schema is not None
+    return found, found.schema.columns[0]
+
+
+@pytest.mark.parametrize("gap", ["k.A.", "\u2014", "#NV", "keine Angabe", "n.a.", "#DIV/0!", ""])
+@pytest.mark.parametrize("unit", ["", " \u00b0C"])
+def test_a_spelling_of_a_missing_number_costs_no_column(
+    tmp_path: Path, gap: str, unit: str
+) -> None:
+    found, column = column_of(tmp_path, [f"{n},1{unit}" for n in range(60, 100)] + [gap] * 3)
+    assert (column.type, column.range, column.missing) == ("number", (60.0, 100.0), "indicator")
+    assert column.measure == (unit.strip() or None)
+    assert found.columns[0].missing == 3
+    assert not any("no number" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("unit", ["", " \u00b0C"])
+def test_a_few_words_among_numbers_are_told_and_count_as_missing(tmp_path: Path, unit: str) -> None:
+    cells = [f"{n},1{unit}" for n in range(60, 100)] + ["Fehler", "Sensor defekt", "siehe Blatt"]
+    found, column = column_of(tmp_path, cells)
+    assert (column.type, column.range, column.missing) == ("number", (60.0, 100.0), "indicator")
+    assert "column 'a': 3 cells are no number and count as missing" in found.warnings
+
+
+def test_more_words_than_a_few_make_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    cells = [f"{n}.5" for n in range(60, 90)] + ["high", "low", "mid", "top"]
+    rows = [f"{cell},{'xy'[place % 2]}" for place, cell in enumerate(cells)]
+    path.write_text("\n".join(["a,label", *rows]))
+    with pytest.raises(DataError, match="no column is of use"):
+        look(path, unit="record")
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "unit"),
+    [("9999", ""), ("-999", ""), ("9999", " \u00b0C"), ("-999,9 \u00b0C", " \u00b0C")],
+)
+def test_a_number_that_stands_for_a_missing_one_widens_no_range(
+    tmp_path: Path, placeholder: str, unit: str
+) -> None:
+    cells = [f"{n},1{unit}" for n in range(60, 100)] + [placeholder] * 3
+    found, column = column_of(tmp_path, cells)
+    assert column.range == (60.0, 100.0)
+    assert any("3 cells hold a number such as 9999" in warning for warning in found.warnings)
+
+
+def test_a_placeholder_near_the_other_numbers_is_one_of_them(tmp_path: Path) -> None:
+    found, column = column_of(tmp_path, [f"{n},1" for n in range(600, 640)] + ["999"] * 3)
+    assert column.range == (600.0, 1000.0)
+    assert not any("9999" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [("\u20ac{}", "\u20ac"), ("$ -{}", "$"), ("-${}", "$"), ("CHF {}", "CHF")],
+)
+def test_a_currency_before_a_number_is_its_unit(tmp_path: Path, written: str, unit: str) -> None:
+    cells = [written.format(f"{n},25") for n in range(40)]
+    _, column = column_of(tmp_path, cells)
+    low, high = column.range or (0, 0)
+    assert (column.type, column.measure) == ("number", unit)
+    assert (low, high) == ((-40.0, 0.0) if "-" in written else (0.0, 40.0))
+
+
+@pytest.mark.parametrize("code", ["M{}", "M-{}", "WZ {}"])
+def test_codes_of_letters_and_digits_are_no_numbers_with_a_unit(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "own.csv"
+    rows = [f"{n}.5,{code.format(n)},{'xy'[n % 2]}" for n in range(60)]
+    path.write_text("\n".join(["a,tool,label", *rows]))
+    found = look(path, unit="record")
+    assert found.schema is not None
+    assert {one.name: one.type for one in found.schema.columns}["tool"] == "identifier"
+
+
+def test_numbers_among_the_values_of_a_category_make_no_number_of_it(tmp_path: Path) -> None:
+    _, column = column_of(tmp_path, ["10W", "5", "mild"] * 14)
+    assert (column.type, column.values) == ("category", ("10W", "5", "mild"))
+
+
+def test_values_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
+    found, column = column_of(tmp_path, ["Pro", "pro", "basic"] * 14)
+    assert column.values == ("Pro", "basic", "pro")
+    assert "column 'a': 1 values differ in upper and lower case alone: they stay different" in (
+        found.warnings
+    )
+
+
+def test_no_number_and_no_date_is_said_to_name_the_unit(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    rows = [
+        f"M{n % 12},{60 + n % 15} C,2024-01-{1 + n % 20:02d},{n % 7},{'xy'[n % 2]}"
+        for n in range(60)
+    ]
+    path.write_text("\n".join(["machine,heat,seen,unit load,label", *rows]))
+    assert look(path).groups == ("machine", "unit load")
+    assert look(path, unit="machine").groups == ()
+
+
+def time_series(tmp_path: Path, label: Callable[[int, int], str], cycles: int = 30) -> Path:
+    path = tmp_path / "own.csv"
+    rows = [
+        f"E{engine},{cycle},{(engine * cycle) % 11}.5,{label(engine, cycle)}"
+        for cycle in range(cycles)
+        for engine in range(6)
+    ]
+    path.write_text("\n".join(["engine,cycle,heat,label", *rows]))
+    return path
+
+
+def test_windows_of_rows_in_time_are_drafted(tmp_path: Path) -> None:
+    path = time_series(tmp_path, lambda engine, cycle: "ab"[(engine + cycle) % 3 == 0])
+    found = look(path, unit="engine")
+    assert found.schema is not None
+    assert found.schema.series == Series(by="engine", order="cycle")
+    assert any("follow one another, by 'cycle'" in warning for warning in found.warnings)
+    (tmp_path / "s.toml").write_text(as_toml(found.schema), encoding="utf-8")
+    declared = DeclaredData.read(path, DataSchema.read(tmp_path / "s.toml"))
+    series = {"window": 5, "by": "engine", "order": "cycle"}
+    asked = specification(
+        labels=["a", "b"], features={"shape": [5, 1], "columns": ["heat"], "series": series}
+    )
+    assert declared.dataset(asked).x.shape == (6 * 26, 5, 1)
+
+
+def test_an_order_that_tells_the_label_is_that_of_the_file(tmp_path: Path) -> None:
+    path = time_series(tmp_path, lambda _, cycle: "ab"[cycle > 9])
+    found = look(path, unit="engine")
+    assert found.schema is not None
+    assert found.schema.series == Series(by="engine")
+    assert {one.name for one in found.schema.columns} == {"heat"}
+
+
+@pytest.mark.parametrize("unit", ["record", "engine"])
+def test_few_rows_or_single_ones_are_no_series(tmp_path: Path, unit: str) -> None:
+    cycles = 30 if unit == "record" else 9
+    path = time_series(tmp_path, lambda engine, cycle: "ab"[(engine + cycle) % 3 == 0], cycles)
+    found = look(path, unit=unit)
+    assert found.schema is not None
+    assert found.schema.series is None
 
 
 def test_the_unit_is_asked_for_where_rows_share_something(tmp_path: Path) -> None:

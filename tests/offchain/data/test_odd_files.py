@@ -396,3 +396,13 @@ def test_a_label_that_is_no_number_is_no_class(tmp_path: Path, name: str, make: 
     make(tmp_path / name)
     with pytest.raises(DataError, match="example 2 has no label"):
         read_dataset(tmp_path / name, specification(labels=["1", "2"], features={"shape": [1]}))
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    ["", ".csv", ".xlsx", ".parquet", ".feather", ".json", ".npz", ".h5", ".txt", ".png", ".odd"],
+)
+def test_a_file_that_is_not_there_is_said_not_to_be(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"own{suffix}"
+    with pytest.raises(DataError, match=f"own{suffix}: No such file or directory$"):
+        read_records(path)

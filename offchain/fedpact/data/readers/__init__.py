@@ -258,6 +258,8 @@ def _table(
     decimal: Literal[".", ","] | None = None,
 ) -> Table | None:
     """As `read_table`, with columns that have no name."""
+    if not path.exists():
+        refuse(path, "No such file or directory")
     if path.name.endswith(database.SUFFIX):
         return database.read_database(path)
     suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix

@@ -12,7 +12,7 @@ def read_columnar(path: Path) -> Table:
     """Cells count as the text that they would be in a CSV file, in units too. Raises DataError for
     a file that cannot be read, or a column of lists, structures or bytes."""
     if not path.is_file():
-        refuse(path, "no such file")
+        refuse(path, "No such file or directory")
     try:
         import pyarrow
         from pyarrow import ipc, parquet

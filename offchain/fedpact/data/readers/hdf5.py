@@ -24,7 +24,7 @@ def read_inputs(path: Path) -> NDArray[Any]:
 
 def _read(path: Path, needed: tuple[str, ...], also: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     if not path.is_file():
-        refuse(path, "no such file")
+        refuse(path, "No such file or directory")
     try:
         import h5py
     except ImportError as error:

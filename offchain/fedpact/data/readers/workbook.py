@@ -16,7 +16,7 @@ def read_workbook(path: Path, layout: FileLayout | None = None) -> Table:
     Raises DataError for a damaged file, several sheets with content, or a missing one.
     """
     if not path.is_file():
-        refuse(path, "no such file")
+        refuse(path, "No such file or directory")
     try:
         import python_calamine as calamine
     except ImportError as error:
