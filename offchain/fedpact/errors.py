@@ -28,7 +28,11 @@ class SpecificationError(InvalidInput):
     exit_code = 3
 
 
-class UnknownFamily(SpecificationError):
+class UnknownName(SpecificationError):
+    """A family, strategy or aggregation rule that is not known here."""
+
+
+class UnknownFamily(UnknownName):
     """A model family that is not installed here, or not as the specification names it."""
 
 

@@ -165,6 +165,15 @@ def test_without_a_seal_all_that_is_public_holds(market: DigitsMarket, finished:
     assert not report.failed
 
 
+def test_whoever_has_no_seal_is_told_who_has_one(market: DigitsMarket, finished: Committee) -> None:
+    report = audit(market.client, market.store, finished.id, market.requester_keys)
+    [detail] = {item.detail for item in report.unavailable}
+    assert detail.startswith(
+        f"no key was sealed to {market.requester_keys.address}: only members hold"
+    )
+    assert not report.failed
+
+
 def test_an_auditor_opens_nothing_before_the_delivery(
     market: DigitsMarket, finished: Committee, undelivered: dict[str, AuditItem]
 ) -> None:

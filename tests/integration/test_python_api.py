@@ -119,6 +119,20 @@ def test_a_request_that_nobody_joins_says_why(
     assert last.declined_text == "3 declined (policy: privacy: 3)"
 
 
+def test_the_error_of_each_round_is_in_the_status(
+    page: Page, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number, errors = page.request.id, [one.error for one in page.request.rounds]
+    assert errors
+    with pytest.raises(SystemExit):
+        run(["--config", "fedpact.toml", "request", "status", str(number), "--json"])
+    assert json.loads(capsys.readouterr().out)["errors"] == errors
+    with pytest.raises(SystemExit):
+        run(["--config", "fedpact.toml", "request", "status", str(number)])
+    assert ", ".join(f"{one:.4f}" for one in errors) in capsys.readouterr().out
+    assert f"{len(errors)} rounds final, error {errors[-1]:.4f}" in page.request.progress.text
+
+
 def test_following_again_tells_the_same_rounds(page: Page) -> None:
     assert list(page.market.request_by_id(page.request.id).follow()) == page.request.rounds
     assert page.market.requests()[0].id == page.request.id

@@ -59,10 +59,16 @@ class Proposal:
         guess, found, free = (
             quality_text(spec, one) for one in (seen.first, seen.error, seen.without_privacy)
         )
+        advice = (
+            "raise epsilon, or ask for more providers or larger ones"
+            if seen.learns
+            else "more epsilon would not help: the columns say little about what is to be "
+            "predicted, or the evaluation set is too small to show it"
+        )
         raise PrivacyError(
             f"epsilon {spec.privacy.epsilon:g} with {seen.providers} providers of {seen.units} "
             f"units reaches nothing: {spec.measure} {found} is to be expected, {guess} by guessing,"
-            f" {free} without privacy: raise epsilon, or ask for more providers or larger ones"
+            f" {free} without privacy: {advice}"
         )
 
 

@@ -200,7 +200,10 @@ class AuditHistory(ABC):
         cid = Cid.of_digest(manifest_digest, MANIFEST_MAX_BYTES)
         manifest = Manifest.decode(self._store.get(cid, MANIFEST_MAX_BYTES))
         if address.lower() not in manifest.seals:
-            raise Unavailable(f"nothing was sealed to {address}")
+            raise Unavailable(
+                f"no key was sealed to {address}: only members hold it, and auditors that the "
+                "draft named before anyone joined (auditors = [...])"
+            )
         for version in range(self._key_version(address), 0, -1):
             try:
                 return manifest.open(address, keys.encryption_key(version))

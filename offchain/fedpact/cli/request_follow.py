@@ -50,6 +50,8 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
     if not as_json:
         del facts["note"]
         facts["declined"] = progress.declined_text or None
+        errors = ["-" if one is None else f"{one:.4f}" for one in progress.errors]
+        facts["errors"] = ", ".join(errors) or None
     print_facts(facts, as_json=as_json)
 
 
@@ -136,4 +138,5 @@ def _facts(progress: "RequestProgress") -> dict[str, Any]:
         "model": progress.model,
         "note": progress.note,
         "declined": dict(progress.declined),
+        "errors": list(progress.errors),
     }

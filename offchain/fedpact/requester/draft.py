@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.errors import InvalidInput, SpecificationError, UnknownName
 from fedpact.requester.amount import parse_amount
 from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
@@ -109,7 +109,13 @@ class Draft:
         """
         given = self._completed()
         # The schema reports its complaints before the accountant starts.
-        spec = _parse({**given, "privacy": _with_placeholder(given.get("privacy"))})
+        unknown = _unknown(given)
+        try:
+            spec = _parse({**given, "privacy": _with_placeholder(given.get("privacy"))})
+        except SpecificationError as error:
+            raise SpecificationError("; ".join([str(error), *unknown])) from error
+        if len(unknown) > 1:
+            raise SpecificationError("; ".join(unknown))
         if _lacks_noise(given.get("privacy")):
             from fedpact.learning.calibration import noise_for
 
@@ -317,6 +323,31 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _unknown(given: Mapping[str, Any]) -> list[str]:
+    """What is said of a family, strategy or rule that is not known here, of each."""
+    from fedpact.learning.aggregation import rule
+    from fedpact.learning.families import family
+    from fedpact.learning.strategies import strategy
+    from fedpact.types.specification import AggregationChoice, StrategyChoice
+
+    found = []
+    for field, look_up in (
+        ("family", family),
+        ("strategy", lambda name: strategy(StrategyChoice(name=name))),
+        ("aggregation", lambda name: rule(AggregationChoice(name=name))),
+    ):
+        asked = given.get(field)
+        name = asked.get("name") if isinstance(asked, Mapping) else None
+        try:
+            if isinstance(name, str):
+                look_up(name)
+        except UnknownName as error:
+            found.append(str(error))
+        except SpecificationError:
+            pass  # it needs parameters, which are looked at later
+    return found
 
 
 def _lacks_noise(privacy: Any) -> bool:

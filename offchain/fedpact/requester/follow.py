@@ -29,6 +29,10 @@ class RequestProgress:
     declined: tuple[tuple[str, int], ...] = ()
     """Of providers that said why they stay out of a request: reasons, and how many
     gave each, the most frequent first."""
+    errors: tuple[float | None, ...] = ()
+    """Of the global models of final rounds, in order, by the request's metric: from 0 to 1, of a
+    regression in the scale of its output. None: the slice was not open in time, or the round
+    gathers statistics."""
 
     @property
     def declined_text(self) -> str:
@@ -47,6 +51,8 @@ class RequestProgress:
             f"{_counted(self.submitted, 'model')} submitted, "
             f"{_counted(self.final_rounds, 'round')} final"
         )
+        if self.errors and self.errors[-1] is not None:
+            line = f"{line}, error {self.errors[-1]:.4f}"
         if self.declined:
             line = f"{line}; {self.declined_text}"
         return f"{line} - {self.note}" if self.note else line

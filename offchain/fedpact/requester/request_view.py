@@ -10,6 +10,7 @@ from fedpact.chain.bindings.events import (
     Credited,
     RequestCreated,
     RequestEvent,
+    RoundFinalised,
     RoundsEnded,
     Settled,
     Started,
@@ -33,6 +34,7 @@ from fedpact.types.requests import (
     StoredRequest,
     Terms,
 )
+from fedpact.types.scores import INVALID, MAX_SCORE
 
 EventT = TypeVar("EventT", bound=RequestEvent)
 
@@ -193,7 +195,12 @@ class RequestLook:
             bool(self.stored.delivered_at),  # A dispute takes that back.
             note,
             declined,
+            self._errors() if self.facts.final_rounds else (),
         )
+
+    def _errors(self) -> tuple[float | None, ...]:
+        final = self.events(RoundFinalised)
+        return tuple(None if one.error == INVALID else one.error / MAX_SCORE for one in final)
 
 
 def look(

@@ -62,6 +62,11 @@ class Expectation:
     """The same of the evaluation slice of one round."""
 
     @property
+    def learns(self) -> bool:
+        """Whether the model without privacy is better than the first one."""
+        return self.first - self.without_privacy > LEAST_GAIN
+
+    @property
     def reaches(self) -> bool:
         """Whether the model is better than the first one by more than chance."""
         margin = DEVIATIONS * self.deviation / math.sqrt(self.runs)

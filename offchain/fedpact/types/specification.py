@@ -200,16 +200,19 @@ class EvaluationSlice(Document):
     examples: Annotated[int, Field(gt=0)]
 
 
+Seconds = Annotated[int, Field(ge=0)]
+
+
 class Windows(Document):
     """Longest duration of each stage, in seconds; a stage ends early once all have acted."""
 
-    join: int
-    start: int
-    submit: int
-    commit: int
-    reveal: int
-    propose: int
-    deliver: int
+    join: Seconds
+    start: Seconds
+    submit: Seconds
+    commit: Seconds
+    reveal: Seconds
+    propose: Seconds
+    deliver: Seconds
 
 
 class Resale(Document):

@@ -147,6 +147,7 @@ def test_queries_that_cannot_be_used_are_refused(
 
 
 def test_other_files_are_refused(tmp_path: Path, spec: Specification) -> None:
+    (tmp_path / "q.doc").touch()
     with pytest.raises(DataError, match=r"a table, \.npz"):
         read_queries(tmp_path / "q.doc", spec)
     with pytest.raises(DataError, match="No such file"):

@@ -148,6 +148,22 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         assert f"{field}: " in str(found.value)
 
 
+def test_unknown_names_are_named_with_all_else_that_is_wrong() -> None:
+    wrong = draft(
+        rounds=0,
+        windows={"submit": -5},
+        family={"name": "rezznet"},
+        strategy={"name": "fedavvg"},
+        aggregation={"name": "meen"},
+    )
+    with pytest.raises(SpecificationError) as found:
+        _ = wrong.specification
+    for what in ("rounds: ", "windows.submit: ", "'rezznet' is", "'fedavvg' is", "'meen' is"):
+        assert what in str(found.value)
+    with pytest.raises(SpecificationError, match=r"'rezznet' is unknown.*'meen' is unknown"):
+        _ = draft(family={"name": "rezznet"}, aggregation={"name": "meen"}).specification
+
+
 def test_a_draft_may_be_toml_or_json(tmp_path: Path) -> None:
     (tmp_path / "draft.json").write_text(json.dumps({"title": "x"}))
     (tmp_path / "draft.toml").write_text('title = "x"')

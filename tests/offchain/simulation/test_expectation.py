@@ -1,6 +1,7 @@
 """What a request is expected to reach follows from epsilon and from how many records there are."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,13 @@ def test_what_cannot_reach_anything_is_refused(tmp_path: Path) -> None:
     assert not seen.reaches
     assert seen.first == 0.5
     assert seen.without_privacy < 0.3
-    with pytest.raises(PrivacyError, match=r"epsilon 0\.1 with 3 providers of 50 units reaches"):
+    with pytest.raises(
+        PrivacyError, match=r"epsilon 0\.1 with 3 providers of 50 units reaches.*: raise epsilon"
+    ):
         Proposal(draft, seen, {}, "generalised-linear", "label", None).check()
+    no_use = replace(seen, without_privacy=seen.first - 0.01)
+    with pytest.raises(PrivacyError, match="more epsilon would not help: the columns say little"):
+        Proposal(draft, no_use, {}, "generalised-linear", "label", None).check()
 
 
 def test_what_can_be_learnt_is_proposed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from fedpact.errors import SpecificationError
+from fedpact.errors import SpecificationError, UnknownName
 from fedpact.learning.aggregation.base import Rule
 from fedpact.learning.aggregation.centred_clipping import CentredClipping, centred_clipping
 from fedpact.learning.aggregation.krum import MultiKrum, multi_krum
@@ -59,13 +59,11 @@ __all__ = [
 def rule(aggregation: AggregationChoice) -> Rule:
     """The rule that a specification names, with its parameters.
 
-    Raises SpecificationError for an unknown rule, and for a parameter that it does not have, that
-    is missing or that is out of range.
+    Raises UnknownName, and SpecificationError for a parameter that it does not have, that is
+    missing or that is out of range.
     """
     if aggregation.name not in RULES:
-        raise SpecificationError(
-            f"aggregation {aggregation.name!r} is unknown: one of {', '.join(RULES)}"
-        )
+        raise UnknownName(f"aggregation {aggregation.name!r} is unknown: one of {', '.join(RULES)}")
     kind = RULES[aggregation.name]
     unknown = sorted(set(aggregation.parameters) - set(kind.model_fields))
     if unknown:

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from fedpact.errors import SpecificationError
+from fedpact.errors import SpecificationError, UnknownName
 from fedpact.learning.strategies.algorithm_one import AlgorithmOne
 from fedpact.learning.strategies.base import (
     Correction,
@@ -30,12 +30,10 @@ __all__ = ["STRATEGIES", "Correction", "Globals", "LocalTask", "Memory", "Strate
 def strategy(asked: StrategyChoice) -> Strategy:
     """The strategy that a specification names, with its parameters.
 
-    Raises SpecificationError for an unknown strategy, an unknown parameter, and one out of range.
+    Raises UnknownName, and SpecificationError for an unknown parameter or one out of range.
     """
     if asked.name not in STRATEGIES:
-        raise SpecificationError(
-            f"strategy {asked.name!r} is unknown: one of {', '.join(STRATEGIES)}"
-        )
+        raise UnknownName(f"strategy {asked.name!r} is unknown: one of {', '.join(STRATEGIES)}")
     try:
         return STRATEGIES[asked.name].model_validate(asked.parameters)
     except ValidationError as error:
